@@ -1,0 +1,1 @@
+"""The web and the exports, brought into Parquet."""

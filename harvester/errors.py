@@ -1,0 +1,62 @@
+"""What can go wrong while harvesting, and the exit code each kind gives.
+
+::
+
+    HarvestError
+    ├── InputError           3   a list, folder or picture given by the user
+    ├── ExportFormatError    3   a Discord export that is none, or broken
+    ├── SourceError          4   a search engine or host would not answer
+    │   ├── RateLimitedError     … for now: says for how long
+    │   └── SourceChangedError   … in the shape this code knows
+    └── ShardError           5   a dataset that cannot be read or written
+
+A picture that fails is no exception: it is a row with a status (`schema.FetchStatus`).
+"""
+
+from __future__ import annotations
+
+
+class HarvestError(Exception):
+    """Base of all errors a harvest can end in; its text is one line for a person."""
+
+    exit_code = 1
+
+
+class InputError(HarvestError):
+    """Something the user pointed at is missing, empty or of another kind."""
+
+    exit_code = 3
+
+
+class ExportFormatError(HarvestError):
+    """A Discord export does not have a layout that is known here."""
+
+    exit_code = 3
+
+
+class SourceError(HarvestError):
+    """A source of candidates failed in a way that waiting may mend."""
+
+    exit_code = 4
+
+
+class RateLimitedError(SourceError):
+    """A source asked for a pause, or blocked the client.
+
+    Attributes:
+        retry_after_s: seconds to wait, or None where the source named none.
+    """
+
+    def __init__(self, message: str, *, retry_after_s: float | None = None) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
+
+
+class SourceChangedError(SourceError):
+    """A source answered in a shape that this version does not know."""
+
+
+class ShardError(HarvestError):
+    """A dataset folder cannot be opened, read or written."""
+
+    exit_code = 5

@@ -1,0 +1,1 @@
+"""One file a source; each yields records and downloads nothing itself."""
