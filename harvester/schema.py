@@ -263,6 +263,8 @@ class Search:
 
 Row = Generation | Candidate | Finding | Search
 AnyRow = TypeVar("AnyRow", Generation, Candidate, Finding, Search)
+Pictured = TypeVar("Pictured", Generation, Candidate)
+"""A row that has an id and holds a picture."""
 
 
 def failed_id(url: str) -> str:

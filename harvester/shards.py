@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 
 from harvester.arrow import KINDS, check_file_schema, file_schema, from_table
 from harvester.errors import ShardError
-from harvester.schema import AnyRow, Row
+from harvester.schema import AnyRow, Pictured, Row
 
 ROW_GROUP = 100
 """Rows a row group: small enough that one picture is read without its neighbours' megabytes."""
@@ -58,32 +58,28 @@ def rows(folder: Path, row_type: type[AnyRow]) -> Iterator[AnyRow]:
         yield from from_table(batch, row_type)
 
 
-def pictures(folder: Path, row_type: type[Row], ids: Iterable[str]) -> dict[str, bytes]:
-    """The stored picture bytes of the named rows; rows without a picture are left out.
+def pick(folder: Path, row_type: type[Pictured], ids: Iterable[str]) -> dict[str, Pictured]:
+    """The named rows, pictures included, by id; unknown ids are left out.
 
     Reads only the row groups that hold them; raises as `batches` does.
     """
     wanted = set(ids)
-    found: dict[str, bytes] = {}
+    found: dict[str, Pictured] = {}
     for path in shard_paths(folder, row_type):
         if not wanted:
             break
         with open_shard(path, row_type) as file:
             try:
                 names = file.read(columns=["id"]).column("id").to_pylist()
-                if wanted.isdisjoint(names):
-                    continue
                 start = 0
                 for group in range(file.num_row_groups):
                     count = file.metadata.row_group(group).num_rows
                     here = names[start : start + count]
                     start += count
-                    if wanted.isdisjoint(here):
-                        continue
-                    column = file.read_row_group(group, columns=["image"]).column("image")
-                    for name, image in zip(here, column, strict=True):
-                        if name in wanted and image.is_valid:
-                            found[name] = image["bytes"].as_py()
+                    places = [n for n, name in enumerate(here) if name in wanted]
+                    if places:
+                        table = file.read_row_group(group).take(places)
+                        found |= {row.id: row for row in from_table(table, row_type)}
             except (OSError, pa.ArrowException) as exc:
                 raise _damaged(path, exc) from exc
         wanted.difference_update(found)

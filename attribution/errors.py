@@ -1,0 +1,49 @@
+"""What can go wrong while ranking, and the exit code each kind gives.
+
+::
+
+    RankingError
+    ├── QueryImageError           3   the generated picture cannot be read
+    ├── JobError                  3   a batch's settings do not fit what it wrote before
+    ├── GalleryError              5   there are no candidates to rank
+    ├── DescriptorMismatchError   5   descriptors of another model
+    └── WeightsMissingError       5   a model's weights are not there, or not those named
+"""
+
+from __future__ import annotations
+
+
+class RankingError(Exception):
+    """Base of all errors a ranking can end in; its text is one line for a person."""
+
+    exit_code = 1
+
+
+class QueryImageError(RankingError):
+    """The generated picture is missing, or is no picture."""
+
+    exit_code = 3
+
+
+class JobError(RankingError):
+    """A batch cannot go on from what an earlier run left."""
+
+    exit_code = 3
+
+
+class GalleryError(RankingError):
+    """There is nothing to rank against."""
+
+    exit_code = 5
+
+
+class DescriptorMismatchError(RankingError):
+    """Stored descriptors were made by another model or another preprocessing."""
+
+    exit_code = 5
+
+
+class WeightsMissingError(RankingError):
+    """A model's weights are missing or differ from the ones named."""
+
+    exit_code = 5

@@ -1,0 +1,112 @@
+"""The generated picture, as it is compared: whole, and tile by tile where it is a grid."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from attribution.errors import QueryImageError
+from attribution.grid import looks_like_grid, split_tiles
+from attribution.hashes import dihedral
+from harvester.images import PictureError, compute_hashes, encode_jpeg, open_picture
+
+MAX_SIDE = 1024
+"""Pixels kept of a query's longest side: a grid's tiles are then as large as candidates."""
+
+MAX_BYTES = 256 << 20
+
+Grid = Literal["auto", "yes", "no"]
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """One picture to compare: the whole query, or one tile.
+
+    Attributes:
+        tile: 1 to 4 in reading order; None for the whole.
+        picture: (h, w, 3) uint8 RGB.
+        hashes: by channel, one hexadecimal hash for each of the eight turns.
+    """
+
+    tile: int | None
+    picture: NDArray[np.uint8]
+    hashes: dict[str, tuple[str, ...]]
+    pdq_quality: int
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """A generated picture and its prompt.
+
+    Attributes:
+        name: for a person; the file's name.
+        views: the whole first; then four tiles if it is a grid.
+    """
+
+    name: str
+    prompt: str | None
+    views: tuple[View, ...]
+
+    @property
+    def is_grid(self) -> bool:
+        """Whether the tiles are ranked too."""
+        return len(self.views) > 1
+
+    def thumbnail(self, tile: int | None = None) -> bytes:
+        """The query, or one of its tiles, as JPEG."""
+        view = next(view for view in self.views if view.tile == tile)
+        return encode_jpeg(view.picture, quality=90)
+
+
+def open_query(image: Path, prompt: str | None, *, grid: Grid = "auto") -> Query:
+    """Read a generated picture from a file.
+
+    Raises:
+        QueryImageError: if it is missing, unreadable, or no picture; says which.
+    """
+    try:
+        size = image.stat().st_size
+        if size > MAX_BYTES:
+            raise QueryImageError(
+                f"{image}: expected a picture of at most {MAX_BYTES >> 20} MiB, found "
+                f"{size >> 20} MiB; give a smaller copy of it"
+            )
+        body = image.read_bytes()
+    except OSError as exc:
+        raise QueryImageError(
+            f"{image}: expected a picture, found {exc.strerror or exc}; check the path"
+        ) from exc
+    return query_from_bytes(body, str(image), prompt, grid=grid)
+
+
+def query_from_bytes(body: bytes, name: str, prompt: str | None, *, grid: Grid = "auto") -> Query:
+    """As `open_query`, for a picture in memory; `name` is what errors and reports call it."""
+    try:
+        picture = open_picture(body, max_side=MAX_SIDE).rgb
+    except PictureError as exc:
+        raise QueryImageError(
+            f"{name}: expected a picture, found {exc}; give a JPEG, PNG, WebP, GIF, AVIF, BMP or "
+            "TIFF file"
+        ) from exc
+    is_grid = grid == "yes" or (grid == "auto" and looks_like_grid(picture))
+    tiles = split_tiles(picture) if is_grid and min(picture.shape[:2]) > 1 else ()
+    views = [_view(None, picture), *(_view(n, tile) for n, tile in enumerate(tiles, 1))]
+    return Query(Path(name).name, prompt, tuple(views))
+
+
+def _view(tile: int | None, picture: NDArray[np.uint8]) -> View:
+    turns = [compute_hashes(turned) for turned in dihedral(picture)]
+    return View(
+        tile,
+        picture,
+        {
+            "pdq": tuple(turn.pdq for turn in turns),
+            "phash": tuple(turn.phash for turn in turns),
+            "dhash": tuple(turn.dhash for turn in turns),
+        },
+        turns[0].pdq_quality,
+    )
