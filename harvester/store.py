@@ -45,7 +45,7 @@ class Store:
     Args:
         folder: made if it is missing.
         main: what the dataset is made of: generations or candidates.
-        rows_per_shard: a shard is due when this many rows of one kind wait,
+        rows_per_shard: a flush is due when this many rows of one kind wait,
         bytes_per_shard: or when this many bytes of pictures do,
         max_age_s: or when the oldest waiting row is this many seconds old.
 
@@ -110,27 +110,37 @@ class Store:
         finally:
             self._lock.release()
 
-    def append(self, row: Row) -> bool:
-        """Take one row into memory; True when `flush` is due."""
+    def append(self, row: Row) -> None:
+        """Take one row into memory; it is on disk after the next `flush`."""
         self._waiting.setdefault(type(row), []).append(row)
         if self._oldest is None:
             self._oldest = time.monotonic()
         if isinstance(row, Candidate | Generation):
             self._bytes += len(row.image or b"")
+
+    @property
+    def is_due(self) -> bool:
+        """Whether enough rows wait, or long enough, for a `flush`."""
+        if self._oldest is None:
+            return False
         return (
-            len(self._waiting[type(row)]) >= self._rows_per_shard
-            or self._bytes >= self._bytes_per_shard
+            self._bytes >= self._bytes_per_shard
             or time.monotonic() - self._oldest >= self._max_age_s
+            or any(len(rows) >= self._rows_per_shard for rows in self._waiting.values())
         )
 
     def flush(self) -> None:
         """Write the waiting rows as shards, then the manifest.
 
+        May run in a thread while rows are appended: those wait for the next time.
+
         Raises:
             ShardError: if they cannot be written; no partial file is left behind.
         """
+        waiting, self._waiting = self._waiting, {}
+        self._bytes, self._oldest = 0, None
         for row_type in self._tables:
-            rows = self._waiting.get(row_type)
+            rows = waiting.get(row_type)
             if not rows:
                 continue
             folder = self.folder / KINDS[row_type].folder
@@ -138,8 +148,6 @@ class Store:
             write_shard(path, to_table(rows, row_type))
             self._next_number[row_type] += 1
             _enter(self._manifest, path, row_type)
-            self._waiting[row_type] = []
-        self._bytes, self._oldest = 0, None
         _write_manifest(self.folder, self._manifest)
 
     def note(self, settings: Mapping[str, Any]) -> None:

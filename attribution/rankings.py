@@ -1,0 +1,163 @@
+"""Rankings as a table: one row a match, or one row for a job that failed.
+
+Written as Parquet, CSV or JSON Lines, by the file's ending; readable by any tool without whence.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.csv
+import pyarrow.parquet as pq
+
+from attribution.descriptors import CHANNELS
+from attribution.errors import JobError
+from attribution.ranking import Ranking
+from harvester.schema import Candidate
+
+FORMATS = (".parquet", ".csv", ".jsonl")
+
+_CHANNEL_COLUMNS = {name: "score_" + name.replace("-", "_") for name in CHANNELS}
+
+SCHEMA = pa.schema(
+    [
+        ("job_id", pa.string()),
+        ("image", pa.string()),
+        ("prompt", pa.string()),
+        ("status", pa.string()),
+        ("error", pa.string()),
+        ("is_grid", pa.bool_()),
+        ("gallery_size", pa.int32()),
+        ("rank", pa.int32()),
+        ("candidate_id", pa.string()),
+        ("score", pa.float32()),
+        ("verdict", pa.string()),
+        ("tile", pa.int8()),
+        *((column, pa.float32()) for column in _CHANNEL_COLUMNS.values()),
+        ("title", pa.string()),
+        ("page_url", pa.string()),
+        ("url", pa.string()),
+        ("creator", pa.string()),
+        ("license", pa.string()),
+        ("source", pa.string()),
+    ]
+)
+"""status is `ok` or `failed`; a failed job has one row, with an error and no rank."""
+
+
+def match_rows(
+    job_id: str, image: str, ranking: Ranking, candidates: Mapping[str, Candidate]
+) -> list[dict[str, Any]]:
+    """The rows of one ranking, best first."""
+    job = {
+        "job_id": job_id,
+        "image": image,
+        "prompt": ranking.query.prompt,
+        "status": "ok",
+        "is_grid": ranking.query.is_grid,
+        "gallery_size": ranking.gallery_size,
+    }
+    told = ("title", "page_url", "url", "creator", "license", "source")
+    return [
+        job
+        | {
+            "rank": match.rank,
+            "candidate_id": match.candidate_id,
+            "score": match.score,
+            "verdict": str(match.verdict),
+            "tile": match.tile,
+        }
+        | {
+            _CHANNEL_COLUMNS[name]: None if math.isnan(score) else score
+            for name, score in match.channels.items()
+        }
+        | {name: getattr(candidates.get(match.candidate_id), name, None) for name in told}
+        for match in ranking.matches
+    ]
+
+
+def failure_row(job_id: str, image: str, prompt: str | None, error: str) -> dict[str, Any]:
+    """The row of a job that could not be ranked."""
+    return {
+        "job_id": job_id,
+        "image": image,
+        "prompt": prompt,
+        "status": "failed",
+        "error": error,
+    }
+
+
+def to_rankings(rows: Iterable[Mapping[str, Any]]) -> pa.Table:
+    """Rows of `match_rows` and `failure_row` as a table in `SCHEMA`."""
+    return pa.Table.from_pylist(list(rows), schema=SCHEMA)
+
+
+def check_format(out: Path) -> None:
+    """Refuse an ending that names no format.
+
+    Raises:
+        JobError: naming those that do.
+    """
+    if out.suffix.lower() not in FORMATS:
+        raise JobError(
+            f"{out}: expected a file ending in {', '.join(FORMATS)}, found {out.suffix!r}; "
+            "rename --out"
+        )
+
+
+def write_rankings(out: Path, parts: Sequence[Path]) -> None:
+    """Join finished parts into one file, whole or not at all; a part at a time is in memory.
+
+    Raises:
+        JobError: if the file cannot be written.
+    """
+    temporary = out.with_name(f".{out.name}.tmp")
+    write = {".parquet": _write_parquet, ".csv": _write_csv, ".jsonl": _write_json_lines}
+    try:
+        write[out.suffix.lower()](temporary, parts)
+        temporary.replace(out)
+    except OSError as exc:
+        temporary.unlink(missing_ok=True)
+        raise JobError(
+            f"{out}: expected to write the rankings, found {exc.strerror or exc}; make room or "
+            "mend the folder, then run the same command again: finished jobs are kept"
+        ) from exc
+
+
+def _write_parquet(path: Path, parts: Sequence[Path]) -> None:
+    with pq.ParquetWriter(path, SCHEMA, compression="zstd") as writer:
+        for part in parts:
+            writer.write_table(pq.read_table(part, partitioning=None))
+
+
+def _write_csv(path: Path, parts: Sequence[Path]) -> None:
+    with pyarrow.csv.CSVWriter(path, SCHEMA) as writer:
+        for part in parts:
+            writer.write_table(_inert(pq.read_table(part, partitioning=None)))
+
+
+def _inert(table: pa.Table) -> pa.Table:
+    """Text that a spreadsheet would run as a formula, with a quote before it.
+
+    Titles and makers come from the web, and the file is opened by people.
+    """
+    for place, field in enumerate(table.schema):
+        if field.type == pa.string():
+            texts = [
+                "'" + text if text and text[0] in "=+-@\t\r" else text
+                for text in table.column(place).to_pylist()
+            ]
+            table = table.set_column(place, field, pa.array(texts, pa.string()))
+    return table
+
+
+def _write_json_lines(path: Path, parts: Sequence[Path]) -> None:
+    with path.open("w", encoding="utf-8") as file:
+        for part in parts:
+            for row in pq.read_table(part, partitioning=None).to_pylist():
+                file.write(json.dumps(row, ensure_ascii=False) + "\n")

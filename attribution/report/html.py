@@ -1,0 +1,107 @@
+"""Rankings as one HTML page: no script, no request, no second file.
+
+The page is laid out by jinja2, and not by joining strings, because there escaping is what happens
+unless it is switched off: every title, prompt and address on the page was written by a stranger,
+and a call forgotten once would let its markup in. The page's content security policy forbids
+scripts and requests besides, should anything ever slip through.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cache
+from pathlib import Path
+
+from jinja2 import Environment, PackageLoader, StrictUndefined, Template
+
+from attribution.errors import RankingError
+from attribution.fusion import WEIGHTS
+from attribution.ranking import Ranking
+from attribution.report.page import channels_of, show_instant, show_query
+from attribution.report.untrusted import clean
+from harvester.schema import Candidate
+
+
+class ReportError(RankingError):
+    """A report cannot be written where it should."""
+
+    exit_code = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Provenance:
+    """What a report was made with, and when.
+
+    Attributes:
+        made_at: with its time zone; shown in UTC.
+        candidates: the datasets searched, named as the user gave them.
+        embedding: channel and version of the features, `channel@version`.
+    """
+
+    whence_version: str
+    made_at: datetime
+    candidates: tuple[str, ...]
+    embedding: str
+
+
+def render_report(
+    rankings: Sequence[tuple[Ranking, Mapping[str, Candidate]]], provenance: Provenance
+) -> str:
+    """One page that shows each ranking, with its candidates by id as `Gallery.pick` gives them.
+
+    A page of 20 matches stays below 2 MB. Candidates that are missing, or whose pictures cannot be
+    decoded, are shown with what is known.
+    """
+    return _template().render(
+        queries=[
+            show_query(number, ranking, candidates)
+            for number, (ranking, candidates) in enumerate(rankings, 1)
+        ],
+        channels=channels_of(ranking for ranking, _ in rankings),
+        weights={kind: f"{weight:.0%}" for kind, weight in WEIGHTS.items()},
+        version=clean(provenance.whence_version),
+        made_at=show_instant(provenance.made_at),
+        datasets=[clean(name) for name in provenance.candidates],
+        embedding=clean(provenance.embedding),
+    )
+
+
+def write_report(path: Path, html: str) -> None:
+    """Write the page to `path`, whole or not at all; missing folders are made.
+
+    Raises:
+        ReportError: if it cannot be written; no partial file is left behind.
+    """
+    temporary = path.parent / f".{path.name}.tmp"
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary.write_text(html, encoding="utf-8")
+        temporary.replace(path)
+    except OSError as exc:
+        raise ReportError(
+            f"{path}: expected to write the report there, found {exc.strerror or exc}; give "
+            "another --report"
+        ) from exc
+    finally:
+        _remove(temporary)
+
+
+def _remove(temporary: Path) -> None:
+    try:
+        temporary.unlink(missing_ok=True)
+    except OSError:  # a folder that is none or may not be written holds no partial file of ours
+        return
+
+
+@cache
+def _template() -> Template:
+    environment = Environment(
+        loader=PackageLoader("attribution.report", ""),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    return environment.get_template("ranking.html.j2")

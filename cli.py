@@ -1,0 +1,341 @@
+"""The entry points: both commands, and errors as exit codes; what `attribute` takes and prints.
+
+Nothing heavy is imported before a command runs, so that `--help` answers at once. The commands of
+`harvest` are in `harvester.commands`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from attribution.errors import RankingError
+from harvester.commands import harvest_app
+from harvester.errors import HarvestError
+from harvester.schema import SchemaError
+from harvester.shell import (
+    CANDIDATES,
+    AllowPrivate,
+    AsJson,
+    CaFile,
+    PerPrompt,
+    SearchProxy,
+    Verbose,
+    harvesting,
+    interruptible,
+    open_engine,
+    print_json,
+    say,
+    set_up_logging,
+    stderr,
+)
+
+if TYPE_CHECKING:
+    from attribution.batch import BatchJob
+    from attribution.embeddings import ResNet50Gem
+    from attribution.gallery import Gallery
+    from attribution.ranking import Ranking
+    from harvester.schema import Candidate
+    from harvester.sources.duckduckgo import DuckDuckGo
+
+
+class Grid(StrEnum):
+    """Whether a picture is four tiles."""
+
+    AUTO = "auto"
+    YES = "yes"
+    NO = "no"
+
+
+attribute_app = typer.Typer(
+    help="Rank candidates found on the web against generated pictures, with the evidence.",
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+
+Candidates = Annotated[
+    list[Path] | None,
+    typer.Option("--candidates", help=f"Dataset of candidates; repeatable. [{CANDIDATES}]"),
+]
+Top = Annotated[int, typer.Option("--top", "-k", min=1, max=1000, help="Candidates to show.")]
+GridOption = Annotated[
+    Grid, typer.Option("--grid", help="Rank a 2x2 grid tile by tile: by its looks, always, never.")
+]
+
+
+@attribute_app.callback(invoke_without_command=True)
+def rank_one(
+    context: typer.Context,
+    image: Annotated[
+        Path | None, typer.Option("--image", help="The generated picture to explain.")
+    ] = None,
+    prompt: Annotated[
+        str | None, typer.Option("--prompt", help="What it was generated from.")
+    ] = None,
+    candidates: Candidates = None,
+    *,
+    top: Top = 10,
+    grid: GridOption = Grid.AUTO,
+    report: Annotated[
+        Path | None, typer.Option("--report", help="HTML page to write, pictures included.")
+    ] = None,
+    offline: Annotated[
+        bool, typer.Option("--offline", help="Never search the web for candidates.")
+    ] = False,
+    per_prompt: PerPrompt = 100,
+    search_proxy: SearchProxy = None,
+    allow_private: AllowPrivate = False,
+    ca_file: CaFile = None,
+    as_json: AsJson = False,
+    verbose: Verbose = False,
+) -> None:
+    """Rank candidates against one generated picture.
+
+    Without candidates for the prompt, the web is searched for it first (unless --offline).
+
+    Example: attribute --image gen.png --prompt "a fisherman village by Ralph Steadman"
+    """
+    if context.invoked_subcommand is not None:
+        return
+    if image is None:
+        raise typer.BadParameter("expected a picture, found none", param_hint="--image")
+    set_up_logging(verbose=verbose)
+    from attribution.query import open_query
+
+    query = open_query(image, prompt, grid=grid.value)
+    folders = candidates or [CANDIDATES]
+    if prompt and not offline and _lacks(folders, prompt, is_default=candidates is None):
+        engine = open_engine(search_proxy, ca_file)
+        _harvest_for(prompt, folders[0], engine, per_prompt, (allow_private, ca_file))
+
+    from attribution.ranking import rank
+
+    gallery, embedder = _open_gallery(folders)
+    ranking = rank(query, gallery, embedder, k=top)
+    found = gallery.pick([match.candidate_id for match in ranking.matches])
+    _print_ranking(ranking, found, as_json=as_json)
+    if report is not None:
+        _write_report(report, [(ranking, found)], folders, embedder)
+
+
+@attribute_app.command()
+def batch(
+    jobs: Annotated[
+        str,
+        typer.Argument(help="List with prompt and image columns, or a dataset of generations."),
+    ],
+    candidates: Candidates = None,
+    out: Annotated[
+        Path, typer.Option("--out", help="Rankings to write: .parquet, .csv or .jsonl.")
+    ] = Path("rankings.parquet"),
+    *,
+    top: Top = 10,
+    grid: GridOption = Grid.AUTO,
+    report: Annotated[
+        Path | None, typer.Option("--report", help="Folder for an HTML page a job, with an index.")
+    ] = None,
+    restart: Annotated[
+        bool, typer.Option("--restart", help="Forget what earlier runs of this batch did.")
+    ] = False,
+    as_json: AsJson = False,
+    verbose: Verbose = False,
+) -> None:
+    """Rank candidates against each picture of a list; goes on where an earlier run stopped.
+
+    Example: attribute batch jobs.csv --candidates data/candidates --out rankings.parquet
+    """
+    set_up_logging(verbose=verbose)
+    from attribution.batch import Batch
+    from attribution.report.html import page_name
+
+    folders = candidates or [CANDIDATES]
+    waiting, expected = _read_jobs(jobs)
+    gallery, embedder = _open_gallery(folders)
+    work = Batch(out, gallery, embedder, k=top, grid=grid.value, restart=restart)
+    counts = {"ranked": 0, "failed": 0, "known": 0}
+    again = "finished jobs are kept; run the same command again to go on"
+    with interruptible(again), _counting("ranking", expected) as advance:
+        for done in work.run(waiting):
+            counts[done.outcome] += 1
+            advance()
+            if done.error:
+                say(f"job {done.job.id}: {done.error}")
+            if report is not None and done.ranking is not None:
+                shown = [(done.ranking, done.candidates or {})]
+                name = f"{page_name(done.job.id)}.html"
+                _write_report(report / name, shown, folders, embedder)
+    if as_json:
+        print_json({**counts, "rankings": str(out)})
+    else:
+        text = " · ".join(f"{count:,} {outcome}" for outcome, count in counts.items())
+        sys.stdout.write(f"{text}\nrankings: {out}\n")
+
+
+@attribute_app.command()
+def index(
+    candidates: Annotated[
+        list[Path], typer.Argument(help="Datasets of candidates to describe.", metavar="DATASET…")
+    ],
+    *,
+    as_json: AsJson = False,
+    verbose: Verbose = False,
+) -> None:
+    """Compute the descriptors of a dataset's candidates ahead of the first ranking.
+
+    Example: attribute index data/candidates
+    """
+    set_up_logging(verbose=verbose)
+    gallery, embedder = _open_gallery(candidates)
+    record = {"candidates": len(gallery.ids), "channel": f"{embedder.channel}@{embedder.version}"}
+    if as_json:
+        print_json(record)
+    else:
+        sys.stdout.write(f"{record['candidates']:,} candidates described by {record['channel']}\n")
+
+
+def harvest() -> None:
+    """The `harvest` console script."""
+    _run(harvest_app)
+
+
+def attribute() -> None:
+    """The `attribute` console script."""
+    _run(attribute_app)
+
+
+def _run(app: typer.Typer) -> None:
+    """Run a command; the errors that the rooms foresee become one line and an exit code."""
+    try:
+        app()
+    except (HarvestError, RankingError, SchemaError) as exc:
+        from attribution.report.untrusted import clean
+
+        say(f"error: {clean(str(exc))}")
+        sys.exit(exc.exit_code)
+    except BrokenPipeError:  # `attribute … | head` has seen enough
+        sys.stderr.close()
+        sys.exit(0)
+
+
+def _lacks(folders: Sequence[Path], prompt: str, *, is_default: bool) -> bool:
+    """Whether candidates for this prompt should be searched for.
+
+    The default dataset gathers the candidates of all prompts, so it is searched for this one's. A
+    dataset that the user names is ranked as it is, unless it is empty.
+    """
+    from attribution.gallery import has_findings
+    from harvester.schema import Candidate
+    from harvester.shards import shard_paths
+
+    if is_default:
+        return not any(has_findings(folder, prompt) for folder in folders)
+    return not any(shard_paths(folder, Candidate) for folder in folders)
+
+
+def _harvest_for(
+    prompt: str,
+    out: Path,
+    engine: DuckDuckGo,
+    per_prompt: int,
+    network: tuple[bool, Path | None],
+) -> None:
+    from harvester import run
+
+    say(f"no candidates for this prompt in {out}: searching the web (--offline to leave that)")
+    allow_private, ca_file = network
+    opened = run.Network(allow_private=allow_private, ca_file=ca_file)
+    with harvesting(per_prompt) as progress:
+        tally = asyncio.run(
+            run.run_search([prompt], engine, out, opened, progress.update, per_prompt=per_prompt)
+        )
+    run.check_reached(tally)
+
+
+def _open_gallery(folders: Sequence[Path]) -> tuple[Gallery, ResNet50Gem]:
+    from attribution.embeddings import ResNet50Gem
+    from attribution.gallery import load_gallery
+
+    embedder = ResNet50Gem()
+    kept = "descriptors computed so far are kept; run the same command again to go on"
+    with interruptible(kept), _counting("describing candidates", None) as advance:
+        return load_gallery(folders, embedder, advance), embedder
+
+
+@contextlib.contextmanager
+def _counting(what: str, total: int | None) -> Iterator[Callable[..., None]]:
+    """A bar with rate and time left on a terminal; elsewhere a line every ten seconds."""
+    from harvester.progress import Counting
+
+    with Counting(stderr(), what, total) as counting:
+        yield counting.advance
+
+
+def _read_jobs(jobs: str) -> tuple[Iterator[BatchJob], int]:
+    """The jobs of a list or of a generations dataset, and how many there are.
+
+    Raises:
+        InputError: if there is none.
+    """
+    from attribution.batch import BatchJob
+    from harvester.errors import InputError
+    from harvester.schema import Generation
+    from harvester.shards import count_rows, rows
+    from harvester.sources.prompt_list import read_prompts
+
+    if Path(jobs).is_dir():
+        made = (
+            BatchJob(row.id, row.prompt, row.image, f"{row.id}.jpg")
+            for row in rows(Path(jobs), Generation)
+            if row.image is not None
+        )
+        return made, count_rows(Path(jobs), Generation)
+    listed = list(read_prompts(jobs))
+    if not any(job.image for job in listed):
+        raise InputError(
+            f"{jobs}: expected a column named image, found prompts alone; add the pictures that "
+            "were generated, or search for the prompts with `harvest ddg --prompts`"
+        )
+    made = (
+        BatchJob(job.id, job.prompt, job.image or Path(), str(job.image or "")) for job in listed
+    )
+    return made, len(listed)
+
+
+def _print_ranking(ranking: Ranking, candidates: Mapping[str, Candidate], *, as_json: bool) -> None:
+    from attribution.report.terminal import json_lines, ranking_table
+
+    if as_json:
+        for line in json_lines(ranking, candidates):
+            sys.stdout.write(line + "\n")
+    else:
+        from rich.console import Console
+
+        Console().print(ranking_table(ranking, candidates))
+
+
+def _write_report(
+    path: Path,
+    shown: Sequence[tuple[Ranking, Mapping[str, Candidate]]],
+    folders: Sequence[Path],
+    embedder: ResNet50Gem,
+) -> None:
+    from datetime import UTC, datetime
+    from importlib.metadata import version
+
+    from attribution.report.html import Provenance, render_report, write_report
+
+    provenance = Provenance(
+        whence_version=version("whence"),
+        made_at=datetime.now(UTC),
+        candidates=tuple(str(folder) for folder in folders),
+        embedding=f"{embedder.channel}@{embedder.version}",
+    )
+    write_report(path, render_report(shown, provenance))
+    say(f"report: {path}")

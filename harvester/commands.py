@@ -1,0 +1,223 @@
+"""The `harvest` command: one subcommand a source.
+
+Only what a command needs is imported, and only when it runs: `--help` answers at once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from harvester.shell import (
+    CANDIDATES,
+    AllowPrivate,
+    AsJson,
+    CaFile,
+    Out,
+    PerPrompt,
+    SearchProxy,
+    Verbose,
+    harvesting,
+    open_engine,
+    print_harvest,
+    print_json,
+    set_up_logging,
+)
+
+GENERATIONS = Path("data/midjourney")
+
+harvest_app = typer.Typer(
+    help="Bring generated pictures, and candidates for their sources, into Parquet.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+
+
+@harvest_app.command()
+def midjourney(
+    discord_export: Annotated[
+        list[str],
+        typer.Option("--discord-export", help="Export file, folder of parts, or glob; repeatable."),
+    ],
+    out: Out = GENERATIONS,
+    *,
+    any_author: Annotated[
+        bool, typer.Option("--any-author", help="Also take what others than the bots posted.")
+    ] = False,
+    keep_authors: Annotated[
+        bool, typer.Option("--keep-authors", help="Keep users' names instead of pseudonyms.")
+    ] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Count the messages by kind; fetch and write nothing.")
+    ] = False,
+    max_side: Annotated[
+        int, typer.Option("--max-side", min=64, help="Longest side of stored pictures, in pixels.")
+    ] = 1024,
+    allow_private: AllowPrivate = False,
+    ca_file: CaFile = None,
+    as_json: AsJson = False,
+    verbose: Verbose = False,
+) -> None:
+    """Read prompt and picture pairs out of Discord exports.
+
+    Takes DiscordChatExporter's JSON and CSV, raw API dumps and Parquet dumps. Run it again on a
+    longer export and it adds what is new. WHENCE_DISCORD_TOKEN, a bot's token, renews old links.
+
+    Example: harvest midjourney --discord-export export.json
+    """
+    from harvester import pseudonyms, run
+    from harvester.sources import discord_export as exports
+
+    set_up_logging(verbose=verbose)
+    messages = exports.Tally()
+    key = None
+    if not keep_authors and not dry_run:
+        key = pseudonyms.author_key(Path(typer.get_app_dir("whence")))
+    posts = exports.read_exports(
+        discord_export, any_author=any_author, author_key=key, tally=messages
+    )
+    if dry_run:
+        for _ in posts:
+            pass
+        if as_json:
+            print_json(messages.record())
+        else:
+            sys.stdout.write(messages.describe() + "\n")
+        return
+    network = run.Network(allow_private=allow_private, ca_file=ca_file)
+    with harvesting() as progress:
+        tally = asyncio.run(
+            run.run_generations(
+                posts,
+                out,
+                network,
+                progress.update,
+                token=os.environ.get("WHENCE_DISCORD_TOKEN"),
+                max_side=max_side,
+                any_author=any_author,
+                keep_authors=keep_authors,
+            )
+        )
+    print_harvest(tally, out, as_json=as_json, messages=messages.record())
+
+
+@harvest_app.command()
+def ddg(
+    prompts: Annotated[
+        str | None,
+        typer.Option("--prompts", help="List: .txt (a prompt a line), .csv, .jsonl, .parquet; -."),
+    ] = None,
+    prompt: Annotated[
+        list[str] | None, typer.Option("--prompt", help="One prompt; repeatable.")
+    ] = None,
+    generations: Annotated[
+        Path | None, typer.Option("--generations", help="Dataset that `harvest midjourney` made.")
+    ] = None,
+    out: Out = CANDIDATES,
+    *,
+    per_prompt: PerPrompt = 100,
+    region: Annotated[str, typer.Option("--region", help="DuckDuckGo's region.")] = "us-en",
+    safesearch: Annotated[
+        str, typer.Option("--safesearch", help="on, moderate, off.")
+    ] = "moderate",
+    pause: Annotated[
+        float, typer.Option("--pause", min=0.0, help="Seconds between two requests.")
+    ] = 1.0,
+    search_proxy: SearchProxy = None,
+    allow_private: AllowPrivate = False,
+    ca_file: CaFile = None,
+    as_json: AsJson = False,
+    verbose: Verbose = False,
+) -> None:
+    """Search DuckDuckGo's images for each prompt and download what is found.
+
+    Searches that an earlier run finished are not made again, pictures are not fetched twice.
+
+    Example: harvest ddg --prompt "a fisherman village by Ralph Steadman" --per-prompt 30
+    """
+    from harvester import run
+    from harvester.sources.prompt_list import read_prompts
+
+    set_up_logging(verbose=verbose)
+    if not (prompts or prompt or generations):
+        raise typer.BadParameter("expected --prompt, --prompts or --generations, found none")
+    wanted = list(prompt or ())
+    wanted += [job.prompt for job in read_prompts(prompts) if job.prompt] if prompts else []
+    wanted += run.prompts_of(generations) if generations else []
+    run.check_prompts(wanted)
+    engine = open_engine(search_proxy, ca_file, region=region, safesearch=safesearch)
+    network = run.Network(allow_private=allow_private, ca_file=ca_file)
+    with harvesting(len(wanted) * per_prompt) as progress:
+        tally = asyncio.run(
+            run.run_search(
+                wanted, engine, out, network, progress.update, per_prompt=per_prompt, pause_s=pause
+            )
+        )
+    print_harvest(tally, out, as_json=as_json)
+
+
+@harvest_app.command()
+def urls(
+    addresses: Annotated[
+        Path, typer.Argument(metavar="LIST", help="csv, tsv, txt, json, jsonl or parquet file.")
+    ],
+    out: Out = CANDIDATES,
+    *,
+    allow_private: AllowPrivate = False,
+    ca_file: CaFile = None,
+    concurrency: Annotated[
+        int, typer.Option("--concurrency", min=1, max=1024, help="Downloads at once.")
+    ] = 64,
+    as_json: AsJson = False,
+    verbose: Verbose = False,
+) -> None:
+    """Download the pictures of a list; LAION's and img2dataset's column names are understood.
+
+    Example: harvest urls list.parquet --out data/candidates
+    """
+    from harvester import run
+    from harvester.sources.url_list import read_url_list
+
+    set_up_logging(verbose=verbose)
+    network = run.Network(allow_private=allow_private, ca_file=ca_file, concurrency=concurrency)
+    found = read_url_list(addresses)
+    with harvesting() as progress:
+        tally = asyncio.run(run.run_found(found, out, network, progress.update, source="urls"))
+    print_harvest(tally, out, as_json=as_json)
+
+
+@harvest_app.command()
+def folder(
+    pictures: Annotated[
+        Path, typer.Argument(metavar="FOLDER", help="Folder of pictures, with sidecar captions.")
+    ],
+    out: Out = CANDIDATES,
+    *,
+    creator: Annotated[
+        str | None, typer.Option("--creator", help="Maker of the pictures that name none.")
+    ] = None,
+    as_json: AsJson = False,
+    verbose: Verbose = False,
+) -> None:
+    """Take in a folder of pictures, such as an artist's portfolio.
+
+    Captions are read from files beside the pictures: .txt, .caption, .json, metadata.csv or .jsonl.
+
+    Example: harvest folder ~/portfolio --creator "Ada Example"
+    """
+    from harvester import run
+    from harvester.sources.folder import read_folder
+
+    set_up_logging(verbose=verbose)
+    found = read_folder(pictures, creator=creator)
+    with harvesting() as progress:
+        tally = asyncio.run(
+            run.run_found(found, out, run.Network(), progress.update, source="folder")
+        )
+    print_harvest(tally, out, as_json=as_json)

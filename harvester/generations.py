@@ -1,0 +1,167 @@
+"""Posts of a Discord export → generations with their pictures, as a stream of outcomes.
+
+Pictures come from the export's own media folder, else from Discord's CDN. CDN links live a day:
+with a bot token they are renewed first, without one they are recorded as expired and not asked for.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import hashlib
+import os
+from collections.abc import AsyncIterator, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+
+import httpx
+
+from harvester import shards
+from harvester.fetch import Fetched, Fetcher
+from harvester.images import PictureError, compute_hashes, encode_jpeg, open_picture
+from harvester.parallel import chunked, in_parallel
+from harvester.pipeline import Outcome, in_thread, read_file
+from harvester.schema import FetchStatus, Generation
+from harvester.sources.discord_export import Post
+from harvester.sources.discord_links import expires_at, refresh_links
+from harvester.store import Store
+
+EXPIRED = (
+    "this CDN link is over; export again with --media, or set WHENCE_DISCORD_TOKEN to a bot's token"
+)
+
+
+async def harvest_generations(
+    posts: Iterator[Post],
+    store: Store,
+    fetcher: Fetcher,
+    *,
+    token: str | None = None,
+    max_side: int = 1024,
+    workers: int = 16,
+) -> AsyncIterator[Outcome]:
+    """Store each post that the dataset does not hold yet; yields one outcome a post.
+
+    A post whose picture failed before is tried again, and stored again only if it ends otherwise.
+
+    Args:
+        posts: as `discord_export.read_exports` yields them.
+        store: open, of `Generation` rows.
+        fetcher: open, for pictures that are on the CDN.
+        token: of a Discord bot that can see the channel, to renew links that are over.
+        max_side: pixels of the longest side of the picture that is stored.
+        workers: posts in work at once.
+
+    Raises:
+        ShardError: if the dataset cannot be read or written.
+        HarvestError: whatever reading the export raises, after what it yielded is stored.
+    """
+    known = await asyncio.to_thread(_known_statuses, store)
+    with ThreadPoolExecutor(os.cpu_count(), "picture") as pool:
+
+        async def resolve(post: Post) -> Generation | None:
+            if known.get(post.generation.id) is FetchStatus.OK:
+                return None
+            got = await _get(post, fetcher, pool)
+            return await in_thread(pool, _with_picture, post.generation, got, max_side)
+
+        async def resolve_with_id(post: Post) -> tuple[Post, Generation | None]:
+            return post, await resolve(post)
+
+        streamed = _stream(posts, known, token)
+        async for post, generation in in_parallel(streamed, resolve_with_id, workers):
+            yield _record(post, generation, store, known)
+            if store.is_due:
+                await asyncio.to_thread(store.flush)
+
+
+def _known_statuses(store: Store) -> dict[str, FetchStatus]:
+    """The newest status of each generation: rows of later runs stand later."""
+    return {
+        record["id"]: FetchStatus(record["status"])
+        for batch in shards.batches(store.folder, Generation, ["id", "status"])
+        for record in batch.to_pylist()
+    }
+
+
+def _record(
+    post: Post, generation: Generation | None, store: Store, known: dict[str, FetchStatus]
+) -> Outcome:
+    name, url = post.generation.id, post.generation.url or ""
+    # The same post twice in one export (overlapping parts) is settled by the first.
+    if generation is None or known.get(name) in {FetchStatus.OK, generation.status}:
+        return Outcome(url, known.get(name, FetchStatus.OK), name, is_new=False)
+    store.append(generation)
+    known[name] = generation.status
+    is_new = generation.status is FetchStatus.OK
+    return Outcome(url, generation.status, name, is_new=is_new, error=generation.error)
+
+
+async def _stream(
+    posts: Iterator[Post], known: dict[str, FetchStatus], token: str | None
+) -> AsyncIterator[Post]:
+    """The posts, read in a thread a few hundred at a time, their links renewed if need be."""
+    async for chunk in chunked(posts):
+        for post in await _renewed(chunk, known, token) if token else chunk:
+            yield post
+
+
+async def _renewed(
+    posts: Sequence[Post], known: dict[str, FetchStatus], token: str
+) -> Sequence[Post]:
+    old = {
+        post.generation.url
+        for post in posts
+        if _is_over(post) and known.get(post.generation.id) is not FetchStatus.OK
+    } - {None}
+    if not old:
+        return posts
+    async with httpx.AsyncClient(timeout=30) as client:
+        fresh = await refresh_links(client, sorted(filter(None, old)), token)
+    return [
+        dataclasses.replace(
+            post,
+            generation=dataclasses.replace(
+                post.generation, url=fresh.get(post.generation.url or "", post.generation.url)
+            ),
+        )
+        for post in posts
+    ]
+
+
+def _is_over(post: Post) -> bool:
+    if post.media is not None or not post.generation.url:
+        return False
+    end = expires_at(post.generation.url)
+    return end is not None and end <= datetime.now(UTC)
+
+
+async def _get(post: Post, fetcher: Fetcher, pool: ThreadPoolExecutor) -> Fetched:
+    generation, url = post.generation, post.generation.url or ""
+    if generation.status is not FetchStatus.OK:  # settled while reading: outside the export, …
+        return Fetched(status=generation.status, url=url, error=generation.error)
+    if post.media is not None:
+        return await in_thread(pool, read_file, post.media, url)
+    if _is_over(post):
+        return Fetched(status=FetchStatus.EXPIRED, url=url, error=EXPIRED)
+    got = await fetcher.fetch(url)
+    return dataclasses.replace(got, error=EXPIRED) if got.status is FetchStatus.EXPIRED else got
+
+
+def _with_picture(generation: Generation, got: Fetched, max_side: int) -> Generation:
+    if got.status is not FetchStatus.OK:
+        return dataclasses.replace(generation, status=got.status, error=got.error)
+    try:
+        picture = open_picture(got.body, max_side=max_side)
+    except PictureError as exc:
+        return dataclasses.replace(generation, status=exc.status, error=str(exc))
+    return dataclasses.replace(
+        generation,
+        width=picture.width,
+        height=picture.height,
+        image=encode_jpeg(picture.rgb),
+        sha256=hashlib.sha256(got.body).hexdigest(),
+        phash=compute_hashes(picture.rgb).phash,
+        status=FetchStatus.OK,
+        error=None,
+    )

@@ -1,0 +1,265 @@
+"""One harvest from start to end: opens what it needs, and counts what comes out of it."""
+
+from __future__ import annotations
+
+import ssl
+import time
+from collections import Counter
+from collections.abc import (
+    AsyncIterator,
+    Callable,
+    Container,
+    Iterable,
+    Iterator,
+    Mapping,
+    Sequence,
+)
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from harvester import shards
+from harvester.errors import InputError, SourceError
+from harvester.fetch import Fetcher
+from harvester.generations import harvest_generations
+from harvester.parallel import chunked
+from harvester.pipeline import Found, Outcome, SearchLedger, harvest_candidates
+from harvester.schema import Candidate, FetchStatus, Generation, Search, SearchStatus
+from harvester.sources.discord_export import Post
+from harvester.searching import search_prompts
+from harvester.sources.duckduckgo import DuckDuckGo
+from harvester.store import Store
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Network:
+    """How pictures are downloaded.
+
+    Attributes:
+        allow_private: also from private and loopback addresses.
+        ca_file: PEM file of an authority to trust besides the system's.
+        concurrency: downloads at once.
+    """
+
+    allow_private: bool = False
+    ca_file: Path | None = None
+    concurrency: int = 64
+
+    def open(self) -> Fetcher:
+        """A fetcher, to be entered.
+
+        Raises:
+            InputError: if the authority's file cannot be used.
+        """
+        context = None
+        if self.ca_file is not None:
+            try:
+                context = ssl.create_default_context()
+                context.load_verify_locations(self.ca_file)
+            except (OSError, ssl.SSLError) as exc:
+                raise InputError(
+                    f"{self.ca_file}: expected a PEM file of certificates, found {exc}; "
+                    "check --ca-file"
+                ) from exc
+        return Fetcher(
+            concurrency=self.concurrency, allow_private=self.allow_private, ssl_context=context
+        )
+
+
+@dataclass(slots=True)
+class Tally:
+    """What a harvest has come to so far.
+
+    Attributes:
+        statuses: findings by how they ended.
+        new: pictures stored that the dataset did not hold.
+        known: findings of pictures that it held.
+        bytes: downloaded or read.
+        searches: searches by how they ended.
+    """
+
+    statuses: Counter[FetchStatus] = field(default_factory=Counter)
+    new: int = 0
+    known: int = 0
+    bytes: int = 0
+    searches: Counter[SearchStatus] = field(default_factory=Counter)
+    started: float = field(default_factory=time.monotonic)
+
+    @property
+    def done(self) -> int:
+        """Findings that have ended, well or not."""
+        return self.statuses.total()
+
+    @property
+    def failed(self) -> int:
+        """Findings that led to no picture."""
+        return self.done - self.statuses[FetchStatus.OK]
+
+    @property
+    def rate(self) -> float:
+        """Findings a second."""
+        return self.done / max(time.monotonic() - self.started, 1e-3)
+
+    def count(self, outcome: Outcome) -> None:
+        """Take one outcome in."""
+        self.statuses[outcome.status] += 1
+        self.new += outcome.is_new
+        self.known += outcome.status is FetchStatus.OK and not outcome.is_new
+        self.bytes += outcome.bytes
+
+    def record(self) -> dict[str, Any]:
+        """For `--json`."""
+        return {
+            "new": self.new,
+            "known": self.known,
+            "failed": self.failed,
+            "bytes": self.bytes,
+            "seconds": round(time.monotonic() - self.started, 3),
+            "statuses": {str(status): n for status, n in sorted(self.statuses.items())},
+            "searches": {str(status): n for status, n in sorted(self.searches.items())},
+        }
+
+
+OnOutcome = Callable[[Tally, Outcome], None]
+
+
+async def run_found(
+    found: Iterable[Found], out: Path, network: Network, on_outcome: OnOutcome, **settings: Any
+) -> Tally:
+    """Bring the findings of a list or folder into a dataset; raises as `harvest_candidates`."""
+
+    async def stream(_: SearchLedger, __: Tally) -> AsyncIterator[Found]:
+        async for chunk in chunked(found):
+            for one in chunk:
+                yield one
+
+    return await _run(stream, out, network, on_outcome, settings)
+
+
+async def run_search(
+    prompts: Iterable[str],
+    engine: DuckDuckGo,
+    out: Path,
+    network: Network,
+    on_outcome: OnOutcome,
+    *,
+    per_prompt: int = 100,
+    pause_s: float = 1.0,
+    **settings: Any,
+) -> Tally:
+    """Search for each prompt and bring what is found into a dataset.
+
+    Searches that ended before, in an earlier run, are not made again.
+
+    Raises:
+        RateLimitedError, SourceError: if the engine blocks or fails; what came before is stored.
+        ShardError: if the dataset cannot be read or written.
+    """
+
+    async def stream(ledger: SearchLedger, tally: Tally) -> AsyncIterator[Found]:
+        def on_search(search: Search) -> None:
+            tally.searches[search.status] += 1
+            ledger.expect(search)
+
+        async for finding in search_prompts(
+            prompts,
+            engine,
+            per_prompt=per_prompt,
+            done=_searched(out),
+            pause_s=pause_s,
+            on_search=on_search,
+        ):
+            yield finding
+
+    settings |= {"per_prompt": per_prompt, "source": engine.source}
+    return await _run(stream, out, network, on_outcome, settings)
+
+
+async def _run(
+    stream: Callable[[SearchLedger, Tally], AsyncIterator[Found]],
+    out: Path,
+    network: Network,
+    on_outcome: OnOutcome,
+    settings: Mapping[str, Any],
+) -> Tally:
+    tally = Tally()
+    with Store(out, Candidate) as store:
+        store.note(settings)
+        ledger = SearchLedger(store)
+        async with network.open() as fetcher:
+            outcomes = harvest_candidates(
+                stream(ledger, tally), store, fetcher, searches=ledger, workers=network.concurrency
+            )
+            async for outcome in outcomes:
+                tally.count(outcome)
+                on_outcome(tally, outcome)
+    return tally
+
+
+async def run_generations(
+    posts: Iterator[Post],
+    out: Path,
+    network: Network,
+    on_outcome: OnOutcome,
+    *,
+    token: str | None = None,
+    max_side: int = 1024,
+    **settings: Any,
+) -> Tally:
+    """Bring the posts of an export into a dataset; raises as `harvest_generations` does."""
+    tally = Tally()
+    with Store(out, Generation) as store:
+        store.note(settings)
+        async with network.open() as fetcher:
+            async for outcome in harvest_generations(
+                posts, store, fetcher, token=token, max_side=max_side
+            ):
+                tally.count(outcome)
+                on_outcome(tally, outcome)
+    return tally
+
+
+def check_reached(tally: Tally) -> None:
+    """Refuse to call a harvest done that had work and got not a single picture.
+
+    Raises:
+        SourceError: naming the commonest failure.
+    """
+    if tally.done and not tally.statuses[FetchStatus.OK]:
+        status, count = tally.statuses.most_common(1)[0]
+        raise SourceError(
+            f"expected pictures, found none at {tally.done:,} addresses ({count:,} {status}); "
+            "the rows with their reasons are stored: see the columns status and error"
+        )
+
+
+def check_prompts(prompts: Sequence[str]) -> None:
+    """Refuse to search for nothing.
+
+    Raises:
+        InputError: if no prompt has a word in it.
+    """
+    if not any(prompt.strip() for prompt in prompts):
+        raise InputError("expected prompts to search for, found none; the list or dataset is empty")
+
+
+def prompts_of(dataset: Path) -> Iterator[str]:
+    """The distinct prompts of a generations dataset, in order; raises as `shards.batches` does."""
+    seen: set[str] = set()
+    for batch in shards.batches(dataset, Generation, ["prompt"]):
+        for prompt in batch.column(0).to_pylist():
+            if prompt and prompt not in seen:
+                seen.add(prompt)
+                yield prompt
+
+
+def _searched(out: Path) -> Container[tuple[str, str]]:
+    """The searches that an earlier run brought to an end."""
+    columns = ["query_prompt", "query", "status"]
+    ended = {SearchStatus.OK, SearchStatus.EMPTY}
+    return {
+        (record["query_prompt"], record["query"])
+        for batch in shards.batches(out, Search, columns)
+        for record in batch.to_pylist()
+        if record["status"] in ended
+    }

@@ -1,0 +1,258 @@
+"""Prompts put to an image search, politely: planned, paced, patient, and able to go on later."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import html
+import logging
+import math
+import re
+from collections.abc import AsyncGenerator, Callable, Container, Iterable, Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any, Protocol
+
+import stamina
+
+from harvester.errors import RateLimitedError, SourceChangedError, SourceError
+from harvester.queries import plan_queries
+from harvester.rows import as_text
+from harvester.schema import Finding, Search, SearchStatus
+
+_LOG = logging.getLogger(__name__)
+_TAG = re.compile(r"</?[a-zA-Z][^<>]*>")
+_BOLD = re.compile(r"</?b>", re.IGNORECASE)
+_WEB = ("http://", "https://")
+_FAILURES_IN_A_ROW = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """One page of results as the engine sent them; `is_last` where it offers no further one."""
+
+    rows: list[dict[str, Any]]
+    is_last: bool
+
+
+class ImageSearch(Protocol):
+    """An engine that `search_prompts` can drive; `page` is 1-based."""
+
+    source: str
+
+    def search_page(self, query: str, page: int) -> Page: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Backoff:
+    """How a block is waited out: `attempts` in all, `first_s` seconds doubling to `longest_s`."""
+
+    attempts: int = 4
+    first_s: float = 5.0
+    longest_s: float = 90.0
+
+
+@dataclass(slots=True)
+class Gathering:
+    """What one query has found so far.
+
+    Attributes:
+        limit: findings wanted.
+        seen: addresses not to be found again; shared by the queries of one prompt.
+    """
+
+    query: str
+    query_prompt: str
+    limit: int
+    source: str
+    seen: set[str] = field(default_factory=set)
+    findings: list[Finding] = field(default_factory=list)
+    pages: int = 0
+    rows: int = 0
+    is_over: bool = False
+
+    def add(self, page: Page) -> list[Finding]:
+        """Take a page's rows; returns those that are new, at most as many as are still wanted."""
+        found_at = datetime.now(UTC)
+        new: list[Finding] = []
+        for rank, row in enumerate(page.rows, start=self.rows + 1):
+            url = _address(row.get("image"))
+            if url is None or url in self.seen or len(self.findings) + len(new) >= self.limit:
+                continue
+            self.seen.add(url)
+            new.append(
+                Finding(
+                    url=url,
+                    source=self.source,
+                    query_prompt=self.query_prompt,
+                    query=self.query,
+                    rank=rank,
+                    page_url=_address(row.get("url")),
+                    title=_clean_title(row.get("title")),
+                    found_at=found_at,
+                )
+            )
+        self.findings += new
+        self.rows += len(page.rows)
+        self.pages += 1
+        self.is_over = page.is_last or not new or len(self.findings) >= self.limit
+        return new
+
+
+async def search_prompts(
+    prompts: Iterable[str],
+    engine: ImageSearch,
+    *,
+    per_prompt: int,
+    done: Container[tuple[str, str]],
+    pause_s: float,
+    on_search: Callable[[Search], None],
+    backoff: Backoff | None = None,
+) -> AsyncGenerator[Finding, None]:
+    """Search for every prompt, by its planned queries, and yield what is found as it comes.
+
+    A search is reported once all its findings have been taken, so that an interrupted run does
+    it again and never skips it. Cancelling ends at once, but for the request in flight, whose
+    thread ends by its own time limit.
+
+    Args:
+        prompts: as generated; those seen before in this run are passed over.
+        engine: asked in a thread, one page at a time.
+        per_prompt: findings wanted in all for each prompt, each address once; what one query
+            does not find is left to the next.
+        done: pairs of prompt and query to skip: searches that ended `OK` or `EMPTY` before.
+        pause_s: seconds between two pages.
+        on_search: told how each search ended.
+        backoff: how blocks are waited out.
+
+    Raises:
+        RateLimitedError: if a block outlasts the waiting; reported as `BLOCKED` before.
+        SourceChangedError: at the first answer of an unknown shape; reported as `ERROR`.
+        SourceError: if three searches in a row, or all of them, had no answer.
+    """
+    pacer = _Pacer(engine, pause_s, backoff or Backoff())
+    faults = _Faults()
+    for prompt in _once(prompts):
+        seen: set[str] = set()
+        wanted = per_prompt
+        queries = plan_queries(prompt)
+        for place, query in enumerate(queries):
+            share = math.ceil(wanted / (len(queries) - place))
+            if (prompt, query) in done:
+                wanted -= share
+                continue
+            if share <= 0:
+                break
+            gathering = Gathering(query, prompt, share, engine.source, seen)
+            try:
+                while not gathering.is_over:
+                    for finding in gathering.add(await pacer.ask(gathering)):
+                        yield finding
+            except SourceError as exc:
+                on_search(_report(gathering, exc))
+                faults.note(exc)
+            else:
+                on_search(_report(gathering))
+                faults.forget()
+            wanted -= len(gathering.findings)
+    faults.close()
+
+
+class _Faults:
+    """Decides whether a failed search ends the run."""
+
+    def __init__(self) -> None:
+        self._in_a_row: list[SourceError] = []
+        self._any_answer = False
+
+    def note(self, exc: SourceError) -> None:
+        """Raises what was noted where going on makes no sense."""
+        self._in_a_row.append(exc)
+        is_final = isinstance(exc, RateLimitedError | SourceChangedError)
+        if is_final or len(self._in_a_row) >= _FAILURES_IN_A_ROW:
+            raise exc
+        _LOG.warning("one search failed, going on with the next: %s", exc)
+
+    def forget(self) -> None:
+        self._in_a_row.clear()
+        self._any_answer = True
+
+    def close(self) -> None:
+        if self._in_a_row and not self._any_answer:
+            raise self._in_a_row[-1]
+
+
+class _Pacer:
+    """Asks an engine in a thread, never faster than the pause, and again after a block."""
+
+    def __init__(self, engine: ImageSearch, pause_s: float, backoff: Backoff) -> None:
+        self._engine = engine
+        self._pause_s = pause_s
+        self._backoff = backoff
+        self._is_first = True
+
+    async def ask(self, gathering: Gathering) -> Page:
+        if not self._is_first:
+            await asyncio.sleep(self._pause_s)
+        self._is_first = False
+        patience = self._backoff
+        attempts = stamina.retry_context(
+            on=self._wait_for,
+            attempts=patience.attempts,
+            timeout=None,
+            wait_initial=patience.first_s,
+            wait_max=patience.longest_s,
+            wait_jitter=patience.first_s / 2,
+        )
+        async for attempt in attempts:
+            with attempt:
+                search_page = self._engine.search_page
+                return await asyncio.to_thread(search_page, gathering.query, gathering.pages + 1)
+        raise AssertionError("stamina makes at least one attempt")
+
+    def _wait_for(self, exc: Exception) -> bool | float:
+        if isinstance(exc, RateLimitedError):
+            pause = exc.retry_after_s
+            return True if pause is None else pause <= self._backoff.longest_s and pause
+        if isinstance(exc, SourceError) and not isinstance(exc, SourceChangedError):
+            return min(1.0, self._backoff.first_s)  # a fault of the network passes or it does not
+        return False
+
+
+def _once(prompts: Iterable[str]) -> Iterator[str]:
+    seen: set[bytes] = set()  # digests, because prompts are long and lists are longer
+    for prompt in prompts:
+        digest = hashlib.blake2b(prompt.encode("utf-8", "surrogatepass"), digest_size=16).digest()
+        if digest not in seen:
+            seen.add(digest)
+            yield prompt
+
+
+def _report(gathering: Gathering, exc: SourceError | None = None) -> Search:
+    if exc is not None:
+        blocked = isinstance(exc, RateLimitedError)
+        status = SearchStatus.BLOCKED if blocked else SearchStatus.ERROR
+    else:
+        status = SearchStatus.OK if gathering.rows else SearchStatus.EMPTY
+    return Search(
+        query_prompt=gathering.query_prompt,
+        query=gathering.query,
+        source=gathering.source,
+        status=status,
+        found=len(gathering.findings),
+        error=str(exc) if exc is not None else None,
+        searched_at=datetime.now(UTC),
+    )
+
+
+def _address(value: Any) -> str | None:
+    if not isinstance(value, str) or not value.lower().startswith(_WEB):
+        return None
+    return value if value.isascii() or as_text(value) == value else None
+
+
+def _clean_title(value: Any) -> str | None:
+    text = as_text(value)
+    if text is None:
+        return None
+    return as_text(" ".join(_BOLD.sub("", html.unescape(_TAG.sub("", text))).split()))

@@ -1,0 +1,123 @@
+"""Lists of prompts, with or without the pictures made from them: the jobs of both commands.
+
+A text file holds a prompt a line; a table has a column `prompt`, and may have `image` and `id`.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from harvester.errors import InputError
+from harvester.rows import as_text, decode_lines, is_table, read_lines, read_rows, table_kind
+
+STDIN = "-"
+
+_LOG = logging.getLogger(__name__)
+_FIELDS = {
+    "prompt": ("prompt", "text", "caption"),
+    "image": ("image", "image_path", "path", "file_name", "file"),
+    "id": ("id", "job_id", "key"),
+}
+_PROMPT_A_LINE = (".txt", "")
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A prompt to search for, a generated picture to rank against, or both.
+
+    Attributes:
+        image: relative paths of a list have been taken from the list's own folder; the file may
+            be missing.
+        id: unique in the list: the one given, else the row's 1-based number.
+    """
+
+    prompt: str | None
+    image: Path | None
+    id: str
+
+
+def read_prompts(path: str | Path, *, stdin: BinaryIO | None = None) -> Iterator[Job]:
+    """Stream the jobs of a list; `-` reads a prompt a line from standard input.
+
+    In text, blank lines and lines that start with `# ` are skipped. In tables, rows with neither
+    prompt nor picture are skipped, counted and logged.
+
+    Args:
+        path: a .txt, .csv, .tsv, .json, .jsonl or .parquet file, or `-`.
+        stdin: read in place of the process's own standard input.
+
+    Raises:
+        InputError: if the list is missing, broken, of another kind, not UTF-8, empty, or names
+            one id twice; jobs before a break have been yielded by then.
+    """
+    if str(path) == STDIN:
+        return _unique("standard input", _from_lines(_stdin_lines(stdin)))
+    path = Path(path)
+    if not path.is_file():
+        found = "a folder" if path.is_dir() else "nothing"
+        raise InputError(f"{path}: expected a list of prompts, found {found}; check the path")
+    if is_table(path):
+        return _unique(str(path), _from_table(path))
+    if table_kind(path) in _PROMPT_A_LINE:
+        return _unique(str(path), _from_lines(read_lines(path)))
+    raise InputError(
+        f"{path}: expected txt, csv, tsv, json, jsonl or parquet, found {table_kind(path)!r}; "
+        "give the file the ending of what it holds"
+    )
+
+
+def _stdin_lines(stdin: BinaryIO | None) -> Iterator[str]:
+    return decode_lines(sys.stdin.buffer if stdin is None else stdin, "standard input")
+
+
+def _from_lines(lines: Iterator[str]) -> Iterator[Job]:
+    number = 0
+    for line in lines:
+        prompt = line.strip()
+        if prompt in ("", "#") or line.startswith("# "):
+            continue
+        number += 1
+        yield Job(prompt=prompt, image=None, id=str(number))
+
+
+def _from_table(path: Path) -> Iterator[Job]:
+    skipped = 0
+    for number, values in read_rows(path, _FIELDS, any_of=("prompt", "image")):
+        prompt = as_text(values.get("prompt"))
+        image = _image_of(values.get("image"), path, number)
+        if prompt is None and image is None:
+            skipped += 1
+            continue
+        yield Job(prompt=prompt, image=image, id=as_text(values.get("id")) or str(number))
+    if skipped:
+        _LOG.warning("%s: skipped %d rows: neither prompt nor picture in them", path, skipped)
+
+
+def _image_of(value: Any, path: Path, number: int) -> Path | None:
+    if value is not None and not isinstance(value, str):
+        raise InputError(
+            f"{path}: expected the path of a picture in row {number}, found a "
+            f"{type(value).__name__}; save the pictures as files and name those"
+        )
+    name = as_text(value)
+    # No file's name holds a zero byte, and asking for one is an error of its own kind.
+    return path.parent / name.replace("\0", "\ufffd") if name else None
+
+
+def _unique(where: str, jobs: Iterator[Job]) -> Iterator[Job]:
+    seen: set[str] = set()
+    for job in jobs:
+        if job.id in seen:
+            raise InputError(
+                f"{where}: expected an id of its own for every row, found {job.id!r} twice; "
+                "rename one, or leave the column out"
+            )
+        seen.add(job.id)
+        yield job
+    if not seen:
+        raise InputError(f"{where}: expected at least one prompt, found none; add one a line")

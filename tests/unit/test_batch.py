@@ -1,0 +1,165 @@
+"""Batches: resumable, and one bad picture is a row and not the end."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+
+from attribution.batch import Batch, BatchJob
+from attribution.errors import JobError
+from attribution.gallery import load_gallery
+from harvester.images import compute_hashes, encode_jpeg
+from harvester.schema import Candidate
+from harvester.store import Store
+
+
+class MeanColour:
+    """A stand-in for the network: the mean colours of the picture's halves."""
+
+    channel = "resnet50-gem"  # results have a column for it
+    version = "1"
+    dimension = 6
+
+    def __init__(self):
+        self.embedded = 0
+
+    def embed(self, pictures):
+        self.embedded += len(pictures)
+        halves = [
+            np.concatenate([half.mean(axis=(0, 1)) for half in np.array_split(picture, 2)])
+            for picture in pictures
+        ]
+        vectors = np.array(halves, np.float32).reshape(-1, self.dimension) + 1
+        return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+
+
+def scene(seed: int) -> np.ndarray:
+    noise = np.random.default_rng(seed).random((5, 5, 3), np.float32)
+    large = cv2.resize(noise, (160, 160), interpolation=cv2.INTER_CUBIC).clip(0, 1)
+    return (large * 255).astype(np.uint8)
+
+
+def png(seed: int) -> bytes:
+    return cv2.imencode(".png", scene(seed)[:, :, ::-1])[1].tobytes()
+
+
+@pytest.fixture
+def gallery(tmp_path):
+    with Store(tmp_path / "candidates", Candidate) as store:
+        for seed in range(12):
+            hashes = compute_hashes(scene(seed))
+            store.append(
+                Candidate(
+                    id=f"{seed:02d}",
+                    url=f"https://example.org/{seed}",
+                    title="=HYPERLINK(1)" if seed == 3 else f"scene {seed}",
+                    creator="Ada",
+                    image=encode_jpeg(scene(seed)),
+                    pdq=hashes.pdq,
+                    pdq_quality=hashes.pdq_quality,
+                )
+            )
+    return load_gallery([tmp_path / "candidates"], MeanColour())
+
+
+def jobs(count: int, **broken: bytes) -> list[BatchJob]:
+    return [
+        BatchJob(str(n), f"scene {n}", broken.get(f"job{n}", png(n)), f"{n}.png")
+        for n in range(count)
+    ]
+
+
+def run(batch: Batch, work: list[BatchJob]) -> list[str]:
+    return [done.outcome for done in batch.run(work)]
+
+
+def test_every_job_has_its_rows_and_failures_have_theirs(tmp_path, gallery):
+    out = tmp_path / "r.parquet"
+    outcomes = run(Batch(out, gallery, MeanColour(), k=3), jobs(5, job2=b"<html>", job4=b""))
+    assert outcomes == ["ranked", "ranked", "failed", "ranked", "failed"]
+    rows = pq.read_table(out).to_pylist()
+    assert [row["job_id"] for row in rows] == ["0"] * 3 + ["1"] * 3 + ["2"] + ["3"] * 3 + ["4"]
+    [failed] = [row for row in rows if row["job_id"] == "2"]
+    assert failed["status"] == "failed"
+    assert "expected a picture" in failed["error"]
+    assert failed["rank"] is None
+    first = rows[0]
+    assert (first["candidate_id"], first["rank"], first["creator"]) == ("00", 1, "Ada")
+    assert first["verdict"] == "near copy"
+    assert first["score_bm25"] > 0
+
+
+def test_a_missing_file_is_a_row(tmp_path, gallery):
+    out = tmp_path / "r.parquet"
+    [outcome] = run(
+        Batch(out, gallery, MeanColour()), [BatchJob("a", None, tmp_path / "no.png", "no.png")]
+    )
+    assert outcome == "failed"
+    assert "No such file" in pq.read_table(out).to_pylist()[0]["error"]
+
+
+def test_an_interrupted_batch_goes_on_and_does_nothing_twice(tmp_path, gallery):
+    out = tmp_path / "r.parquet"
+    running = Batch(out, gallery, MeanColour(), k=2).run(jobs(9))
+    for _ in range(4):
+        next(running)
+    running.close()  # as Ctrl-C does
+    assert not out.exists()
+    again = MeanColour()
+    outcomes = run(Batch(out, gallery, again, k=2), jobs(9))
+    assert outcomes == ["known"] * 4 + ["ranked"] * 5
+    assert again.embedded == 5
+    assert sorted({row["job_id"] for row in pq.read_table(out).to_pylist()}) == list("012345678")
+
+
+def test_more_jobs_are_added_and_failed_ones_tried_again(tmp_path, gallery):
+    out = tmp_path / "r.parquet"
+    run(Batch(out, gallery, MeanColour(), k=2), jobs(3, job1=b"broken"))
+    outcomes = run(Batch(out, gallery, MeanColour(), k=2), jobs(4))
+    assert outcomes == ["known", "ranked", "known", "ranked"]
+    rows = pq.read_table(out).to_pylist()
+    assert {row["status"] for row in rows} == {"ok"}
+    assert len(rows) == 8
+
+
+def test_other_settings_are_refused_and_restart_takes_them(tmp_path, gallery):
+    out = tmp_path / "r.parquet"
+    run(Batch(out, gallery, MeanColour(), k=2), jobs(2))
+    with pytest.raises(JobError, match=r"found others for k; use --restart"):
+        Batch(out, gallery, MeanColour(), k=5)
+    assert run(Batch(out, gallery, MeanColour(), k=5, restart=True), jobs(2)) == ["ranked"] * 2
+    assert pq.read_table(out).num_rows == 10
+
+
+def test_csv_and_json_lines_hold_the_same_rows(tmp_path, gallery):
+    tables = {}
+    for ending in ("parquet", "csv", "jsonl"):
+        out = tmp_path / f"r.{ending}"
+        run(Batch(out, gallery, MeanColour(), k=12), jobs(2))
+        tables[ending] = out
+    parquet = pq.read_table(tables["parquet"]).to_pylist()
+    with tables["csv"].open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    lines = [json.loads(line) for line in tables["jsonl"].read_text("utf-8").splitlines()]
+    assert lines == parquet
+    assert [row["candidate_id"] for row in rows] == [row["candidate_id"] for row in parquet]
+    # A title from the web must not run in somebody's spreadsheet.
+    assert {row["title"] for row in rows if row["candidate_id"] == "03"} == {"'=HYPERLINK(1)"}
+
+
+def test_an_unknown_ending_is_refused_before_any_work(tmp_path, gallery):
+    with pytest.raises(JobError, match=r"ending in \.parquet, \.csv, \.jsonl, found '\.xlsx'"):
+        Batch(tmp_path / "r.xlsx", gallery, MeanColour())
+    assert not list(tmp_path.glob("*.parts"))
+
+
+def test_an_output_that_cannot_be_written_is_one_line(tmp_path, gallery):
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(JobError, match="give another --out"):
+        Batch(Path(tmp_path / "file" / "r.csv"), gallery, MeanColour())

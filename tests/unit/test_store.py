@@ -1,0 +1,237 @@
+"""Datasets on disk: whole shards, a manifest that follows them, one writer."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from harvester import shards
+from harvester import store as stores
+from harvester.errors import ShardError
+from harvester.schema import (
+    Candidate,
+    FetchStatus,
+    Finding,
+    Generation,
+    SchemaError,
+    Search,
+    SearchStatus,
+)
+from harvester.store import Store
+
+
+def candidate(number: int, **fields) -> Candidate:
+    return Candidate(id=f"{number:04d}", url=f"https://example.org/{number}", **fields)
+
+
+def manifest(folder: Path) -> dict:
+    return json.loads((folder / "manifest.json").read_text())
+
+
+def test_rows_come_back_in_order_with_their_pictures(tmp_path):
+    rows = [candidate(n, image=bytes([n % 251])) for n in range(350)]
+    with Store(tmp_path, Candidate) as store:
+        for row in rows:
+            store.append(row)
+    assert list(shards.rows(tmp_path, Candidate)) == rows
+    assert shards.count_rows(tmp_path, Candidate) == 350
+
+
+def test_pick_reads_the_named_rows_only(tmp_path):
+    with Store(tmp_path, Candidate, rows_per_shard=100) as store:
+        for n in range(250):
+            store.append(candidate(n, image=bytes([n % 251]), title=str(n)))
+            if store.is_due:
+                store.flush()
+    picked = shards.pick(tmp_path, Candidate, ["0003", "0101", "0249", "nowhere"])
+    assert sorted(picked) == ["0003", "0101", "0249"]
+    assert picked["0101"].image == bytes([101])
+
+
+def test_the_manifest_tells_counts_and_hashes_of_what_is_there(tmp_path):
+    with Store(tmp_path, Candidate) as store:
+        store.note({"source": "test"})
+        store.append(candidate(1))
+        store.append(candidate(2, status=FetchStatus.NOT_FOUND))
+        store.append(Finding(url="https://example.org/1", source="test"))
+        store.append(
+            Search(query_prompt="a", query="a", source="test", status=SearchStatus.EMPTY, found=0)
+        )
+    found = manifest(tmp_path)
+    assert found["tables"]["candidate"]["rows"] == 2
+    assert found["tables"]["candidate"]["status"] == {"ok": 1, "not_found": 1}
+    assert found["tables"]["finding"]["rows"] == 1
+    assert found["tables"]["search"]["status"] == {"empty": 1}
+    assert found["runs"][0]["settings"] == {"source": "test"}
+    [(name, entry)] = found["tables"]["candidate"]["shards"].items()
+    assert entry["sha256"] == hashlib.sha256((tmp_path / name).read_bytes()).hexdigest()
+
+
+def test_a_shard_that_the_manifest_missed_is_taken_up(tmp_path):
+    """A run that died between shard and manifest has lost nothing."""
+    with Store(tmp_path, Candidate) as store:
+        store.append(candidate(1))
+    (tmp_path / "manifest.json").unlink()
+    with Store(tmp_path, Candidate) as store:
+        store.append(candidate(2))
+    assert manifest(tmp_path)["tables"]["candidate"]["rows"] == 2
+
+
+def test_a_damaged_manifest_is_made_anew(tmp_path):
+    with Store(tmp_path, Candidate) as store:
+        store.append(candidate(1))
+    (tmp_path / "manifest.json").write_text('{"tables": ')
+    with Store(tmp_path, Candidate):
+        pass
+    assert manifest(tmp_path)["tables"]["candidate"]["rows"] == 1
+
+
+def test_an_exception_does_not_lose_what_was_appended(tmp_path):
+    with pytest.raises(RuntimeError, match="boom"), Store(tmp_path, Candidate) as store:
+        store.append(candidate(1))
+        raise RuntimeError("boom")
+    assert shards.count_rows(tmp_path, Candidate) == 1
+
+
+def test_a_second_writer_is_told_and_the_first_goes_on(tmp_path):
+    with Store(tmp_path, Candidate) as store:
+        with pytest.raises(ShardError, match="another process is writing"):
+            Store(tmp_path, Candidate).__enter__()
+        store.append(candidate(1))
+    assert shards.count_rows(tmp_path, Candidate) == 1
+
+
+def test_a_dataset_of_the_other_kind_is_refused(tmp_path):
+    with Store(tmp_path, Candidate) as store:
+        store.append(candidate(1))
+    with pytest.raises(SchemaError, match="expected generation rows, found 'candidate' rows"):
+        Store(tmp_path, Generation).__enter__()
+    with Store(tmp_path, Candidate):  # the refusal left no lock behind
+        pass
+
+
+def test_another_schema_version_is_refused_with_what_to_do(tmp_path):
+    with Store(tmp_path, Candidate) as store:
+        store.append(candidate(1))
+    [path] = shards.shard_paths(tmp_path, Candidate)
+    table = pq.read_table(path)
+    stamp = json.dumps({"schema_version": 99, "row": "candidate"}).encode()
+    pq.write_table(table.replace_schema_metadata({b"whence": stamp}), path)
+    with pytest.raises(SchemaError, match=r"expected schema version 1, found 99; harvest again"):
+        shards.read(tmp_path, Candidate)
+
+
+@pytest.mark.parametrize(
+    ("metadata", "message"),
+    [
+        (None, "expected a whence dataset"),
+        ({b"whence": b"[1"}, "expected a whence dataset"),
+        ({b"whence": b'{"schema_version": 1, "row": "candidate"}'}, "missing or of another type"),
+    ],
+)
+def test_other_peoples_parquet_is_refused_and_not_misread(tmp_path, metadata, message):
+    table = pa.table({"id": [1, 2]}).replace_schema_metadata(metadata)
+    pq.write_table(table, tmp_path / "part-x.parquet")
+    with pytest.raises(SchemaError, match=message):
+        shards.read(tmp_path, Candidate)
+
+
+def test_a_file_that_is_no_parquet_is_named(tmp_path):
+    (tmp_path / "part-x.parquet").write_bytes(b"PAR1 not at all")
+    with pytest.raises(ShardError, match=r"part-x\.parquet: expected a Parquet shard"):
+        shards.read(tmp_path, Candidate)
+
+
+def test_a_full_disk_leaves_no_partial_file_and_says_what_to_do(tmp_path, monkeypatch):
+    def full(*_args, **_kwargs):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with Store(tmp_path, Candidate) as store:
+        store.append(candidate(1))
+        store.flush()
+        store.append(candidate(2))
+        monkeypatch.setattr(shards.pq, "write_table", full)
+        with pytest.raises(ShardError, match=r"No space left on device; .* run the same command"):
+            store.flush()
+    assert [row.id for row in shards.rows(tmp_path, Candidate)] == ["0001"]
+    assert not list(tmp_path.rglob("*.tmp"))
+
+
+def test_a_folder_that_cannot_be_made_is_one_line(tmp_path):
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(ShardError, match="give another --out"):
+        Store(tmp_path / "file" / "dataset", Candidate).__enter__()
+
+
+def test_what_a_flush_acknowledged_survives_kill_9(tmp_path):
+    """Real `kill -9` of a real process, in the middle of a run."""
+    script = (
+        "import sys, time\n"
+        "from pathlib import Path\n"
+        "from harvester.schema import Candidate\n"
+        "from harvester.store import Store\n"
+        "with Store(Path(sys.argv[1]), Candidate) as store:\n"
+        "    store.append(Candidate(id='kept', url='u'))\n"
+        "    store.flush()\n"
+        "    store.append(Candidate(id='in flight', url='v'))\n"
+        "    print('flushed', flush=True)\n"
+        "    time.sleep(60)\n"
+    )
+    environment = os.environ | {"PYTHONPATH": str(Path(stores.__file__).parents[1])}
+    with subprocess.Popen(
+        [sys.executable, "-c", script, str(tmp_path)],
+        stdout=subprocess.PIPE,
+        text=True,
+        env=environment,
+    ) as process:
+        assert process.stdout.readline() == "flushed\n"
+        process.send_signal(signal.SIGKILL)
+    assert [row.id for row in shards.rows(tmp_path, Candidate)] == ["kept"]
+    with Store(tmp_path, Candidate) as store:  # the dead process holds no lock
+        store.append(candidate(2))
+    assert manifest(tmp_path)["tables"]["candidate"]["rows"] == 2
+
+
+def test_a_flush_is_due_by_rows_bytes_or_age(tmp_path):
+    with Store(tmp_path, Candidate, rows_per_shard=2, bytes_per_shard=10, max_age_s=0.05) as store:
+        assert not store.is_due
+        store.append(candidate(1))
+        assert not store.is_due
+        store.append(candidate(2))
+        assert store.is_due
+        store.flush()
+        assert not store.is_due
+        store.append(candidate(3, image=b"0123456789"))
+        assert store.is_due
+        store.flush()
+        store.append(candidate(4))
+        time.sleep(0.06)
+        assert store.is_due
+
+
+def test_pictures_are_stored_plain_and_in_small_row_groups(tmp_path):
+    """Encoded pictures do not shrink, and one must be readable without its neighbours."""
+    with Store(tmp_path, Candidate) as store:
+        for n in range(150):
+            store.append(candidate(n, image=b"x" * 100, title="t" * 100))
+    [path] = shards.shard_paths(tmp_path, Candidate)
+    metadata = pq.read_metadata(path)
+    assert metadata.num_row_groups == 2
+    group = metadata.row_group(0)
+    codecs = {
+        group.column(n).path_in_schema: group.column(n).compression
+        for n in range(group.num_columns)
+    }
+    assert codecs["image.bytes"] == "UNCOMPRESSED"
+    assert codecs["title"] == "ZSTD"
