@@ -8,20 +8,18 @@ UTF-8, with or without a byte order mark; text files may be gzipped.
 from __future__ import annotations
 
 import csv
-import gzip
 import json
 import re
-import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, BinaryIO, cast
+from typing import Any, BinaryIO
 
 import ijson
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from harvester.errors import InputError
+from harvester.lines import decode_lines, ending_of, open_bytes, read_lines, reported
 
 Fields = Mapping[str, Sequence[str]]
 """A field's name here → the column names it goes by, in lower case, the best first."""
@@ -29,7 +27,6 @@ Fields = Mapping[str, Sequence[str]]
 Row = dict[str, Any]
 """A field's name → its value; fields that are empty in the row are left out."""
 
-_LONGEST_LINE = 16 << 20  # bytes; a file without line ends is no list and must not fill memory
 _BATCH = 1024
 _DEEPEST = 100
 _DIGITS = re.compile(r"(\d+)")
@@ -46,64 +43,19 @@ def read_rows(path: Path, fields: Fields, *, any_of: Sequence[str]) -> Iterator[
         InputError: if the file is missing, of an unknown kind, broken, not UTF-8, or has none of
             the `any_of` columns; rows before a break have been yielded by then.
     """
-    reader = _READERS.get(table_kind(path))
+    reader = _READERS.get(ending_of(path))
     if reader is None:
         raise InputError(
             f"{path}: expected a table ({', '.join(sorted(_READERS))}), found another ending; "
             "give the file the ending of what it holds"
         )
-    with reported(path):
+    with reported(path, pa.ArrowException, ijson.JSONError):
         yield from enumerate(reader(path, fields, any_of), start=1)
-
-
-def table_kind(path: Path) -> str:
-    """The ending that tells what a file holds: `.csv` for `A.CSV` and for `a.csv.gz`."""
-    suffixes = [suffix.lower() for suffix in path.suffixes]
-    if suffixes and suffixes[-1] == ".gz":
-        suffixes.pop()
-    return suffixes[-1] if suffixes else ""
 
 
 def is_table(path: Path) -> bool:
     """Whether `read_rows` knows a file's ending."""
-    return table_kind(path) in _READERS
-
-
-def read_lines(path: Path) -> Iterator[str]:
-    """Stream a text file's lines, with their line ends; raises as `read_rows` does."""
-    with reported(path), open_bytes(path) as stream:
-        yield from decode_lines(stream, str(path))
-
-
-def decode_lines(stream: BinaryIO, where: str) -> Iterator[str]:
-    """Stream the lines of UTF-8 text, line ends kept, a byte order mark at the start dropped.
-
-    Raises:
-        InputError: naming the byte offset, if the text is in another encoding, or if a line is
-            longer than any list's line would be.
-    """
-    offset = 0
-    while raw := stream.readline(_LONGEST_LINE + 1):
-        if len(raw) > _LONGEST_LINE:
-            raise InputError(
-                f"{where}: expected lines of text, found one over {_LONGEST_LINE >> 20} MiB at "
-                f"byte offset {offset}; give a list with one entry a line"
-            )
-        marked = offset == 0 and raw.startswith(b"\xef\xbb\xbf")
-        try:
-            line = raw[3:].decode() if marked else raw.decode()
-        except UnicodeDecodeError as exc:
-            at = offset + exc.start + 3 * marked
-            raise _not_utf8(where, at, f"the byte 0x{exc.object[exc.start]:02x}") from exc
-        if "\0" in line:  # UTF-16 without a mark passes for UTF-8 otherwise
-            raise _not_utf8(where, offset + raw.index(b"\0"), "a zero byte")
-        yield line
-        offset += len(raw)
-
-
-def open_bytes(path: Path) -> BinaryIO:
-    """A file open for reading bytes, unpacked if its name ends in `.gz`."""
-    return cast("BinaryIO", gzip.open(path)) if path.suffix.lower() == ".gz" else path.open("rb")
+    return ending_of(path) in _READERS
 
 
 def as_text(value: Any) -> str | None:
@@ -120,27 +72,6 @@ def natural_key(name: str) -> tuple[list[str | int], str]:
     pieces: list[str | int] = list(_DIGITS.split(name.casefold()))
     pieces[1::2] = [int(digits[:400]) for digits in pieces[1::2] if isinstance(digits, str)]
     return pieces, name
-
-
-@contextmanager
-def reported(path: Path) -> Iterator[None]:
-    """Turn what reading a file can raise into one line.
-
-    Raises:
-        InputError: in place of any error of the file system, of gzip, of JSON or of Arrow.
-    """
-    try:
-        yield
-    except FileNotFoundError as exc:
-        raise InputError(f"{path}: expected a file, found none; check the path") from exc
-    except IsADirectoryError as exc:
-        raise InputError(f"{path}: expected a file, found a folder; name a file in it") from exc
-    except (OSError, EOFError, zlib.error, pa.ArrowException, ijson.JSONError, ValueError) as exc:
-        reason = (str(exc).splitlines() or [type(exc).__name__])[0][:200]
-        raise InputError(
-            f"{path}: expected a whole {table_kind(path) or 'text'} file, found {reason}; "
-            "check that it was copied to the end"
-        ) from exc
 
 
 def _read_csv(path: Path, fields: Fields, any_of: Sequence[str]) -> Iterator[Row]:
@@ -163,13 +94,13 @@ def _read_csv(path: Path, fields: Fields, any_of: Sequence[str]) -> Iterator[Row
                     }
         except csv.Error as exc:
             raise InputError(
-                f"{path}: expected rows of {table_kind(path)[1:]}, found {exc} near line "
+                f"{path}: expected rows of {ending_of(path)[1:]}, found {exc} near line "
                 f"{reader.line_num}; look for a quote that is not closed"
             ) from exc
 
 
 def _delimiter(path: Path, header: str) -> str:
-    if table_kind(path) == ".tsv":
+    if ending_of(path) == ".tsv":
         return "\t"
     # Spreadsheets of half the world write "csv" with semicolons.
     return max(",;\t", key=header.count)
@@ -299,13 +230,6 @@ def _find_columns(
 def _chain(first: str, rest: Iterator[str]) -> Iterator[str]:
     yield first
     yield from rest
-
-
-def _not_utf8(where: str, offset: int, found: str) -> InputError:
-    return InputError(
-        f"{where}: expected UTF-8 text, found {found} at byte offset {offset}; "
-        "save the file as UTF-8"
-    )
 
 
 _READERS: Mapping[str, Callable[[Path, Fields, Sequence[str]], Iterator[Row]]] = {

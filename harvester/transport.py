@@ -93,9 +93,10 @@ async def open_client(
         ssl_context: None gives `shared_ssl_context()`.
     """
     context = ssl_context or shared_ssl_context()
+    resolver = GuardedResolver(allow_private=allow_private)
     connector = aiohttp.TCPConnector(
         ssl=context,
-        resolver=GuardedResolver(allow_private=allow_private),
+        resolver=resolver,
         limit=connections,
         ttl_dns_cache=_DNS_CACHE_S,
     )
@@ -114,3 +115,4 @@ async def open_client(
                 yield client
     finally:
         await connector.close()
+        await resolver.close()

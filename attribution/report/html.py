@@ -19,7 +19,8 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 from attribution.errors import RankingError
 from attribution.fusion import WEIGHTS
 from attribution.ranking import Ranking
-from attribution.report.page import channels_of, show_instant, show_query
+from attribution.report.facts import show_instant
+from attribution.report.page import channels_of, show_query
 from attribution.report.untrusted import clean
 from harvester.schema import Candidate
 

@@ -1,4 +1,4 @@
-"""What a report's page shows, as plain values: words cleaned and cut, pictures made small.
+"""What a report's page shows, as plain values: scores with their bars, pictures made small.
 
 The template lays these out and escapes them; it decides nothing.
 """
@@ -9,7 +9,6 @@ import base64
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,7 +18,7 @@ from attribution.descriptors import CHANNELS, Channel
 from attribution.fusion import UNRELATED_COSINE
 from attribution.query import Query
 from attribution.ranking import Match, Ranking
-from attribution.report.untrusted import clean, cut, short_address, web_link
+from attribution.report.facts import Fact, Words, describe, to_words
 from attribution.verdicts import Verdict
 from harvester.images import PictureError, encode_jpeg, open_picture
 from harvester.schema import Candidate
@@ -35,24 +34,7 @@ _BYTES_PER_PIXEL = 0.35
 
 _QUALITIES = (85, 75, 60, 45, 30)
 
-_WHOLE = 1000
-"""Characters of a cut text that its tooltip still holds: no browser shows more."""
-
 _KINDS = {"image": "Likeness", "text": "Words", "copy": "Copy check"}
-
-
-@dataclass(frozen=True, slots=True)
-class Words:
-    """Text from outside, safe but for escaping.
-
-    Attributes:
-        whole: the longer text that `shown` was cut from; None where nothing was cut.
-        href: where it links to; None for plain text.
-    """
-
-    shown: str
-    whole: str | None = None
-    href: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,20 +61,6 @@ class Score:
     value: str
     bar: float | None
     mark: float | None
-
-
-@dataclass(frozen=True, slots=True)
-class Fact:
-    """One thing known of a candidate.
-
-    Attributes:
-        words: None where it is unknown.
-        missing: what then stands in its place.
-    """
-
-    label: str
-    words: Words | None
-    missing: str = "unknown"
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,8 +110,8 @@ def show_query(number: int, ranking: Ranking, candidates: Mapping[str, Candidate
     many = ranking.near_copies
     return ShownQuery(
         number=number,
-        name=_words(query.name, 80) or Words("a picture without a name"),
-        prompt=_words(query.prompt, 1500),
+        name=to_words(query.name, 80) or Words("a picture without a name"),
+        prompt=to_words(query.prompt, 6000),
         conclusion=ranking.conclusion,
         verdict="no evidence" if not many else f"{many} near {'copies' if many > 1 else 'copy'}",
         near_copies=many,
@@ -179,11 +147,6 @@ def embed(rgb: NDArray[np.uint8], max_side: int) -> Embedded:
     return Embedded(uri, picture.width, picture.height)
 
 
-def show_instant(instant: datetime) -> str:
-    """A date and time in UTC, to the minute."""
-    return instant.astimezone(UTC).strftime("%Y-%m-%d %H:%M UTC")
-
-
 def _show_match(
     match: Match, query: Query, candidate: Candidate | None, tops: Mapping[str, float]
 ) -> ShownMatch:
@@ -191,7 +154,7 @@ def _show_match(
     return ShownMatch(
         rank=match.rank,
         tile=match.tile if query.is_grid else None,
-        title=_words(candidate.title, 140),
+        title=to_words(candidate.title, 140),
         verdict=match.verdict,
         score=_two_digits(match.score),
         scores=tuple(
@@ -199,7 +162,7 @@ def _show_match(
             for name in _by_kind(match.channels)
         ),
         picture=_embed_candidate(candidate),
-        facts=_facts(candidate),
+        facts=describe(candidate),
     )
 
 
@@ -252,67 +215,3 @@ def _percent(value: float, low: float, high: float) -> float:
 
 def _two_digits(value: float) -> str:
     return f"{value:.2f}" if math.isfinite(value) else "none"
-
-
-def _facts(candidate: Candidate) -> tuple[Fact, ...]:
-    facts = [
-        Fact("Page", _address(candidate.page_url)),
-        Fact("Picture file", _address(candidate.url)),
-        Fact("Creator", _words(candidate.creator, 100)),
-        Fact("Licence", _licence(candidate), "unknown \N{EN DASH} ask the maker"),
-        Fact("Found by", _finding(candidate)),
-        Fact("Harvested", _instant(candidate.fetched_at)),
-        Fact("Size", _size(candidate)),
-    ]
-    if candidate.rights:
-        facts.append(Fact("Owner's signals", _words(", ".join(candidate.rights), 200)))
-    return tuple(facts)
-
-
-def _words(text: str | None, limit: int) -> Words | None:
-    # Cleaning may shorten: a little more than is kept is enough.
-    whole = cut(clean((text or "")[: 4 * _WHOLE]), max(_WHOLE, limit))
-    shown = cut(whole, limit)
-    return Words(shown, whole if shown != whole else None) if shown else None
-
-
-def _address(address: str | None) -> Words | None:
-    words = _words(address, _WHOLE)
-    if words is None or not address:
-        return None
-    shown = short_address(address, 70)
-    return Words(shown, words.shown if shown != words.shown else None, web_link(address))
-
-
-def _licence(candidate: Candidate) -> Words | None:
-    name, link = _words(candidate.license, 100), _address(candidate.license_url)
-    if name is None or link is None:
-        return name or link
-    if link.href is None:
-        return Words(f"{name.shown} ({link.shown})", name.whole)
-    return Words(name.shown, name.whole, link.href)
-
-
-def _finding(candidate: Candidate) -> Words | None:
-    source = clean(candidate.source)
-    query = _words(candidate.query, 120)
-    told = [source] if source else []
-    if candidate.rank is not None:
-        told.append(f"result {candidate.rank:,}")
-    if query is not None:
-        told.append(f"searching for “{query.shown}”")
-    return Words(", ".join(told), query.whole if query else None) if told else None
-
-
-def _instant(instant: datetime | None) -> Words | None:
-    return None if instant is None else Words(show_instant(instant))
-
-
-def _size(candidate: Candidate) -> Words | None:
-    told = []
-    if candidate.width is not None and candidate.height is not None:
-        times = "\N{MULTIPLICATION SIGN}"
-        told.append(f"{candidate.width:,} {times} {candidate.height:,} pixels")
-    if candidate.bytes is not None:
-        told.append(f"{math.ceil(candidate.bytes / 1000):,} kB")
-    return Words(", ".join(told)) if told else None

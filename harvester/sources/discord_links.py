@@ -107,7 +107,7 @@ async def refresh_links(
         SourceChangedError: the answer is of an unknown shape.
         SourceError: the token is refused, or Discord does not answer.
     """
-    token = token.strip().removeprefix("Bot ").strip()
+    token = re.sub(r"\ABot\b\s*", "", token.strip())
     if not token or not token.isascii() or not token.isprintable():
         raise SourceError(f"expected a bot token, found an unusable text; {_BOT_ADVICE}")
     waiting = iter(dict.fromkeys(urls))

@@ -16,6 +16,8 @@ from dataclasses import dataclass
 ANYONE = "<@user>"
 """What stands for every user in stored text."""
 
+_MAX_NAMES = 400
+"""Discord lets a message mention 100 users; each has up to four names."""
 _ID_MENTION = re.compile(r"<@!?\w+>")
 
 
@@ -88,7 +90,22 @@ def find_asker(
 
 
 def _replace_names(content: str, by_name: dict[str, str]) -> str:
+    # No pattern: compiling one for each message would take most of a harvest's time.
     # The longest first: `@Ann Lee` is not `@Ann` and a word.
-    names = sorted(by_name, key=len, reverse=True)
-    pattern = "@(" + "|".join(map(re.escape, names)) + r")(?!\w)"
-    return re.sub(pattern, lambda found: by_name[found[1]], content)
+    names = sorted(by_name, key=len, reverse=True)[:_MAX_NAMES]
+    pieces = []
+    done, at = 0, content.find("@")
+    while at >= 0:
+        named = next((name for name in names if _stands_at(content, at + 1, name)), None)
+        if named is not None:
+            pieces += content[done:at], by_name[named]
+            done = at + 1 + len(named)
+        at = content.find("@", max(done, at + 1))
+    return "".join([*pieces, content[done:]])
+
+
+def _stands_at(content: str, start: int, name: str) -> bool:
+    if not content.startswith(name, start):
+        return False
+    following = content[start + len(name) : start + len(name) + 1]
+    return not (following.isalnum() or following == "_")

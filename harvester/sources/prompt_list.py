@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from harvester.errors import InputError
-from harvester.rows import as_text, decode_lines, is_table, read_lines, read_rows, table_kind
+from harvester.lines import decode_lines, ending_of, read_lines
+from harvester.rows import as_text, is_table, read_rows
 
 STDIN = "-"
 
@@ -63,10 +64,10 @@ def read_prompts(path: str | Path, *, stdin: BinaryIO | None = None) -> Iterator
         raise InputError(f"{path}: expected a list of prompts, found {found}; check the path")
     if is_table(path):
         return _unique(str(path), _from_table(path))
-    if table_kind(path) in _PROMPT_A_LINE:
+    if ending_of(path) in _PROMPT_A_LINE:
         return _unique(str(path), _from_lines(read_lines(path)))
     raise InputError(
-        f"{path}: expected txt, csv, tsv, json, jsonl or parquet, found {table_kind(path)!r}; "
+        f"{path}: expected txt, csv, tsv, json, jsonl or parquet, found {ending_of(path)!r}; "
         "give the file the ending of what it holds"
     )
 

@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from harvester.errors import InputError
-from harvester.rows import as_text, is_table, natural_key, read_lines, read_rows, table_kind
+from harvester.lines import ending_of, read_lines
+from harvester.rows import as_text, is_table, natural_key, read_rows
 from harvester.schema import Finding
 
 SOURCE = "urls"
@@ -47,10 +48,10 @@ def read_url_list(path: str | Path) -> Iterator[Finding]:
     if not path.exists():
         raise InputError(f"{path}: expected a list of addresses, found nothing; check the path")
     for each in lists:
-        if not is_table(each) and table_kind(each) not in _ADDRESS_A_LINE:
+        if not is_table(each) and ending_of(each) not in _ADDRESS_A_LINE:
             raise InputError(
                 f"{each}: expected csv, tsv, txt, json, jsonl or parquet, found "
-                f"{table_kind(each)!r}; give the file the ending of what it holds"
+                f"{ending_of(each)!r}; give the file the ending of what it holds"
             )
     return _read(path, lists)
 
@@ -61,7 +62,7 @@ def _lists_in(folder: Path) -> list[Path]:
         for entry in folder.iterdir()
         if entry.is_file()
         and not entry.name.startswith((".", "_"))
-        and (is_table(entry) or table_kind(entry) == ".txt")
+        and (is_table(entry) or ending_of(entry) == ".txt")
     ]
     if not lists:
         raise InputError(

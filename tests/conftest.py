@@ -1,0 +1,35 @@
+"""Fixtures for every kind of test."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+_HERE = Path(__file__).parent
+
+
+def _load(path: Path) -> ModuleType:
+    """A module of the tests by its path: the tests are no package (importmode=importlib)."""
+    name = f"whence_tests_{path.stem}"
+    if name not in sys.modules:
+        spec = importlib.util.spec_from_file_location(name, path)
+        module = importlib.util.module_from_spec(spec)
+        sys.modules[name] = module  # before it runs: dataclasses look their module up
+        spec.loader.exec_module(module)
+    return sys.modules[name]
+
+
+@pytest.fixture
+def duckduckgo_server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[object]:
+    """An `OfflineDuckDuckGo`: give its `proxy_url` and `ca_pem` to the real client."""
+    for name in ("http_proxy", "https_proxy", "all_proxy", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.upper(), raising=False)
+    module = _load(_HERE / "integration" / "offline_duckduckgo.py")
+    with module.OfflineDuckDuckGo(tmp_path) as server:
+        yield server

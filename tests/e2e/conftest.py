@@ -1,0 +1,63 @@
+"""The commands as people start them: real processes, real servers on loopback."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from tests.integration.conftest import (  # noqa: F401  # fixtures of the integration tests
+    _no_proxies,
+    authority,
+    fault_server,
+    tls_server,
+)
+
+SCRIPTS = Path(sys.executable).parent
+SAMPLE = Path(__file__).parents[2] / "data" / "sample"
+
+
+@dataclass(frozen=True)
+class Ran:
+    code: int
+    out: str
+    err: str
+
+
+@pytest.fixture
+def sample() -> Path:
+    return SAMPLE
+
+
+@pytest.fixture
+def environment(tmp_path: Path) -> dict[str, str]:
+    """The surroundings of a new user: an empty home, no token."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("WHENCE_")}
+    return kept | {"HOME": str(tmp_path / "home"), "COLUMNS": "100", "PYTHONWARNINGS": "default"}
+
+
+@pytest.fixture
+def run(tmp_path: Path, environment: dict[str, str]) -> Callable[..., Ran]:
+    """Run `harvest` or `attribute` in an empty folder; a traceback is never an answer."""
+
+    def run_command(*arguments: object, stdin: str | None = None) -> Ran:
+        command, *rest = map(str, arguments)
+        done = subprocess.run(
+            [SCRIPTS / command, *rest],
+            cwd=tmp_path,
+            env=environment,
+            capture_output=True,
+            text=True,
+            input=stdin,
+            timeout=120,
+            check=False,
+        )
+        assert "Traceback" not in done.stderr, done.stderr
+        return Ran(done.returncode, done.stdout, done.stderr)
+
+    return run_command

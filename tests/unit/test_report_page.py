@@ -1,0 +1,181 @@
+"""What a report says of a ranking, before it is laid out: facts, bars and pictures."""
+
+from __future__ import annotations
+
+import base64
+import io
+import math
+from datetime import UTC, datetime
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from attribution.gallery import Gallery
+from attribution.hashes import BITS, pack
+from attribution.query import query_from_bytes
+from attribution.ranking import Match, Ranking, rank
+from attribution.report.facts import Words
+from attribution.report.page import ShownMatch, channels_of, embed, show_query
+from attribution.verdicts import Verdict
+from harvester.images import compute_hashes, encode_jpeg
+from harvester.schema import Candidate
+
+
+def noise(seed: int, height: int = 96, width: int = 128) -> np.ndarray:
+    """A smooth random picture, structured enough for PDQ."""
+    cells = np.random.default_rng(seed).integers(0, 256, (6, 8, 3), np.uint8)
+    return np.asarray(Image.fromarray(cells).resize((width, height), Image.Resampling.BICUBIC))
+
+
+def match(name: str = "a", number: int = 1, **given) -> Match:
+    default = {"score": 0.7, "verdict": Verdict.LIKENESS, "tile": None, "channels": {"pdq": 0.52}}
+    return Match(name, number, **(default | given))
+
+
+def ranking(*matches: Match) -> Ranking:
+    query = query_from_bytes(encode_jpeg(noise(1)), "gen.png", "boats", grid="no")
+    return Ranking(query, matches, 1234)
+
+
+def shown(*matches: Match, **given) -> tuple[ShownMatch, ...]:
+    return show_query(1, ranking(*matches), {"a": Candidate(id="a", **given)}).matches
+
+
+def facts(**given) -> dict[str, Words | str]:
+    (only,) = shown(match(), **given)
+    return {fact.label: fact.words or fact.missing for fact in only.facts}
+
+
+class ColourEmbedder:
+    """Pictures as their mean colour: enough to rank by."""
+
+    channel = "mean-colour"
+    version = "1"
+    dimension = 3
+
+    def embed(self, pictures):
+        means = np.stack([picture.mean(axis=(0, 1)) for picture in pictures]).astype(np.float32)
+        return means / np.linalg.norm(means, axis=1, keepdims=True)
+
+
+def gallery_of(pictures: dict[str, np.ndarray]) -> Gallery:
+    hashes = [compute_hashes(picture) for picture in pictures.values()]
+    return Gallery(
+        folders=(),
+        ids=tuple(pictures),
+        texts=tuple("boats at sea" for _ in pictures),
+        hashes={
+            name: pack([getattr(h, name) for h in hashes], bits) for name, bits in BITS.items()
+        },
+        pdq_quality=np.array([h.pdq_quality for h in hashes], np.int16),
+        vectors=ColourEmbedder().embed(list(pictures.values())),
+        embedding="mean-colour",
+    )
+
+
+def test_a_real_ranking_leads_with_its_near_copy():
+    """Query and gallery through `rank`, in a gallery smaller than the ten that were asked for."""
+    pictures = {name: noise(seed) for name, seed in (("a", 7), ("b", 8), ("c", 9))}
+    query = query_from_bytes(encode_jpeg(pictures["b"]), "gen.png", "boats", grid="no")
+    ranked = rank(query, gallery_of(pictures), ColourEmbedder(), k=10)
+    known = {name: Candidate(id=name, image=encode_jpeg(p)) for name, p in pictures.items()}
+    page = show_query(1, ranked, known)
+    assert (page.verdict, page.near_copies, page.gallery_size) == ("1 near copy", 1, 3)
+    first, *others = page.matches
+    assert first.verdict is Verdict.NEAR_COPY
+    assert {other.verdict for other in others} == {Verdict.LIKENESS}
+    assert [score.channel for score in first.scores] == [
+        *("mean-colour", "bm25", "pdq", "phash", "dhash")
+    ]
+    assert all(other.picture is not None for other in page.matches)
+    assert next(channel.name for channel in channels_of([ranked])) == "mean-colour"
+
+
+def test_without_near_copies_there_is_no_evidence():
+    assert show_query(1, ranking(match()), {}).verdict == "no evidence"
+
+
+def test_bars_run_over_their_channels_own_range():
+    """A cosine from -1, a share from 0, BM25 up to the best match shown; never past the ends."""
+    first = match(channels={"pdq": 0.5, "resnet50-gem": -1.5, "bm25": 8.0})
+    second = match("b", 2, channels={"pdq": 1.0, "resnet50-gem": 0.0, "bm25": 2.0})
+    bars = [{score.channel: score.bar for score in one.scores} for one in shown(first, second)]
+    assert bars == [
+        {"resnet50-gem": 0.0, "bm25": 100.0, "pdq": 50.0},
+        {"resnet50-gem": 50.0, "bm25": 25.0, "pdq": 100.0},
+    ]
+    marks = {score.channel: score.mark for score in shown(first)[0].scores}
+    assert marks == {"resnet50-gem": 72.5, "bm25": None, "pdq": 50.0}
+
+
+def test_words_without_any_in_common_have_an_empty_bar():
+    (only,) = shown(match(channels={"bm25": 0.0}))
+    assert (only.scores[0].value, only.scores[0].bar) == ("0.00", 0.0)
+
+
+@pytest.mark.parametrize("score", [math.nan, math.inf, -math.inf])
+def test_a_score_that_is_no_number_is_none_and_has_no_bar(score):
+    (only,) = shown(match(score=score, channels={"pdq": score, "bm25": score}))
+    assert only.score == "none"
+    assert [(one.value, one.bar) for one in only.scores] == [("none", None)] * 2
+
+
+def test_known_facts_are_told():
+    told = facts(
+        page_url="https://www.example.org/boats?x=1",
+        creator="Ana Lima",
+        source="duckduckgo",
+        query="fishing boats",
+        rank=3,
+        width=2048,
+        height=1365,
+        bytes=123_456,
+        fetched_at=datetime(2025, 3, 4, 5, 6, tzinfo=UTC),
+        rights=("noai", "TDM-Reservation: 1"),
+    )
+    assert told["Page"] == Words(
+        "example.org/boats",
+        "https://www.example.org/boats?x=1",
+        "https://www.example.org/boats?x=1",
+    )
+    assert told["Creator"] == Words("Ana Lima")
+    assert told["Found by"] == Words("duckduckgo, result 3, searching for “fishing boats”")
+    assert told["Harvested"] == Words("2025-03-04 05:06 UTC")
+    assert told["Size"] == Words("2,048 \N{MULTIPLICATION SIGN} 1,365 pixels, 124 kB")
+    assert told["Owner's signals"] == Words("noai, TDM-Reservation: 1")
+
+
+def test_unknown_facts_are_named_as_such():
+    told = facts()
+    assert told.pop("Licence") == "unknown \N{EN DASH} ask the maker"
+    assert set(told.values()) == {"unknown"}
+    assert "Owner's signals" not in told
+
+
+def test_a_licence_is_named_and_linked_as_far_as_it_is_known():
+    link = "https://cc.example/by"
+    assert facts(license="CC BY", license_url=link)["Licence"] == Words("CC BY", None, link)
+    assert facts(license_url=link)["Licence"] == Words("cc.example/by", link, link)
+    assert facts(license="CC0", license_url="urn:cc0")["Licence"] == Words("CC0 (urn:cc0)")
+
+
+def test_what_is_only_invisible_is_unknown():
+    assert facts(creator="\u202e \x00\u200b")["Creator"] == "unknown"
+
+
+@pytest.mark.parametrize("body", [None, b"", b"<html>", encode_jpeg(noise(1))[:300]])
+def test_a_broken_picture_is_left_out(body):
+    (only,) = shown(match(), image=body)
+    assert only.picture is None
+
+
+@pytest.mark.parametrize(("height", "width"), [(300, 900), (4, 12), (1, 3000)])
+def test_an_embedded_picture_is_small_and_whole(height, width):
+    """Within the side that was asked for, in its own proportions, and a JPEG that opens."""
+    embedded = embed(noise(3, height, width), 360)
+    assert max(embedded.width, embedded.height) == min(360, width)
+    body = base64.b64decode(embedded.uri.removeprefix("data:image/jpeg;base64,"), validate=True)
+    picture = Image.open(io.BytesIO(body))
+    picture.load()
+    assert picture.size == (embedded.width, embedded.height)
