@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from attribution.embeddings import ResNet50Gem
     from attribution.gallery import Gallery
     from attribution.ranking import Ranking
+    from attribution.report.html import Provenance
     from harvester.schema import Candidate
     from harvester.sources.duckduckgo import DuckDuckGo
 
@@ -122,7 +123,10 @@ def rank_one(
     found = gallery.pick([match.candidate_id for match in ranking.matches])
     _print_ranking(ranking, found, as_json=as_json)
     if report is not None:
-        _write_report(report, [(ranking, found)], folders, embedder)
+        from attribution.report.html import render_report, write_report
+
+        write_report(report, render_report([(ranking, found)], _provenance(folders, embedder)))
+        say(f"report: {report}")
 
 
 @attribute_app.command()
@@ -153,12 +157,13 @@ def batch(
     """
     set_up_logging(verbose=verbose)
     from attribution.batch import Batch
-    from attribution.report.html import page_name
+    from attribution.report.folder import ReportFolder
 
     folders = candidates or [CANDIDATES]
     waiting, expected = _read_jobs(jobs)
     gallery, embedder = _open_gallery(folders)
     work = Batch(out, gallery, embedder, k=top, grid=grid.value, restart=restart)
+    pages = ReportFolder(report, _provenance(folders, embedder)) if report else None
     counts = {"ranked": 0, "failed": 0, "known": 0}
     again = "finished jobs are kept; run the same command again to go on"
     with interruptible(again), _counting("ranking", expected) as advance:
@@ -167,15 +172,16 @@ def batch(
             advance()
             if done.error:
                 say(f"job {done.job.id}: {done.error}")
-            if report is not None and done.ranking is not None:
-                shown = [(done.ranking, done.candidates or {})]
-                name = f"{page_name(done.job.id)}.html"
-                _write_report(report / name, shown, folders, embedder)
+            if pages is not None and done.ranking is not None:
+                pages.add(done.job.id, done.ranking, done.candidates or {})
+        made = {"rankings": str(out)}
+        if pages is not None:
+            made["report"] = str(pages.finish(work.best()))
     if as_json:
-        print_json({**counts, "rankings": str(out)})
+        print_json({**counts, **made})
     else:
         text = " · ".join(f"{count:,} {outcome}" for outcome, count in counts.items())
-        sys.stdout.write(f"{text}\nrankings: {out}\n")
+        sys.stdout.write("\n".join([text, *(f"{k}: {v}" for k, v in made.items())]) + "\n")
 
 
 @attribute_app.command()
@@ -320,22 +326,15 @@ def _print_ranking(ranking: Ranking, candidates: Mapping[str, Candidate], *, as_
         Console().print(ranking_table(ranking, candidates))
 
 
-def _write_report(
-    path: Path,
-    shown: Sequence[tuple[Ranking, Mapping[str, Candidate]]],
-    folders: Sequence[Path],
-    embedder: ResNet50Gem,
-) -> None:
+def _provenance(folders: Sequence[Path], embedder: ResNet50Gem) -> Provenance:
     from datetime import UTC, datetime
     from importlib.metadata import version
 
-    from attribution.report.html import Provenance, render_report, write_report
+    from attribution.report.html import Provenance
 
-    provenance = Provenance(
+    return Provenance(
         whence_version=version("whence"),
         made_at=datetime.now(UTC),
         candidates=tuple(str(folder) for folder in folders),
         embedding=f"{embedder.channel}@{embedder.version}",
     )
-    write_report(path, render_report(shown, provenance))
-    say(f"report: {path}")

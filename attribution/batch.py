@@ -28,7 +28,14 @@ from attribution.errors import JobError, QueryImageError
 from attribution.gallery import Gallery
 from attribution.query import Grid, Query, open_query, query_from_bytes
 from attribution.ranking import Ranking, rank
-from attribution.rankings import check_format, failure_row, match_rows, to_rankings, write_rankings
+from attribution.rankings import (
+    check_format,
+    failure_row,
+    first_rows,
+    match_rows,
+    to_rankings,
+    write_rankings,
+)
 from harvester.schema import Candidate
 from harvester.shards import write_shard
 
@@ -140,7 +147,14 @@ class Batch:
                     rows, jobs_waiting, oldest = [], 0, time.monotonic()
         finally:
             self._write_part(rows)
-        write_rankings(self._out, sorted(self._parts.glob("part-*.parquet")))
+        write_rankings(self._out, self._part_files())
+
+    def best(self) -> Iterator[dict[str, Any]]:
+        """The first row of every job that is done, as in `rankings.SCHEMA`."""
+        return first_rows(self._part_files())
+
+    def _part_files(self) -> list[Path]:
+        return sorted(self._parts.glob("part-*.parquet"))
 
     def _opened(self, jobs: Iterable[BatchJob]) -> Iterator[tuple[BatchJob, Future[Query] | None]]:
         """Jobs with their query being opened in a thread; None for those done before."""
@@ -208,9 +222,9 @@ class Batch:
             )
 
     def _resume(self) -> set[str]:
-        """The jobs that earlier runs ranked; what they failed at is taken out, to be tried again."""
+        """The jobs that earlier runs ranked; what failed is taken out, to be tried again."""
         finished: set[str] = set()
-        for path in sorted(self._parts.glob("part-*.parquet")):
+        for path in self._part_files():
             try:
                 table = pq.read_table(path, partitioning=None)
                 ranked = table.filter(pc.equal(table.column("status"), "ok"))

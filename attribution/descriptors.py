@@ -20,6 +20,7 @@ class Channel:
             a generated picture and pictures of its subject they see nothing.
         meaning: of the score, for a person.
         low, high: the score's range; None where there is no bound.
+        chance: what unrelated pictures have on average; None where nobody measured.
         source: where it was published.
     """
 
@@ -28,6 +29,7 @@ class Channel:
     meaning: str
     low: float | None
     high: float | None
+    chance: float | None
     source: str
 
 
@@ -38,6 +40,7 @@ CHANNELS: Mapping[str, Channel] = {
         "share of PDQ's 256 bits that agree, best of eight turns; .5 is chance, .88 a near copy",
         0.0,
         1.0,
+        0.5,
         "Facebook, The TMK+PDQF Video-Hashing Algorithm and the PDQ Image-Hashing Algorithm, 2019",
     ),
     "phash": Channel(
@@ -46,6 +49,7 @@ CHANNELS: Mapping[str, Channel] = {
         "share of 64 DCT bits that agree, best of eight turns; .5 is chance",
         0.0,
         1.0,
+        0.5,
         "Zauner, Implementation and Benchmarking of Perceptual Image Hash Functions, 2010",
     ),
     "dhash": Channel(
@@ -54,6 +58,7 @@ CHANNELS: Mapping[str, Channel] = {
         "share of 64 gradient bits that agree, best of eight turns; .5 is chance",
         0.0,
         1.0,
+        0.5,
         "Krawetz, Kind of Like That, 2013",
     ),
     "resnet50-gem": Channel(
@@ -62,6 +67,7 @@ CHANNELS: Mapping[str, Channel] = {
         "cosine of ResNet-50 features; unrelated photographs have .45 on average",
         -1.0,
         1.0,
+        0.45,
         "He et al. 2015; pooling after Radenović et al. 2018",
     ),
     "bm25": Channel(
@@ -69,6 +75,7 @@ CHANNELS: Mapping[str, Channel] = {
         "text",
         "how much the prompt's rarer words stand in the candidate's title, caption and maker",
         0.0,
+        None,
         None,
         "Robertson & Zaragoza, The Probabilistic Relevance Framework: BM25 and Beyond, 2009",
     ),

@@ -18,7 +18,10 @@ from numpy.typing import NDArray
 WEIGHTS: Mapping[str, float] = {"image": 0.8, "text": 0.2}
 
 UNRELATED_COSINE = 0.45
-"""Mean ResNet-50 cosine of unrelated photographs (151 of Caltech-101's, SD .07): likeness 0."""
+"""Mean ResNet-50 cosine of unrelated photographs (151 of Caltech-101's, SD .07): likeness 0.
+
+The same figure is the channel's `chance` in `descriptors.CHANNELS`.
+"""
 
 
 def likeness(cosine: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -89,8 +89,7 @@ def query_from_bytes(body: bytes, name: str, prompt: str | None, *, grid: Grid =
         picture = open_picture(body, max_side=MAX_SIDE).rgb
     except PictureError as exc:
         raise QueryImageError(
-            f"{name}: expected a picture, found {exc}; give a JPEG, PNG, WebP, GIF, AVIF, BMP or "
-            "TIFF file"
+            f"{name}: {exc}; give the picture itself, as the generator saved it"
         ) from exc
     is_grid = grid == "yes" or (grid == "auto" and looks_like_grid(picture))
     tiles = split_tiles(picture) if is_grid and min(picture.shape[:2]) > 1 else ()

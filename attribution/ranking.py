@@ -52,28 +52,31 @@ class Ranking:
 
     Attributes:
         gallery_size: how many candidates were searched.
+        near_copies: how many of all those are near copies, shown or not.
     """
 
     query: Query
     matches: tuple[Match, ...]
     gallery_size: int
-
-    @property
-    def near_copies(self) -> int:
-        """How many of the matches shown are near copies."""
-        return sum(match.verdict is Verdict.NEAR_COPY for match in self.matches)
+    near_copies: int
 
     @property
     def conclusion(self) -> str:
-        """What the whole ranking amounts to, in a sentence."""
-        if self.near_copies:
-            many = "candidates are" if self.near_copies > 1 else "candidate is a"
-            copies = "near copies" if self.near_copies > 1 else "near copy"
-            return f"{self.near_copies} {many} {copies} of the generated picture."
-        return (
-            f"No evidence: no near copy among {self.gallery_size:,} candidates. The order below is "
-            "by likeness, which alone is no evidence."
+        """What the whole ranking amounts to, in a sentence or two."""
+        searched = (
+            f"{self.gallery_size:,} candidate{'' if self.gallery_size == 1 else 's'} searched"
         )
+        subject = "the generated picture"
+        if self.query.is_grid:
+            subject += " or of one of its tiles"
+        if not self.near_copies:
+            return (
+                f"No evidence: among {searched} there is no near copy of {subject}. "
+                "They are listed by likeness and words, which alone are no evidence."
+            )
+        one = self.near_copies == 1
+        found = "there is a near copy" if one else f"there are {self.near_copies:,} near copies"
+        return f"Among {searched} {found} of {subject}."
 
 
 def rank(query: Query, gallery: Gallery, embedder: Embedder, *, k: int = 10) -> Ranking:
@@ -111,7 +114,7 @@ def rank(query: Query, gallery: Gallery, embedder: Embedder, *, k: int = 10) -> 
         )
         for number, place in enumerate(best, 1)
     ]
-    return Ranking(query, tuple(matches), len(gallery.ids))
+    return Ranking(query, tuple(matches), len(gallery.ids), int(copies.sum()))
 
 
 def _compare_pdq(

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -108,6 +108,14 @@ def check_format(out: Path) -> None:
             f"{out}: expected a file ending in {', '.join(FORMATS)}, found {out.suffix!r}; "
             "rename --out"
         )
+
+
+def first_rows(parts: Sequence[Path]) -> Iterator[dict[str, Any]]:
+    """Of each job its best match, or its failure; parts in order."""
+    for part in parts:
+        for row in pq.read_table(part, partitioning=None).to_pylist():
+            if row["rank"] in {None, 1}:
+                yield row
 
 
 def write_rankings(out: Path, parts: Sequence[Path]) -> None:

@@ -31,12 +31,12 @@ class Verdict(StrEnum):
 
 _EXPLANATIONS = {
     Verdict.NEAR_COPY: (
-        "This candidate, found on the web, and the generated picture are the same picture but for "
-        "small edits."
+        "This candidate, found on the web, and the generated picture, or a tile of it, are the "
+        "same picture but for small edits."
     ),
     Verdict.LIKENESS: (
-        "This candidate, found on the web, stands in the order of likeness. That alone is no "
-        "evidence that it was drawn from."
+        "This candidate, found on the web, stands in the order of likeness and words. That alone "
+        "is no evidence that it was drawn from."
     ),
 }
 

@@ -101,7 +101,7 @@ def midjourney(
                 token=os.environ.get("WHENCE_DISCORD_TOKEN"),
                 max_side=max_side,
                 any_author=any_author,
-                keep_authors=keep_authors,
+                keep_names=keep_authors,
             )
         )
     print_harvest(tally, out, as_json=as_json, messages=messages.record())

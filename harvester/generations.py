@@ -23,7 +23,7 @@ from harvester.parallel import chunked, in_parallel
 from harvester.pipeline import Outcome, in_thread, read_file
 from harvester.schema import FetchStatus, Generation
 from harvester.sources.discord_export import Post
-from harvester.sources.discord_links import expires_at, refresh_links
+from harvester.sources.discord_links import anonymous_link, expires_at, refresh_links
 from harvester.store import Store
 
 EXPIRED = (
@@ -37,6 +37,7 @@ async def harvest_generations(
     fetcher: Fetcher,
     *,
     token: str | None = None,
+    keep_names: bool = False,
     max_side: int = 1024,
     workers: int = 16,
 ) -> AsyncIterator[Outcome]:
@@ -49,6 +50,8 @@ async def harvest_generations(
         store: open, of `Generation` rows.
         fetcher: open, for pictures that are on the CDN.
         token: of a Discord bot that can see the channel, to renew links that are over.
+        keep_names: store addresses as they are, though their file names begin with users' names;
+            without, an address that was fetched is stored with the name cut out.
         max_side: pixels of the longest side of the picture that is stored.
         workers: posts in work at once.
 
@@ -63,7 +66,10 @@ async def harvest_generations(
             if known.get(post.generation.id) is FetchStatus.OK:
                 return None
             got = await _get(post, fetcher, pool)
-            return await in_thread(pool, _with_picture, post.generation, got, max_side)
+            made = await in_thread(pool, _with_picture, post.generation, got, max_side)
+            if keep_names or post.media is not None or not made.url:
+                return made
+            return dataclasses.replace(made, url=anonymous_link(made.url))
 
         async def resolve_with_id(post: Post) -> tuple[Post, Generation | None]:
             return post, await resolve(post)

@@ -24,9 +24,10 @@ from harvester.fetch import Fetcher
 from harvester.generations import harvest_generations
 from harvester.parallel import chunked
 from harvester.pipeline import Found, Outcome, SearchLedger, harvest_candidates
+from harvester.queries import plan_queries
 from harvester.schema import Candidate, FetchStatus, Generation, Search, SearchStatus
-from harvester.sources.discord_export import Post
 from harvester.searching import search_prompts
+from harvester.sources.discord_export import Post
 from harvester.sources.duckduckgo import DuckDuckGo
 from harvester.store import Store
 
@@ -203,16 +204,17 @@ async def run_generations(
     on_outcome: OnOutcome,
     *,
     token: str | None = None,
+    keep_names: bool = False,
     max_side: int = 1024,
     **settings: Any,
 ) -> Tally:
     """Bring the posts of an export into a dataset; raises as `harvest_generations` does."""
     tally = Tally()
     with Store(out, Generation) as store:
-        store.note(settings)
+        store.note(settings | {"keep_names": keep_names, "max_side": max_side})
         async with network.open() as fetcher:
             async for outcome in harvest_generations(
-                posts, store, fetcher, token=token, max_side=max_side
+                posts, store, fetcher, token=token, keep_names=keep_names, max_side=max_side
             ):
                 tally.count(outcome)
                 on_outcome(tally, outcome)
@@ -239,8 +241,10 @@ def check_prompts(prompts: Sequence[str]) -> None:
     Raises:
         InputError: if no prompt has a word in it.
     """
-    if not any(prompt.strip() for prompt in prompts):
-        raise InputError("expected prompts to search for, found none; the list or dataset is empty")
+    if not any(plan_queries(prompt) for prompt in prompts):
+        raise InputError(
+            "expected prompts to search for, found none with a word in it; check the list or dataset"
+        )
 
 
 def prompts_of(dataset: Path) -> Iterator[str]:

@@ -68,6 +68,7 @@ def set_up_logging(*, verbose: bool) -> None:
     handler.addFilter(
         lambda record: record.levelno >= logging.WARNING or record.name.startswith(rooms)
     )
+    logging.getLogger("stamina").setLevel(logging.ERROR)  # each retry is a line of its own there
     logging.basicConfig(level=logging.WARNING, format="%(message)s", handlers=[handler], force=True)
     for room in rooms:
         logging.getLogger(room).setLevel(logging.DEBUG if verbose else logging.WARNING)

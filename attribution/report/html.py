@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 
@@ -55,18 +56,43 @@ def render_report(
     A page of 20 matches stays below 2 MB. Candidates that are missing, or whose pictures cannot be
     decoded, are shown with what is known.
     """
-    return _template().render(
+    return _template("ranking.html.j2").render(
         queries=[
             show_query(number, ranking, candidates)
             for number, (ranking, candidates) in enumerate(rankings, 1)
         ],
         channels=channels_of(ranking for ranking, _ in rankings),
         weights={kind: f"{weight:.0%}" for kind, weight in WEIGHTS.items()},
-        version=clean(provenance.whence_version),
-        made_at=show_instant(provenance.made_at),
-        datasets=[clean(name) for name in provenance.candidates],
-        embedding=clean(provenance.embedding),
+        **_shown(provenance),
     )
+
+
+def render_index(
+    jobs: Sequence[Mapping[str, Any]],
+    provenance: Provenance,
+    *,
+    before: str | None = None,
+    after: str | None = None,
+) -> str:
+    """The page that leads to the pages of a batch.
+
+    Args:
+        jobs: name, prompt, verdict, title, error, href and thumb (a data: address) of each.
+        provenance: of the whole batch.
+        before: address of the index page that stands before this one.
+        after: address of the one behind it.
+    """
+    template = _template("index.html.j2")
+    return template.render(jobs=jobs, before=before, after=after, **_shown(provenance))
+
+
+def _shown(provenance: Provenance) -> dict[str, Any]:
+    return {
+        "version": clean(provenance.whence_version),
+        "made_at": show_instant(provenance.made_at),
+        "datasets": [clean(name) for name in provenance.candidates],
+        "embedding": clean(provenance.embedding),
+    }
 
 
 def write_report(path: Path, html: str) -> None:
@@ -97,7 +123,7 @@ def _remove(temporary: Path) -> None:
 
 
 @cache
-def _template() -> Template:
+def _template(name: str) -> Template:
     environment = Environment(
         loader=PackageLoader("attribution.report", ""),
         autoescape=True,
@@ -105,4 +131,4 @@ def _template() -> Template:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    return environment.get_template("ranking.html.j2")
+    return environment.get_template(name)

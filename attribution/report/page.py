@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from attribution.descriptors import CHANNELS, Channel
-from attribution.fusion import UNRELATED_COSINE
 from attribution.query import Query
 from attribution.ranking import Match, Ranking
 from attribution.report.facts import Fact, Words, describe, to_words
@@ -175,7 +174,8 @@ def _embed_candidate(candidate: Candidate) -> Embedded | None:
 
 def _channel(name: str) -> Channel:
     # Only an embedding is named by what the user chose, so only its name can be unknown here.
-    unknown = Channel(name, "image", "likeness to this model; it is not described here", 0, 1, "")
+    meaning = "likeness to this model; it is not described here"
+    unknown = Channel(name, "image", meaning, 0, 1, None, "")
     return CHANNELS.get(name, unknown)
 
 
@@ -197,14 +197,13 @@ def _show_score(channel: Channel, value: float, highest: float) -> Score:
     """A channel's line; without a bound above, the best of the matches shown is the bar's end."""
     low = channel.low if channel.low is not None else 0.0
     high = channel.high if channel.high is not None else highest
-    chance = {"copy": 0.5, "image": UNRELATED_COSINE}.get(channel.kind)
     return Score(
         channel=channel.name,
         label=_KINDS[channel.kind],
         meaning=channel.meaning,
         value=_two_digits(value),
         bar=_percent(value, low, high) if math.isfinite(value) else None,
-        mark=None if chance is None else _percent(chance, low, high),
+        mark=None if channel.chance is None else _percent(channel.chance, low, high),
     )
 
 

@@ -226,14 +226,15 @@ _OTHERS = {
 
 
 def _unlike(path: Path, found: str) -> ExportFormatError:
+    line = " ".join(found.split())  # a key or a column may hold line breaks
     return ExportFormatError(
-        f"{path}: expected a Discord export (JSON, CSV or Parquet), found {found}; {EXPORT_ADVICE}"
+        f"{path}: expected a Discord export (JSON, CSV or Parquet), found {line}; {EXPORT_ADVICE}"
     )
 
 
 def _recognise_csv(path: Path, start: bytes) -> Export:
-    line = start.partition(b"\n")[0].decode("utf-8", "replace").strip()
-    names = next(csv.reader([line]), []) if len(line) < _SNIFFED // 2 and "\0" not in line else []
+    line = start.partition(b"\n")[0].partition(b"\r")[0].decode("utf-8", "replace")
+    names = next(csv.reader([line]), []) if len(line) < _SNIFFED // 2 else []
     known = {name.strip().casefold() for name in names}
     if {"id", "timestamp", "contents", "attachments"} <= known:
         raise _no_generations(path)
@@ -248,7 +249,7 @@ def _recognise_csv(path: Path, start: bytes) -> Export:
 def _recognise_parquet(path: Path) -> Export:
     try:
         names = pq.read_schema(path).names
-    except (pa.ArrowException, ValueError) as exc:
+    except (pa.ArrowException, OSError, ValueError) as exc:
         reason = str(exc).partition("\n")[0]
         raise _unlike(path, f"a broken Parquet file ({reason[:100]})") from exc
     columns = _find_columns(names)

@@ -48,8 +48,8 @@ def read_head(path: Path) -> Head:
         OSError: it cannot be read.
     """
     with path.open("rb") as stream:
-        # More values than one: JSON Lines.
-        parsed = ijson.basic_parse(BoundedJson(stream), multiple_values=True)
+        # More values than one: JSON Lines. Floats: as in `discord_records`.
+        parsed = ijson.basic_parse(BoundedJson(stream), multiple_values=True, use_float=True)
         events = islice(parsed, _MAX_EVENTS)
         try:
             event, _ = next(events)

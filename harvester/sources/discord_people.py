@@ -93,7 +93,7 @@ def _replace_names(content: str, by_name: dict[str, str]) -> str:
     # No pattern: compiling one for each message would take most of a harvest's time.
     # The longest first: `@Ann Lee` is not `@Ann` and a word.
     names = sorted(by_name, key=len, reverse=True)[:_MAX_NAMES]
-    pieces = []
+    pieces: list[str] = []
     done, at = 0, content.find("@")
     while at >= 0:
         named = next((name for name in names if _stands_at(content, at + 1, name)), None)

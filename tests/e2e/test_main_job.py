@@ -151,7 +151,10 @@ def test_a_discord_export_becomes_generations(run, sample, tmp_path):
     assert json.loads(ran.out)["new"] == 13
     rows = {row.message_id: row for row in shards.rows(tmp_path / "data/midjourney", Generation)}
     assert {row.status for row in rows.values()} == {FetchStatus.OK}
-    assert all(row.image and row.prompt and row.author.startswith("user-") for row in rows.values())
+    assert all(row.image and row.prompt for row in rows.values())
+    authors = [row.author for row in rows.values()]
+    assert authors.count(None) == 1  # the export itself says @Unknown
+    assert all(author.startswith("user-") for author in authors if author)
     upscales = [row for row in rows.values() if row.action == "upscale"]
     assert upscales
     assert all(rows[row.grid_id].action == "imagine" for row in upscales)
@@ -163,7 +166,7 @@ def test_a_discord_export_becomes_generations(run, sample, tmp_path):
 def test_names_are_nowhere_in_the_dataset_unless_asked_for(run, sample, tmp_path):
     export = sample / "discord" / "midjourney-sample.json"
     run("harvest", "midjourney", "--discord-export", export)
-    stored = pq.read_table(tmp_path / "data/midjourney").drop_columns("image").to_pylist()
+    stored = shards.read(tmp_path / "data/midjourney", Generation).drop_columns("image").to_pylist()
     assert "Sample User" not in json.dumps(stored, default=str)
     ran = run("harvest", "midjourney", "--discord-export", export, "--keep-authors", "--out", "n")
     assert ran.code == 0
@@ -206,7 +209,7 @@ def test_a_batch_ranks_every_sample_picture_and_reports(run, sample, tmp_path):
     }
     rows = pq.read_table(tmp_path / "rankings.parquet").to_pylist()
     assert [row["status"] for row in rows] == ["ok"] * 9 + ["failed"]
-    assert "HTML" in rows[-1]["error"] or "html" in rows[-1]["error"]
+    assert "found a web page" in rows[-1]["error"]
     index = (tmp_path / "report" / "index.html").read_text("utf-8")
     assert index.count('href="') >= 3
     assert json.loads(run(*command).out)["known"] == 3
@@ -221,7 +224,7 @@ def test_a_generations_dataset_is_a_batch(run, sample, tmp_path):
     )
     assert ran.code == 0, ran.err
     assert json.loads(ran.out)["ranked"] == 13
-    rows = [json.loads(line) for line in (tmp_path / "rankings.jsonl").open(encoding="utf-8")]
+    rows = [json.loads(line) for line in (tmp_path / "rankings.jsonl").read_text().splitlines()]
     assert len({row["job_id"] for row in rows}) == 13
 
 

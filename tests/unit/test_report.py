@@ -82,7 +82,7 @@ def match(name: str = "a", number: int = 1, **given) -> Match:
 
 def ranking(*matches: Match, name: str = "gen.png", prompt: str | None = "boats", grid="no"):
     query = query_from_bytes(encode_jpeg(noise(1, 256, 320)), name, prompt, grid=grid)
-    return Ranking(query, matches, 1234)
+    return Ranking(query, matches, 1234, sum(m.verdict is Verdict.NEAR_COPY for m in matches))
 
 
 def candidate(name: str = "a", **given) -> Candidate:
@@ -109,7 +109,7 @@ def test_the_page_shows_the_evidence_and_what_it_stands_on():
     )
     shown = page((ranking(match(), match("b", 2), name="x.png"), {"a": known, "b": candidate("b")}))
     text = " ".join(shown.text.split())
-    assert text.index("No evidence: no near copy among 1,234") < text.index("boats")
+    assert text.index("No evidence: among 1,234 candidates") < text.index("boats")
     assert text.index("Boats at low tide") < text.index("Title unknown")
     for told in (
         *("x.png", "1,234 candidates", "likeness only", Verdict.LIKENESS.explanation, "0.70"),
@@ -244,7 +244,7 @@ def test_what_is_missing_is_unknown(known):
 
 def test_no_match_is_said_in_words():
     text = page((ranking(), {})).text
-    assert "No evidence: no near copy among 1,234 candidates." in text
+    assert "No evidence: among 1,234 candidates searched" in text
     assert "There is no candidate to show." in text
     assert "No generated picture was ranked" in page().text
 
@@ -256,7 +256,7 @@ def test_several_queries_have_an_index_with_their_verdicts():
     shown = page((ranking(match(), name="one.png"), {}), (found, {}))
     (nav,) = shown.all("nav")
     assert nav["aria-label"] == "Generated pictures"
-    head = " ".join(shown.text[: shown.text.index("1,234 candidates.")].split())
+    head = " ".join(shown.text[: shown.text.index("1,234 candidates")].split())
     assert re.search(r"one\.png no evidence .*gen\.png 2 near copies", head)
     assert one().all("nav") == []
 
@@ -290,7 +290,7 @@ def test_twenty_matches_stay_below_two_megabytes():
     query = query_from_bytes(image, "gen.png", "long " * 500, grid="yes")
     known = {str(n): candidate(str(n), image=image, title="t" * 10_000) for n in range(20)}
     matches = tuple(match(str(n), n + 1) for n in range(20))
-    html = render_report([(Ranking(query, matches, 20), known)], MADE)
+    html = render_report([(Ranking(query, matches, 20, 0), known)], MADE)
     assert len(html.encode()) < 2_000_000
     assert html.count('src="data:image/jpeg;base64,') == 20
 

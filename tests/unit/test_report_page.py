@@ -35,7 +35,7 @@ def match(name: str = "a", number: int = 1, **given) -> Match:
 
 def ranking(*matches: Match) -> Ranking:
     query = query_from_bytes(encode_jpeg(noise(1)), "gen.png", "boats", grid="no")
-    return Ranking(query, matches, 1234)
+    return Ranking(query, matches, 1234, sum(m.verdict is Verdict.NEAR_COPY for m in matches))
 
 
 def shown(*matches: Match, **given) -> tuple[ShownMatch, ...]:

@@ -54,7 +54,12 @@ def match(name: str = "a", rank: int = 1, **given) -> Match:
 
 def ranking(*matches: Match, grid: bool = False, prompt: str | None = "boats") -> Ranking:
     views = (view(), *(view(tile) for tile in range(1, 5))) if grid else (view(),)
-    return Ranking(Query("gen.png", prompt, views), matches, 1234)
+    return Ranking(
+        Query("gen.png", prompt, views),
+        matches,
+        1234,
+        sum(m.verdict is Verdict.NEAR_COPY for m in matches),
+    )
 
 
 def printed(shown: Ranking, candidates: dict[str, Candidate], width: int = 80, **given) -> str:
@@ -67,7 +72,7 @@ def printed(shown: Ranking, candidates: dict[str, Candidate], width: int = 80, *
 def test_the_table_says_what_is_known(width):
     copy = match(score=1.93, verdict=Verdict.NEAR_COPY, tile=3)
     text = printed(ranking(copy, grid=True), {"a": FULL}, width)
-    assert text.startswith("1 candidate is a near copy of the generated picture.")
+    assert text.startswith("Among 1,234 candidates searched there is a near copy of")
     for told in (
         *("near copy", "1.93", "img .83", "text 4.2", "pdq .52", "3"),
         *("Boats at low tide", "Ana Lima", "CC BY 4.0", "example.org/boats"),
@@ -151,7 +156,7 @@ def test_nothing_known_is_said_to_be_unknown():
 
 def test_no_match_is_said_in_words():
     text = printed(ranking(), {})
-    assert "No evidence: no near copy among 1,234 candidates." in text
+    assert "No evidence: among 1,234 candidates searched" in text
     assert "There is no candidate to show." in text
 
 
