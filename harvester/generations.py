@@ -62,21 +62,18 @@ async def harvest_generations(
     known = await asyncio.to_thread(_known_statuses, store)
     with ThreadPoolExecutor(os.cpu_count(), "picture") as pool:
 
-        async def resolve(post: Post) -> Generation | None:
+        async def resolve(post: Post) -> tuple[Post, Generation | None, int]:
             if known.get(post.generation.id) is FetchStatus.OK:
-                return None
+                return post, None, 0
             got = await _get(post, fetcher, pool)
             made = await in_thread(pool, _with_picture, post.generation, got, max_side)
-            if keep_names or post.media is not None or not made.url:
-                return made
-            return dataclasses.replace(made, url=anonymous_link(made.url))
-
-        async def resolve_with_id(post: Post) -> tuple[Post, Generation | None]:
-            return post, await resolve(post)
+            if post.media is None and made.url and not keep_names:
+                made = dataclasses.replace(made, url=anonymous_link(made.url))
+            return post, made, len(got.body)
 
         streamed = _stream(posts, known, token)
-        async for post, generation in in_parallel(streamed, resolve_with_id, workers):
-            yield _record(post, generation, store, known)
+        async for post, generation, size in in_parallel(streamed, resolve, workers):
+            yield dataclasses.replace(_record(post, generation, store, known), bytes=size)
             if store.is_due:
                 await asyncio.to_thread(store.flush)
 

@@ -243,7 +243,8 @@ def check_prompts(prompts: Sequence[str]) -> None:
     """
     if not any(plan_queries(prompt) for prompt in prompts):
         raise InputError(
-            "expected prompts to search for, found none with a word in it; check the list or dataset"
+            "expected prompts to search for, found none with a word in it; check the list or the "
+            "dataset"
         )
 
 

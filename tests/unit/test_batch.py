@@ -87,7 +87,7 @@ def test_every_job_has_its_rows_and_failures_have_theirs(tmp_path, gallery):
     assert [row["job_id"] for row in rows] == ["0"] * 3 + ["1"] * 3 + ["2"] + ["3"] * 3 + ["4"]
     [failed] = [row for row in rows if row["job_id"] == "2"]
     assert failed["status"] == "failed"
-    assert "expected a picture" in failed["error"]
+    assert "found a web page" in failed["error"]
     assert failed["rank"] is None
     first = rows[0]
     assert (first["candidate_id"], first["rank"], first["creator"]) == ("00", 1, "Ada")
