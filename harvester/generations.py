@@ -10,11 +10,9 @@ import asyncio
 import dataclasses
 import hashlib
 import os
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
-
-import httpx
 
 from harvester import shards
 from harvester.fetch import Fetched, Fetcher
@@ -23,12 +21,15 @@ from harvester.parallel import chunked, in_parallel
 from harvester.pipeline import Outcome, in_thread, read_file
 from harvester.schema import FetchStatus, Generation
 from harvester.sources.discord_export import Post
-from harvester.sources.discord_links import anonymous_link, expires_at, refresh_links
+from harvester.sources.discord_links import anonymous_link, expires_at
 from harvester.store import Store
 
 EXPIRED = (
     "this CDN link is over; export again with --media, or set WHENCE_DISCORD_TOKEN to a bot's token"
 )
+
+Renew = Callable[[Sequence[str]], Awaitable[dict[str, str]]]
+"""Links that are over → new ones, by the old; those that cannot be renewed are left out."""
 
 
 async def harvest_generations(
@@ -36,7 +37,7 @@ async def harvest_generations(
     store: Store,
     fetcher: Fetcher,
     *,
-    token: str | None = None,
+    renew: Renew | None = None,
     keep_names: bool = False,
     max_side: int = 1024,
     workers: int = 16,
@@ -49,7 +50,7 @@ async def harvest_generations(
         posts: as `discord_export.read_exports` yields them.
         store: open, of `Generation` rows.
         fetcher: open, for pictures that are on the CDN.
-        token: of a Discord bot that can see the channel, to renew links that are over.
+        renew: gives new links for those that are over; without, they are recorded as expired.
         keep_names: store addresses as they are, though their file names begin with users' names;
             without, an address that was fetched is stored with the name cut out.
         max_side: pixels of the longest side of the picture that is stored.
@@ -71,7 +72,7 @@ async def harvest_generations(
                 made = dataclasses.replace(made, url=anonymous_link(made.url))
             return post, made, len(got.body)
 
-        streamed = _stream(posts, known, token)
+        streamed = _stream(posts, known, renew)
         async for post, generation, size in in_parallel(streamed, resolve, workers):
             yield dataclasses.replace(_record(post, generation, store, known), bytes=size)
             if store.is_due:
@@ -101,16 +102,16 @@ def _record(
 
 
 async def _stream(
-    posts: Iterator[Post], known: dict[str, FetchStatus], token: str | None
+    posts: Iterator[Post], known: dict[str, FetchStatus], renew: Renew | None
 ) -> AsyncIterator[Post]:
     """The posts, read in a thread a few hundred at a time, their links renewed if need be."""
     async for chunk in chunked(posts):
-        for post in await _renewed(chunk, known, token) if token else chunk:
+        for post in await _renewed(chunk, known, renew) if renew else chunk:
             yield post
 
 
 async def _renewed(
-    posts: Sequence[Post], known: dict[str, FetchStatus], token: str
+    posts: Sequence[Post], known: dict[str, FetchStatus], renew: Renew
 ) -> Sequence[Post]:
     old = {
         post.generation.url
@@ -119,8 +120,7 @@ async def _renewed(
     } - {None}
     if not old:
         return posts
-    async with httpx.AsyncClient(timeout=30) as client:
-        fresh = await refresh_links(client, sorted(filter(None, old)), token)
+    fresh = await renew(sorted(filter(None, old)))
     return [
         dataclasses.replace(
             post,

@@ -18,16 +18,19 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import httpx
+
 from harvester import shards
 from harvester.errors import InputError, SourceError
 from harvester.fetch import Fetcher
-from harvester.generations import harvest_generations
+from harvester.generations import Renew, harvest_generations
 from harvester.parallel import chunked
 from harvester.pipeline import Found, Outcome, SearchLedger, harvest_candidates
 from harvester.queries import plan_queries
 from harvester.schema import Candidate, FetchStatus, Generation, Search, SearchStatus
 from harvester.searching import search_prompts
 from harvester.sources.discord_export import Post
+from harvester.sources.discord_links import refresh_links
 from harvester.sources.duckduckgo import DuckDuckGo
 from harvester.store import Store
 
@@ -214,11 +217,26 @@ async def run_generations(
         store.note(settings | {"keep_names": keep_names, "max_side": max_side})
         async with network.open() as fetcher:
             async for outcome in harvest_generations(
-                posts, store, fetcher, token=token, keep_names=keep_names, max_side=max_side
+                posts,
+                store,
+                fetcher,
+                renew=_renewer(token) if token else None,
+                keep_names=keep_names,
+                max_side=max_side,
             ):
                 tally.count(outcome)
                 on_outcome(tally, outcome)
     return tally
+
+
+def _renewer(token: str) -> Renew:
+    """Renews links through Discord, as the bot whose token this is."""
+
+    async def renew(links: Sequence[str]) -> dict[str, str]:
+        async with httpx.AsyncClient(timeout=30) as client:
+            return await refresh_links(client, links, token)
+
+    return renew
 
 
 def check_reached(tally: Tally) -> None:

@@ -1,0 +1,195 @@
+"""Source → fetch → picture → shards, against a real server on loopback."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+
+import pytest
+
+from harvester import shards
+from harvester.errors import RateLimitedError
+from harvester.fetch import Fetcher, FetchLimits
+from harvester.pipeline import SearchLedger, harvest_candidates
+from harvester.schema import Candidate, FetchStatus, Finding, Search, SearchStatus
+from harvester.sources.folder import read_folder
+from harvester.store import Store
+from tests.integration.fault_server import picture
+
+QUICK = FetchLimits(deadline_s=2.0, connect_s=1.0, attempts=2, pause_s=0.01)
+
+
+async def findings(*urls: str, **fields):
+    for rank, url in enumerate(urls, 1):
+        yield Finding(url=url, source="test", rank=rank, **fields)
+
+
+async def harvest(folder: Path, found, *, ledger=None) -> list:
+    """Run one harvest to its end; the outcomes in no fixed order."""
+    with Store(folder, Candidate) as store:
+        searches = ledger(store) if ledger else None
+        async with Fetcher(QUICK, allow_private=True) as fetcher:
+            return [
+                outcome
+                async for outcome in harvest_candidates(
+                    found, store, fetcher, searches=searches, workers=8
+                )
+            ]
+
+
+def rows(folder: Path) -> dict[str, Candidate]:
+    return {row.url: row for row in shards.rows(folder, Candidate)}
+
+
+async def test_a_picture_is_stored_with_all_that_is_known_of_it(tmp_path, fault_server):
+    body = picture()
+    fault_server.serve("/a.jpg", body, "image/jpeg")
+    url = fault_server.url("/a.jpg")
+    found = findings(
+        url, title="A boat", page_url="https://p.example/", query="boat", creator="Ada"
+    )
+    [outcome] = await harvest(tmp_path, found)
+    assert (outcome.status, outcome.is_new, outcome.bytes) == (FetchStatus.OK, True, len(body))
+    row = rows(tmp_path)[url]
+    assert row.id == row.sha256 == hashlib.sha256(body).hexdigest()
+    assert (row.title, row.creator, row.query, row.rank) == ("A boat", "Ada", "boat", 1)
+    assert (row.mime, row.bytes) == ("image/jpeg", len(body))
+    assert row.image.startswith(b"\xff\xd8")
+    assert [len(row.phash), len(row.dhash), len(row.pdq)] == [16, 16, 64]
+    assert row.fetched_at.utcoffset().total_seconds() == 0
+
+
+async def test_every_failure_is_a_row_with_its_reason(tmp_path, fault_server):
+    paths = ["/404", "/html-as-jpg", "/empty", "/noai", "/bomb.png", "/truncated", "/500"]
+    await harvest(tmp_path, findings(*map(fault_server.url, paths)))
+    stored = {url.removeprefix(fault_server.url("")): r for url, r in rows(tmp_path).items()}
+    assert {path: stored[path].status for path in paths} == {
+        "/404": FetchStatus.NOT_FOUND,
+        "/html-as-jpg": FetchStatus.HTML,
+        "/empty": FetchStatus.EMPTY,
+        "/noai": FetchStatus.OPTED_OUT,
+        "/bomb.png": FetchStatus.TOO_MANY_PIXELS,
+        "/truncated": FetchStatus.TRUNCATED,
+        "/500": FetchStatus.SERVER_ERROR,
+    }
+    assert all(row.error and not row.image and row.id[:7] == "failed-" for row in stored.values())
+    assert stored["/noai"].rights
+
+
+async def test_the_same_bytes_at_two_addresses_are_one_picture_and_two_findings(
+    tmp_path, fault_server
+):
+    for path in ("/a.jpg", "/b.jpg"):
+        fault_server.serve(path, picture(), "image/jpeg")
+    urls = [fault_server.url("/a.jpg"), fault_server.url("/b.jpg")]
+    outcomes = await harvest(tmp_path, findings(*urls))
+    assert sorted(outcome.is_new for outcome in outcomes) == [False, True]
+    assert shards.count_rows(tmp_path, Candidate) == 1
+    found = list(shards.rows(tmp_path, Finding))
+    assert {row.url for row in found} == set(urls)
+    assert len({row.candidate_id for row in found}) == 1
+    # Neither address is asked again by a later run, though one of them has no row of its own.
+    hits = fault_server.hits.total()
+    await harvest(tmp_path, findings(*urls, query="another"))
+    assert fault_server.hits.total() == hits
+    assert len(list(shards.rows(tmp_path, Finding))) == 4
+
+
+async def test_an_address_found_twice_at_once_is_fetched_once(tmp_path, fault_server):
+    fault_server.serve("/a.jpg", picture(), "image/jpeg")
+    url = fault_server.url("/a.jpg")
+
+    async def twice():
+        for prompt in ("one", "two", "three"):
+            yield Finding(url=url, source="test", query_prompt=prompt)
+
+    await harvest(tmp_path, twice())
+    assert fault_server.hits["/a.jpg"] == 1
+    prompts = {row.query_prompt for row in shards.rows(tmp_path, Finding)}
+    assert prompts == {"one", "two", "three"}
+
+
+async def test_a_later_run_asks_again_for_what_may_pass_and_for_nothing_else(
+    tmp_path, fault_server
+):
+    """Opt-outs and other permanent failures are never asked again."""
+    paths = ["/404", "/noai", "/html-as-jpg", "/500"]
+    urls = [fault_server.url(path) for path in paths]
+    await harvest(tmp_path, findings(*urls))
+    before = dict(fault_server.hits)
+    await harvest(tmp_path, findings(*urls))
+    assert {path: fault_server.hits[path] - before[path] for path in paths} == {
+        "/404": 0,
+        "/noai": 0,
+        "/html-as-jpg": 0,
+        "/500": QUICK.attempts,
+    }
+    assert shards.count_rows(tmp_path, Candidate) == 4  # the same failure is not written twice
+    fault_server.serve("/500", picture(), "image/jpeg")
+    [*_, last] = await harvest(tmp_path, findings(fault_server.url("/500")))
+    assert last.is_new
+
+
+async def test_a_broken_source_loses_nothing_that_it_gave(tmp_path, fault_server):
+    fault_server.serve("/a.jpg", picture(), "image/jpeg")
+
+    async def breaks():
+        yield Finding(url=fault_server.url("/a.jpg"), source="test")
+        raise RateLimitedError("blocked", retry_after_s=60)
+
+    with pytest.raises(RateLimitedError):
+        await harvest(tmp_path, breaks())
+    assert shards.count_rows(tmp_path, Candidate) == 1
+
+
+async def test_a_search_is_written_only_when_all_it_found_is_recorded(tmp_path, fault_server):
+    """A run that dies in between searches again, instead of skipping what it had not fetched."""
+    fault_server.serve("/a.jpg", picture(), "image/jpeg")
+    with Store(tmp_path, Candidate) as store:
+        ledger = SearchLedger(store)
+        ledger.expect(
+            Search(query_prompt="p", query="q", source="t", status=SearchStatus.OK, found=2)
+        )
+        ledger.settle(Finding(url="u", source="t", query_prompt="p", query="q"))
+        store.flush()
+        assert shards.count_rows(tmp_path, Search) == 0
+        ledger.settle(Finding(url="v", source="t", query_prompt="p", query="q"))
+        ledger.expect(
+            Search(query_prompt="p", query="none", source="t", status=SearchStatus.EMPTY, found=0)
+        )
+    assert [row.query for row in shards.rows(tmp_path, Search)] == ["q", "none"]
+
+
+async def test_local_pictures_pass_the_same_door(tmp_path, fault_server):
+    art = tmp_path / "art"
+    art.mkdir()
+    (art / "a.jpg").write_bytes(picture())
+    (art / "b.jpg").write_text("<html>saved from Reddit</html>")
+    (art / "c.png").write_bytes(b"")
+
+    async def local():
+        for one in read_folder(art):
+            yield one
+
+    await harvest(tmp_path / "out", local())
+    assert {url: row.status for url, row in rows(tmp_path / "out").items()} == {
+        "file:art/a.jpg": FetchStatus.OK,
+        "file:art/b.jpg": FetchStatus.HTML,
+        "file:art/c.png": FetchStatus.EMPTY,
+    }
+    assert fault_server.hits.total() == 0
+
+
+async def test_findings_are_flushed_as_they_come(tmp_path, fault_server):
+    """Shards appear during the run, so that a crash costs at most what was in memory."""
+    for number in range(30):
+        fault_server.serve(f"/{number}.png", picture("PNG"), "image/png")
+    urls = [fault_server.url(f"/{number}.png") for number in range(30)]
+    with Store(tmp_path, Candidate, rows_per_shard=10) as store:
+        async with Fetcher(QUICK, allow_private=True) as fetcher:
+            async for _ in harvest_candidates(findings(*urls), store, fetcher):
+                pass
+        assert len(shards.shard_paths(tmp_path, Finding)) >= 2
+    manifest = json.loads((tmp_path / "manifest.json").read_text())
+    assert manifest["tables"]["finding"]["rows"] == 30
