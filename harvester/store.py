@@ -67,7 +67,8 @@ class Store:
         # Pictures before the findings that name them, findings before the search they came from:
         # a run that dies between two tables repeats work at the next start, and never skips any.
         self._tables: tuple[type[Row], ...] = (main, Finding, Search)
-        self.run = f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{uuid4().hex[:6]}"
+        # Names sort by time, so that rows of later runs stand later when a dataset is read.
+        self.run = f"{datetime.now(UTC):%Y%m%dT%H%M%S%f}-{uuid4().hex[:4]}"
         self._rows_per_shard = rows_per_shard
         self._bytes_per_shard = bytes_per_shard
         self._max_age_s = max_age_s
