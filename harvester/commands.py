@@ -72,7 +72,9 @@ def midjourney(
     Example: harvest midjourney --discord-export export.json
     """
     from harvester import pseudonyms, run
+    from harvester.expected import count_messages
     from harvester.sources import discord_export as exports
+    from harvester.sources.discord_files import find_exports
 
     set_up_logging(verbose=verbose)
     messages = exports.Tally()
@@ -91,7 +93,8 @@ def midjourney(
             sys.stdout.write(messages.describe() + "\n")
         return
     network = run.Network(allow_private=allow_private, ca_file=ca_file)
-    with harvesting() as progress:
+    expected = count_messages(export.path for export in find_exports(discord_export, []))
+    with harvesting(expected, lambda: messages.messages) as progress:
         tally = asyncio.run(
             run.run_generations(
                 posts,
@@ -182,12 +185,13 @@ def urls(
     Example: harvest urls list.parquet --out data/candidates
     """
     from harvester import run
+    from harvester.expected import count_rows
     from harvester.sources.url_list import read_url_list
 
     set_up_logging(verbose=verbose)
     network = run.Network(allow_private=allow_private, ca_file=ca_file, concurrency=concurrency)
     found = read_url_list(addresses)
-    with harvesting() as progress:
+    with harvesting(count_rows(addresses)) as progress:
         tally = asyncio.run(run.run_found(found, out, network, progress.update, source="urls"))
     print_harvest(tally, out, as_json=as_json)
 
@@ -212,11 +216,12 @@ def folder(
     Example: harvest folder ~/portfolio --creator "Ada Example"
     """
     from harvester import run
+    from harvester.expected import count_files
     from harvester.sources.folder import read_folder
 
     set_up_logging(verbose=verbose)
     found = read_folder(pictures, creator=creator)
-    with harvesting() as progress:
+    with harvesting(count_files(pictures)) as progress:
         tally = asyncio.run(
             run.run_found(found, out, run.Network(), progress.update, source="folder")
         )

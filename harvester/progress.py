@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from types import TracebackType
 from typing import Self
 
@@ -83,18 +84,24 @@ class HarvestProgress:
 
     Args:
         console: where to; decides by itself between live and plain.
-        expected: findings in all, where known; without, no time left is shown.
+        expected: how much there is to do, where known; without, no time left is shown.
+        position: how much of that is done; the findings that have ended, unless given.
     """
 
-    def __init__(self, console: Console, expected: int | None = None) -> None:
+    def __init__(
+        self,
+        console: Console,
+        expected: int | None = None,
+        position: Callable[[], int] | None = None,
+    ) -> None:
         self._console = console
         self._expected = expected
-        self._last_plain = time.monotonic()
+        self._position = position
+        self._started = self._last_plain = time.monotonic()
         self._live = Progress(
             SpinnerColumn(),
             TextColumn("{task.description}"),
-            BarColumn(bar_width=20),
-            *([TimeRemainingColumn()] if expected else []),
+            *([BarColumn(bar_width=20), TimeRemainingColumn()] if expected else []),
             console=console,
             transient=True,
             disable=not console.is_terminal,
@@ -115,17 +122,18 @@ class HarvestProgress:
 
     def update(self, tally: Tally, _: Outcome | None = None) -> None:
         """Show the tally; cheap enough to call for each finding."""
+        done = tally.done if self._position is None else self._position()
         if self._console.is_terminal:
-            self._live.update(self._task, completed=tally.done, description=describe(tally))
+            self._live.update(self._task, completed=done, description=describe(tally))
         elif time.monotonic() - self._last_plain >= PLAIN_EVERY_S:
             self._last_plain = time.monotonic()
-            left = self._time_left(tally)
+            left = self._time_left(done)
             self._console.print(describe(tally) + left, markup=False, highlight=False)
 
-    def _time_left(self, tally: Tally) -> str:
-        if not self._expected or not tally.done:
+    def _time_left(self, done: int) -> str:
+        if not self._expected or not done:
             return ""
-        seconds = max(0, self._expected - tally.done) / tally.rate
+        seconds = (time.monotonic() - self._started) * max(0, self._expected - done) / done
         return f" · about {seconds:,.0f} s left"
 
 

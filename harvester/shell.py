@@ -9,7 +9,7 @@ import contextlib
 import json
 import logging
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -90,12 +90,14 @@ def interruptible(message: str) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def harvesting(expected: int | None = None) -> Iterator[HarvestProgress]:
-    """A harvest's progress on standard error, and its end at Ctrl-C."""
+def harvesting(
+    expected: int | None = None, position: Callable[[], int] | None = None
+) -> Iterator[HarvestProgress]:
+    """A harvest's progress on standard error, and its end at Ctrl-C; see `HarvestProgress`."""
     from harvester.progress import HarvestProgress
 
     again = "what was fetched is stored; run the same command again to go on"
-    with interruptible(again), HarvestProgress(stderr(), expected) as progress:
+    with interruptible(again), HarvestProgress(stderr(), expected, position) as progress:
         yield progress
 
 
