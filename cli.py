@@ -28,6 +28,7 @@ from harvester.shell import (
     PerPrompt,
     SearchProxy,
     Verbose,
+    Version,
     harvesting,
     interruptible,
     open_engine,
@@ -35,6 +36,7 @@ from harvester.shell import (
     say,
     set_up_logging,
     stderr,
+    whence_version,
 )
 
 if TYPE_CHECKING:
@@ -56,14 +58,15 @@ class Grid(StrEnum):
 
 
 attribute_app = typer.Typer(
-    help="Rank candidates found on the web against generated pictures, with the evidence.",
     pretty_exceptions_enable=False,
     add_completion=False,
 )
 
 Candidates = Annotated[
     list[Path] | None,
-    typer.Option("--candidates", help=f"Dataset of candidates; repeatable. [{CANDIDATES}]"),
+    typer.Option(
+        "--candidates", help=f"Dataset of candidates; repeatable; {CANDIDATES} unless given."
+    ),
 ]
 Top = Annotated[int, typer.Option("--top", "-k", min=1, max=1000, help="Candidates to show.")]
 GridOption = Annotated[
@@ -96,14 +99,15 @@ def rank_one(
     ca_file: CaFile = None,
     as_json: AsJson = False,
     verbose: Verbose = False,
+    version: Version = False,
 ) -> None:
-    """Rank candidates against one generated picture.
+    """Rank candidates found on the web against a generated picture, with the evidence.
 
     Without candidates for the prompt, the web is searched for it first (unless --offline).
 
     Example: attribute --image gen.png --prompt "a fisherman village by Ralph Steadman"
     """
-    if context.invoked_subcommand is not None:
+    if context.invoked_subcommand is not None or version:
         return
     if image is None:
         raise typer.BadParameter("expected a picture, found none", param_hint="--image")
@@ -328,12 +332,11 @@ def _print_ranking(ranking: Ranking, candidates: Mapping[str, Candidate], *, as_
 
 def _provenance(folders: Sequence[Path], embedder: ResNet50Gem) -> Provenance:
     from datetime import UTC, datetime
-    from importlib.metadata import version
 
     from attribution.report.html import Provenance
 
     return Provenance(
-        whence_version=version("whence"),
+        whence_version=whence_version(),
         made_at=datetime.now(UTC),
         candidates=tuple(str(folder) for folder in folders),
         embedding=f"{embedder.channel}@{embedder.version}",

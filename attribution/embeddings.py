@@ -12,6 +12,7 @@ But: no whitening yet, and the picture is squeezed to a square, so that nothing 
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -19,6 +20,12 @@ from typing import Literal, Protocol
 
 import cv2
 import numpy as np
+
+# Threads that wait must sleep: by default they spin, and on a machine that is busy with anything
+# else (the decoding of the next pictures is enough) one ranking then takes ten times as long.
+# Read when torch's OpenMP is loaded, and only where nobody has chosen otherwise.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
 import torch
 from numpy.typing import NDArray
 from safetensors import SafetensorError

@@ -22,6 +22,7 @@ from harvester.shell import (
     PerPrompt,
     SearchProxy,
     Verbose,
+    Version,
     harvesting,
     open_engine,
     print_harvest,
@@ -32,11 +33,15 @@ from harvester.shell import (
 GENERATIONS = Path("data/midjourney")
 
 harvest_app = typer.Typer(
-    help="Bring generated pictures, and candidates for their sources, into Parquet.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     add_completion=False,
 )
+
+
+@harvest_app.callback()
+def harvest(*, version: Version = False) -> None:  # its callback has acted on it
+    """Bring generated pictures, and candidates for their sources, into Parquet."""
 
 
 @harvest_app.command()

@@ -15,6 +15,22 @@ A picture that fails is no exception: it is a row with a status (`schema.FetchSt
 
 from __future__ import annotations
 
+_LONGEST_REASON = 200
+
+
+def reason_of(exc: BaseException) -> str:
+    """What another library's error says, for a message of one line; at most 200 characters.
+
+    Takes the system's own words where there are any, which name no path, else the first line of
+    the error's text, else its kind. Control characters, which a hostile file can bring in, go.
+    """
+    said: object = exc.strerror if isinstance(exc, OSError) else None
+    if not said:
+        said = exc.args[0] if exc.args and isinstance(exc.args[0], bytes) else str(exc)
+    text = said.decode("utf-8", "replace") if isinstance(said, bytes) else str(said)
+    lines = text.strip().splitlines() or [type(exc).__name__]
+    return "".join(c if c.isprintable() else " " for c in lines[0].strip()[:_LONGEST_REASON])
+
 
 class HarvestError(Exception):
     """Base of all errors a harvest can end in; its text is one line for a person."""

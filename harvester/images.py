@@ -31,6 +31,7 @@ from PIL import (
     WebPImagePlugin,
 )
 
+from harvester.errors import reason_of
 from harvester.pixels import over_white, to_plain_mode, to_srgb
 from harvester.schema import FetchStatus
 from harvester.sniff import (
@@ -165,7 +166,7 @@ def open_picture(
         if is_cut_short(body, picture_format) or "truncated" in str(exc).lower():
             reason = f"expected a whole {name} picture, found it cut short after {len(body)} bytes"
             raise PictureError(FetchStatus.TRUNCATED, reason) from exc
-        reason = f"expected a {name} picture, found it broken inside: {_one_line(exc)}"
+        reason = f"expected a {name} picture, found it broken inside: {reason_of(exc)}"
         raise PictureError(FetchStatus.UNDECODABLE, reason) from exc
 
 
@@ -177,11 +178,6 @@ def _hush_metadata_warnings() -> None:
     wanted = ("ignore", UserWarning, _PILLOW)
     if not any((f[0], f[2], getattr(f[3], "pattern", None)) == wanted for f in warnings.filters):
         warnings.filterwarnings("ignore", category=UserWarning, module=_PILLOW)
-
-
-def _one_line(exc: Exception) -> str:
-    text = " ".join(str(exc).split())
-    return text[:160] or type(exc).__name__
 
 
 def _decode(

@@ -12,17 +12,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO, cast
 
-from harvester.errors import InputError
+from harvester.errors import InputError, reason_of
+from harvester.names import ending_of
 
 _LONGEST_LINE = 16 << 20  # bytes; a file without line ends is no list and must not fill memory
-
-
-def ending_of(path: Path) -> str:
-    """The ending that tells what a file holds: `.csv` for `A.CSV` and for `a.csv.gz`."""
-    suffixes = [suffix.lower() for suffix in path.suffixes]
-    if suffixes and suffixes[-1] == ".gz":
-        suffixes.pop()
-    return suffixes[-1] if suffixes else ""
 
 
 def read_lines(path: Path) -> Iterator[str]:
@@ -77,9 +70,8 @@ def reported(path: Path, *kinds: type[Exception]) -> Iterator[None]:
     except IsADirectoryError as exc:
         raise InputError(f"{path}: expected a file, found a folder; name a file in it") from exc
     except known as exc:
-        reason = (str(exc).splitlines() or [type(exc).__name__])[0][:200]
         raise InputError(
-            f"{path}: expected a whole {ending_of(path) or 'text'} file, found {reason}; "
+            f"{path}: expected a whole {ending_of(path) or 'text'} file, found {reason_of(exc)}; "
             "check that it was copied to the end"
         ) from exc
 

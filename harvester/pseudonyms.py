@@ -6,11 +6,13 @@ without it, nobody can try all names and find out whose it is. So the key never 
 
 from __future__ import annotations
 
+import contextlib
 import os
 import secrets
+import tempfile
 from pathlib import Path
 
-from harvester.errors import ShardError
+from harvester.errors import ShardError, reason_of
 
 ENVIRONMENT = "WHENCE_AUTHOR_KEY"
 
@@ -19,25 +21,35 @@ def author_key(folder: Path) -> bytes:
     """The key from the environment, else the one kept in `folder`, made at first use.
 
     Raises:
-        ShardError: if the key can neither be read nor made.
+        ShardError: if the key can neither be read nor made, or is empty.
     """
     given = os.environ.get(ENVIRONMENT)
     if given:
-        return given.encode()
+        return os.fsencode(given)
     path = folder / "author.key"
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        try:
-            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        except FileExistsError:
-            return path.read_bytes()
-        with os.fdopen(descriptor, "wb") as stream:
-            key = secrets.token_hex(32).encode()
-            stream.write(key)
+        if not path.exists():
+            _make_key(path)
+        key = path.read_bytes().strip()
     except OSError as exc:
         raise ShardError(
             f"{path}: expected a place for the key that pseudonyms are made with, found "
-            f"{exc.strerror or exc}; set {ENVIRONMENT} to a secret of your own, or use "
-            "--keep-authors"
+            f"{reason_of(exc)}; set {ENVIRONMENT} to a secret of your own, or use --keep-authors"
         ) from exc
+    if not key:
+        raise ShardError(
+            f"{path}: expected the key that pseudonyms are made with, found an empty file; put the "
+            "key back, or delete the file to begin with a new one"
+        )
     return key
+
+
+def _make_key(path: Path) -> None:
+    """Put a new key there, whole; where another process was faster, its key stays."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.NamedTemporaryFile(dir=path.parent, prefix=".author-") as stream:  # mode 0600
+        stream.write(secrets.token_hex(32).encode())
+        stream.flush()
+        os.fsync(stream.fileno())
+        with contextlib.suppress(FileExistsError):
+            os.link(stream.name, path)

@@ -12,14 +12,15 @@ import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
-import ijson
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from harvester.errors import InputError
-from harvester.lines import decode_lines, ending_of, open_bytes, read_lines, reported
+from harvester.json_stream import BrokenJsonError, JsonLimitError, read_values
+from harvester.lines import decode_lines, open_bytes, read_lines, reported
+from harvester.names import ending_of
 
 Fields = Mapping[str, Sequence[str]]
 """A field's name here → the column names it goes by, in lower case, the best first."""
@@ -28,8 +29,7 @@ Row = dict[str, Any]
 """A field's name → its value; fields that are empty in the row are left out."""
 
 _BATCH = 1024
-_DEEPEST = 100
-_DIGITS = re.compile(r"(\d+)")
+_SNIFFED = 1 << 16
 _SURROGATES = re.compile("[\ud800-\udfff]")
 
 
@@ -49,13 +49,28 @@ def read_rows(path: Path, fields: Fields, *, any_of: Sequence[str]) -> Iterator[
             f"{path}: expected a table ({', '.join(sorted(_READERS))}), found another ending; "
             "give the file the ending of what it holds"
         )
-    with reported(path, pa.ArrowException, ijson.JSONError):
+    with reported(path, pa.ArrowException, BrokenJsonError):
         yield from enumerate(reader(path, fields, any_of), start=1)
 
 
 def is_table(path: Path) -> bool:
     """Whether `read_rows` knows a file's ending."""
     return ending_of(path) in _READERS
+
+
+def match_columns(found: Iterable[str], fields: Fields) -> dict[str, str]:
+    """Which of a table's own column names holds each field; fields without one are left out.
+
+    Compared without regard to case and to white space around; of two that are alike the first.
+    """
+    by_name: dict[str, str] = {}
+    for column in found:
+        by_name.setdefault(column.strip().casefold(), column)
+    return {
+        field: next(by_name[name] for name in names if name in by_name)
+        for field, names in fields.items()
+        if not by_name.keys().isdisjoint(names)
+    }
 
 
 def as_text(value: Any) -> str | None:
@@ -65,13 +80,6 @@ def as_text(value: Any) -> str | None:
     if not isinstance(value, str):
         return None
     return _SURROGATES.sub("\ufffd", value).strip() or None
-
-
-def natural_key(name: str) -> tuple[list[str | int], str]:
-    """A sorting key that puts `part 2` before `part 10`, and never finds two names equal."""
-    pieces: list[str | int] = list(_DIGITS.split(name.casefold()))
-    pieces[1::2] = [int(digits[:400]) for digits in pieces[1::2] if isinstance(digits, str)]
-    return pieces, name
 
 
 def _read_csv(path: Path, fields: Fields, any_of: Sequence[str]) -> Iterator[Row]:
@@ -124,44 +132,16 @@ def _read_json_lines(path: Path, fields: Fields, any_of: Sequence[str]) -> Itera
 
 def _read_json(path: Path, fields: Fields, any_of: Sequence[str]) -> Iterator[Row]:
     with open_bytes(path) as stream:
-        mark = b"\xef\xbb\xbf"  # yajl does not know it
-        stream.seek(len(mark) if stream.read(len(mark)) == mark else 0)
-        yield from _pick(path, _json_values(path, stream), fields, any_of)
-
-
-def _json_values(path: Path, stream: BinaryIO) -> Iterator[Any]:
-    """The elements of an array, or values after one another, whether or not one a line.
-
-    Not by `ijson.items`: its paths grow with the square of the depth, and a file of brackets
-    would fill memory.
-    """
-    stack: list[Any] = []
-    keys: list[str] = []
-    for event, value in ijson.basic_parse(stream, use_float=True, multiple_values=True):
-        if event == "map_key":
-            keys[-1] = value
-            continue
-        if event in ("start_map", "start_array"):
-            if len(stack) == _DEEPEST:
-                raise InputError(
-                    f"{path}: expected records at most {_DEEPEST} levels deep, found deeper ones; "
-                    "give a list of flat records"
-                )
-            stack.append({} if event == "start_map" else [])
-            keys.append("")
-            continue
-        whole = value
-        if event in ("end_map", "end_array"):
-            whole = stack.pop()
-            keys.pop()
-            if event == "end_array" and not stack:
-                continue  # the list itself: its elements have been handed on
-        if not stack or (len(stack) == 1 and isinstance(stack[0], list)):
-            yield whole
-        elif isinstance(stack[-1], dict):
-            stack[-1][keys[-1]] = whole
-        else:
-            stack[-1].append(whole)
+        start = stream.read(_SNIFFED).removeprefix(b"\xef\xbb\xbf").lstrip()
+        stream.seek(0)
+        place = "item" if start.startswith(b"[") else ""
+        try:
+            yield from _pick(path, read_values(stream, place, several=True), fields, any_of)
+        except JsonLimitError as exc:
+            raise InputError(
+                f"{path}: expected flat records, found {exc}; give a list of records without "
+                "others inside"
+            ) from exc
 
 
 def _pick(
@@ -208,15 +188,7 @@ def _read_parquet(path: Path, fields: Fields, any_of: Sequence[str]) -> Iterator
 def _find_columns(
     path: Path, found: Sequence[str], fields: Fields, any_of: Sequence[str]
 ) -> dict[str, str]:
-    by_name: dict[str, str] = {}
-    for column in found:
-        by_name.setdefault(column.strip().casefold(), column)
-    columns = {
-        field: by_name[name]
-        for field, names in fields.items()
-        for name in [next((name for name in names if name in by_name), None)]
-        if name is not None
-    }
+    columns = match_columns(found, fields)
     if any_of and not any(field in columns for field in any_of):
         wanted = ", ".join(name for field in any_of for name in fields[field])
         shown = ", ".join(repr(column[:40]) for column in found[:20]) or "none"

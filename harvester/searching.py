@@ -16,6 +16,7 @@ from typing import Any, Protocol
 import stamina
 
 from harvester.errors import RateLimitedError, SourceChangedError, SourceError
+from harvester.names import is_web_address
 from harvester.queries import plan_queries
 from harvester.rows import as_text
 from harvester.schema import Finding, Search, SearchStatus
@@ -23,7 +24,6 @@ from harvester.schema import Finding, Search, SearchStatus
 _LOG = logging.getLogger(__name__)
 _TAG = re.compile(r"</?[a-zA-Z][^<>]*>")
 _BOLD = re.compile(r"</?b>", re.IGNORECASE)
-_WEB = ("http://", "https://")
 _FAILURES_IN_A_ROW = 3
 
 
@@ -246,7 +246,7 @@ def _report(gathering: Gathering, exc: SourceError | None = None) -> Search:
 
 
 def _address(value: Any) -> str | None:
-    if not isinstance(value, str) or not value.lower().startswith(_WEB):
+    if not isinstance(value, str) or not is_web_address(value):
         return None
     return value if value.isascii() or as_text(value) == value else None
 

@@ -1,20 +1,20 @@
 """Parquet shards: files that appear whole or not at all, and how they are read.
 
-A shard is written under a temporary name in its own folder, synced, and moved into place. A folder
-of shards is opened for writing by `store.Store`; anything may read it meanwhile.
+A folder of shards is opened for writing by `store.Store`; anything may read it meanwhile.
 """
 
 from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from harvester.arrow import KINDS, check_file_schema, file_schema, from_table
-from harvester.errors import ShardError
+from harvester.errors import ShardError, reason_of
 from harvester.schema import AnyRow, Pictured, Row
 
 ROW_GROUP = 100
@@ -106,10 +106,9 @@ def open_shard(path: Path, row_type: type[Row]) -> pq.ParquetFile:
 
 
 def _damaged(path: Path, exc: Exception) -> ShardError:
-    reason = str(exc).splitlines()[0]
     return ShardError(
-        f"{path}: expected a Parquet shard, found one that cannot be read ({reason}); move it away "
-        "and run the same harvest again"
+        f"{path}: expected a Parquet shard, found one that cannot be read ({reason_of(exc)}); move "
+        "it away and run the same harvest again"
     )
 
 
@@ -119,7 +118,6 @@ def write_shard(path: Path, table: pa.Table) -> None:
     Raises:
         ShardError: if it cannot be written; no partial file is left behind.
     """
-    temporary = path.with_name(f".{path.name}.tmp")
     columns = [name for name in table.schema.names if name != "image"]
     # Encoded pictures do not shrink: zstd would cost time for nothing.
     codec = dict.fromkeys(columns, "zstd") | {"image.bytes": "none", "image.path": "zstd"}
@@ -127,20 +125,38 @@ def write_shard(path: Path, table: pa.Table) -> None:
         if pa.types.is_list(field.type):
             codec.pop(field.name)  # named by their leaves; short, and left as they are
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with temporary.open("wb") as file:
+        with replacing(path) as temporary, temporary.open("wb") as file:
             pq.write_table(table, file, row_group_size=ROW_GROUP, compression=codec)
-            file.flush()
+    except OSError as exc:
+        raise ShardError(
+            f"{path.parent}: expected to write {table.num_rows} rows, found {reason_of(exc)}; what "
+            "earlier shards hold is safe: make room or mend the folder, then run the same command "
+            "again"
+        ) from exc
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """A temporary file beside `path`, which takes its place when the block ends well.
+
+    So the file appears whole or not at all: it is synced to the disk before it is moved, and
+    removed if the block raises. Missing folders are made.
+
+    Raises:
+        OSError: if it cannot be written or moved.
+    """
+    temporary = path.with_name(f".{path.name}.tmp")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        yield temporary
+        with temporary.open("r+b") as file:
             os.fsync(file.fileno())
         temporary.replace(path)
-        _sync_folder(path.parent)
-    except OSError as exc:
-        temporary.unlink(missing_ok=True)
-        raise ShardError(
-            f"{path.parent}: expected to write {table.num_rows} rows, found "
-            f"{exc.strerror or exc}; what earlier shards hold is safe: make room or mend the "
-            "folder, then run the same command again"
-        ) from exc
+    except BaseException:
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
+        raise
+    _sync_folder(path.parent)
 
 
 def _sync_folder(folder: Path) -> None:

@@ -58,6 +58,30 @@ def stderr() -> Console:
 _stderr: Console | None = None
 
 
+def whence_version() -> str:
+    """The installed version."""
+    from importlib.metadata import version
+
+    return version("whence")
+
+
+def _print_version(*, wanted: bool) -> None:
+    if wanted:
+        sys.stdout.write(f"whence {whence_version()}\n")
+        raise typer.Exit
+
+
+Version = Annotated[
+    bool,
+    typer.Option(
+        "--version",
+        callback=lambda wanted: _print_version(wanted=wanted),
+        is_eager=True,
+        help="Print the version and end.",
+    ),
+]
+
+
 def set_up_logging(*, verbose: bool) -> None:
     """Warnings, or everything whence says, to standard error."""
     from rich.logging import RichHandler

@@ -30,9 +30,9 @@ from uuid import uuid4
 import filelock
 
 from harvester.arrow import KINDS, to_table
-from harvester.errors import ShardError
+from harvester.errors import ShardError, reason_of
 from harvester.schema import SCHEMA_VERSION, Candidate, Finding, Generation, Row, Search
-from harvester.shards import open_shard, shard_paths, write_shard
+from harvester.shards import open_shard, replacing, shard_paths, write_shard
 
 MANIFEST = "manifest.json"
 
@@ -90,8 +90,8 @@ class Store:
             ) from exc
         except OSError as exc:
             raise ShardError(
-                f"{self.folder}: expected a folder that can be written, found "
-                f"{exc.strerror or exc}; give another --out"
+                f"{self.folder}: expected a folder that can be written, found {reason_of(exc)}; "
+                "give another --out"
             ) from exc
         try:
             self._manifest = _reconciled_manifest(self.folder, self._tables)
@@ -211,15 +211,13 @@ def _write_manifest(folder: Path, manifest: dict[str, Any]) -> None:
 
 
 def _replace_text(path: Path, text: str) -> None:
-    temporary = path.with_name(f".{path.name}.tmp")
     try:
-        temporary.write_text(text, encoding="utf-8")
-        temporary.replace(path)
+        with replacing(path) as temporary:
+            temporary.write_text(text, encoding="utf-8")
     except OSError as exc:
-        temporary.unlink(missing_ok=True)
         raise ShardError(
-            f"{path}: expected to write it, found {exc.strerror or exc}; the shards are whole: "
-            "make room, then run the same command again"
+            f"{path}: expected to write it, found {reason_of(exc)}; the shards are whole: make "
+            "room, then run the same command again"
         ) from exc
 
 

@@ -15,11 +15,13 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from harvester.names import is_web_address
 from harvester.schema import Generation
 from harvester.sources.discord_files import Export, find_exports
 from harvester.sources.discord_links import canonical_link, find_job_id
-from harvester.sources.discord_media import find_media, is_remote
+from harvester.sources.discord_media import find_media
 from harvester.sources.discord_people import (
+    Person,
     find_asker,
     hide_author,
     hide_people,
@@ -118,14 +120,11 @@ def read_exports(
         ExportFormatError: a path leads to nothing, or to something else than an export.
     """
     exports = find_exports(paths, tally.skipped)
-    return _read_all(exports, any_author, author_key, tally)
+    return _read_all(exports, tally, any_author=any_author, author_key=author_key)
 
 
 def _read_all(
-    exports: Iterable[Export],
-    any_author: bool,  # noqa: FBT001 - private, and passed on as it came
-    author_key: bytes | None,
-    tally: Tally,
+    exports: Iterable[Export], tally: Tally, *, any_author: bool, author_key: bytes | None
 ) -> Iterator[Post]:
     for export in exports:
         folder = export.path.parent.resolve()
@@ -217,8 +216,7 @@ def _ends(attachment: Attachment, endings: tuple[str, ...], mime: str) -> bool:
 def _compose(job: _Job, folder: Path, author_key: bytes | None) -> Post:
     record, message, picture = job.record, job.message, job.picture
     asker = find_asker(record.people, message.user_id, message.user_name)
-    named = asker.names[0] if asker and asker.names else None
-    known_as = asker.id if asker and asker.id else named
+    author = _name_author(asker, author_key) if asker else None
     job_id = find_job_id(picture.name) or find_job_id(picture.link)
     # A user may be mentioned in the prompt's own words.
     asked = hide_people(message.prompt_text, record.people, mention=message.mention)
@@ -243,7 +241,7 @@ def _compose(job: _Job, folder: Path, author_key: bytes | None) -> Post:
         grid_id=record.replies_to,
         channel=record.channel,
         message_id=record.message_id,
-        author=hide_author(known_as, author_key) if author_key else named or known_as,
+        author=author,
         created_at=record.posted_at,
         url=picture.link,
         width=picture.width,
@@ -251,9 +249,18 @@ def _compose(job: _Job, folder: Path, author_key: bytes | None) -> Post:
     )
     return (
         Post(generation, None)
-        if is_remote(picture.link)
+        if is_web_address(picture.link)
         else _attach(generation, folder, author_key)
     )
+
+
+def _name_author(asker: Person, author_key: bytes | None) -> str | None:
+    """A pseudonym goes by the id, which never changes; a name is for people to read."""
+    name = asker.names[0] if asker.names else None
+    if author_key is None:
+        return name or asker.id
+    known_as = asker.id or name
+    return hide_author(known_as, author_key) if known_as else None
 
 
 def _attach(generation: Generation, folder: Path, author_key: bytes | None) -> Post:
@@ -279,6 +286,6 @@ def _hide_name(path: str) -> str:
 
 def _hash(record: Record, asked: str, picture: Attachment) -> str:
     when = record.posted_at.isoformat() if record.posted_at else record.date
-    link = canonical_link(picture.link) if is_remote(picture.link) else picture.name
+    link = canonical_link(picture.link) if is_web_address(picture.link) else picture.name
     identity = f"{when}\0{asked}\0{link}".encode("utf-8", "surrogatepass")
     return hashlib.sha256(identity).hexdigest()[:32]

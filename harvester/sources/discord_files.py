@@ -11,7 +11,7 @@ import glob
 import logging
 import os
 import re
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
@@ -19,14 +19,15 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from harvester.errors import ExportFormatError
+from harvester.errors import ExportFormatError, reason_of
+from harvester.names import natural_key
+from harvester.rows import match_columns
 from harvester.sources.discord_head import read_head
 
 logger = logging.getLogger(__name__)
 
 _SUFFIXES = frozenset({".json", ".jsonl", ".ndjson", ".csv", ".parquet"})
 _PART = re.compile(r"\s*\[part (\d{1,9})\]$", re.IGNORECASE)
-_DIGITS = re.compile(r"(\d+)")
 _SNIFFED = 1 << 16
 EXPORT_ADVICE = (
     "export the channel with DiscordChatExporter as JSON (`--format Json`) and give that file"
@@ -94,7 +95,7 @@ def find_exports(paths: Sequence[str | Path], skipped: list[str]) -> list[Export
                 exports.setdefault(export.path.resolve(), export)
         except OSError as exc:
             raise ExportFormatError(
-                f"{path}: expected a Discord export, found {exc.strerror or exc}; check the path"
+                f"{path}: expected a Discord export, found {reason_of(exc)}; check the path"
             ) from exc
     return list(exports.values())
 
@@ -122,19 +123,12 @@ def _expand(pattern: Path) -> list[Path]:
     raise ExportFormatError(f"{pattern}: expected a Discord export, found {found}; check the path")
 
 
-def _reading_order(path: Path) -> tuple[Sequence[str | int], ...]:
+def _reading_order(path: Path) -> tuple[object, ...]:
     """Numbers by value, and a file without `[part N]` before its parts."""
     part = _PART.search(path.stem)
     stem = path.stem[: part.start()] if part else path.stem
     number = int(part[1]) if part else 1
-    return _natural(str(path.parent)), _natural(stem), (number,), (path.name,)
-
-
-def _natural(text: str) -> tuple[str | int, ...]:
-    # Splitting by digits alternates text and number, so like is compared with like.
-    return tuple(
-        int(piece) if piece.isdecimal() else piece.casefold() for piece in _DIGITS.split(text)
-    )
+    return natural_key(str(path.parent)), natural_key(stem), number, path.name
 
 
 def _read_folder(folder: Path, skipped: list[str]) -> list[Export]:
@@ -238,7 +232,7 @@ def _recognise_csv(path: Path, start: bytes) -> Export:
     known = {name.strip().casefold() for name in names}
     if {"id", "timestamp", "contents", "attachments"} <= known:
         raise _no_generations(path)
-    columns = _find_columns(names)
+    columns = match_columns(names, COLUMNS)
     if "content" not in columns or "attachments" not in columns:
         if len(names) > 1:
             raise _unlike_table(path, names)
@@ -250,22 +244,11 @@ def _recognise_parquet(path: Path) -> Export:
     try:
         names = pq.read_schema(path).names
     except (pa.ArrowException, OSError, ValueError) as exc:
-        reason = str(exc).partition("\n")[0]
-        raise _unlike(path, f"a broken Parquet file ({reason[:100]})") from exc
-    columns = _find_columns(names)
+        raise _unlike(path, f"a broken Parquet file ({reason_of(exc)})") from exc
+    columns = match_columns(names, COLUMNS)
     if "content" not in columns or "attachments" not in columns:
         raise _unlike_table(path, names)
     return Export(path, Layout.PARQUET, None, columns)
-
-
-def _find_columns(names: Iterable[str]) -> dict[str, str]:
-    own = {name.strip().casefold(): name for name in reversed(list(names))}
-    return {
-        known: own[spelling]
-        for known, spellings in COLUMNS.items()
-        for spelling in reversed(spellings)
-        if spelling in own
-    }
 
 
 def _unlike_table(path: Path, names: Collection[str]) -> ExportFormatError:

@@ -11,9 +11,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-import ijson
-
-from harvester.sources.json_stream import BoundedJson, JsonLimitError
+from harvester.json_stream import BrokenJsonError, read_events
 
 _MAX_EVENTS = 100_000
 """Values and brackets before the messages; DiscordChatExporter writes about forty."""
@@ -48,24 +46,14 @@ def read_head(path: Path) -> Head:
         OSError: it cannot be read.
     """
     with path.open("rb") as stream:
-        # More values than one: JSON Lines. Floats: as in `discord_records`.
-        parsed = ijson.basic_parse(BoundedJson(stream), multiple_values=True, use_float=True)
-        events = islice(parsed, _MAX_EVENTS)
+        events = islice(read_events(stream), _MAX_EVENTS)
         try:
             event, _ = next(events)
             return _read_list(events) if event == "start_array" else _read_object(events)
         except StopIteration:
             return Head(found="no messages")
-        except (ijson.JSONError, JsonLimitError) as exc:
-            return Head(found=f"broken JSON ({reason_of(exc)})")
-
-
-def reason_of(exc: Exception) -> str:
-    """One line of ijson's error; its text has several, and is bytes for bad UTF-8."""
-    text = exc.args[0] if exc.args else exc
-    if isinstance(text, bytes):
-        text = text.decode("utf-8", "replace")
-    return str(text).strip().partition("\n")[0].strip()
+        except BrokenJsonError as exc:
+            return Head(found=f"broken JSON ({exc})")
 
 
 def _read_list(events: Iterator[Event]) -> Head:
@@ -100,7 +88,7 @@ def _read_keys(events: Iterator[Event]) -> frozenset[str]:
             depth += _step(event)
             if depth == 0:
                 break
-    except ijson.JSONError:
+    except BrokenJsonError:
         if keys & _MESSAGE_KEYS:
             return _MESSAGE_KEYS  # the reader will meet the break again and report it
         if keys:
@@ -141,7 +129,7 @@ def _read_messages(event: str, events: Iterator[Event], channel: str | None) -> 
         nested = event == "start_array"
         if nested:
             event, _ = next(events)
-    except (StopIteration, ijson.JSONError):
+    except (StopIteration, BrokenJsonError):
         return Head(prefix=prefix, channel=channel)  # breaks off here; the reader reports it
     if event == "end_array":
         return Head(prefix=prefix, channel=channel)  # a channel without messages

@@ -33,16 +33,11 @@ class Media:
     error: str | None = None
 
 
-def is_remote(link: str) -> bool:
-    """Whether an attachment's address is on the web rather than beside the export."""
-    return link[:8].lower().startswith(("http://", "https://"))
-
-
 def find_media(link: str, folder: Path) -> Media:
     """Find the saved picture of an attachment.
 
     Args:
-        link: the attachment's address as the export has it, not `is_remote`.
+        link: the attachment's address as the export has it; none of the web.
         folder: the export file's own folder, resolved.
     """
     outside = _SCHEME.match(link) is not None

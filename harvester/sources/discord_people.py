@@ -59,14 +59,10 @@ def hide_people(content: str, people: Iterable[Person], *, mention: str = "") ->
     return _ID_MENTION.sub(ANYONE, hidden)
 
 
-def hide_author(who: str | None, key: bytes | None) -> str | None:
-    """The pseudonym of a user id or name; without a key, the id or name itself."""
-    if who is None or key is None:
-        return who
-    return (
-        "user-"
-        + hmac.new(key, who.encode("utf-8", "surrogatepass"), hashlib.sha256).hexdigest()[:16]
-    )
+def hide_author(who: str, key: bytes) -> str:
+    """The pseudonym of a user id or name: 64 bits of a keyed hash."""
+    digest = hmac.new(key, who.encode("utf-8", "surrogatepass"), hashlib.sha256)
+    return f"user-{digest.hexdigest()[:16]}"
 
 
 def find_asker(

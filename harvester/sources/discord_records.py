@@ -14,14 +14,14 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-import ijson
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from harvester.errors import reason_of
+from harvester.json_stream import BrokenJsonError, read_values
+from harvester.names import is_web_address
 from harvester.sources.discord_files import Export, Layout
-from harvester.sources.discord_head import reason_of
 from harvester.sources.discord_people import Person
-from harvester.sources.json_stream import BoundedJson, JsonLimitError
 
 _BATCH_ROWS = 1000
 _DISCORD_EPOCH_MS = 1_420_070_400_000
@@ -89,20 +89,12 @@ def read_records(export: Export) -> Iterator[Record | None]:
 def _read_json(export: Export) -> Iterator[Record | None]:
     try:
         with export.path.open("rb") as stream:
-            bounded = BoundedJson(stream)
-            for value in ijson.items(
-                bounded,
-                str(export.layout),
-                multiple_values=export.layout is Layout.LINES,
-                use_float=True,  # without it, ijson 3.6 dies of a number of 4,300 digits
-            ):
-                bounded.forget()
+            several = export.layout is Layout.LINES
+            for value in read_values(stream, str(export.layout), several=several):
                 message = _take_hit(value) if isinstance(value, list) else value
                 yield _from_message(message, export) if isinstance(message, dict) else None
-    except (ijson.JSONError, JsonLimitError) as exc:
+    except (BrokenJsonError, OSError) as exc:
         raise BrokenOffError(reason_of(exc)) from exc
-    except OSError as exc:
-        raise BrokenOffError(str(exc)) from exc
 
 
 def _take_hit(found: list[Any]) -> Any:
@@ -176,7 +168,7 @@ def _read_csv(export: Export) -> Iterator[Record | None]:
                 elif row:
                     yield None
     except (csv.Error, OSError, ValueError) as exc:
-        raise BrokenOffError(str(exc)) from exc
+        raise BrokenOffError(reason_of(exc)) from exc
 
 
 def _read_parquet(export: Export) -> Iterator[Record | None]:
@@ -188,7 +180,7 @@ def _read_parquet(export: Export) -> Iterator[Record | None]:
                     known = {name: row.get(own) for name, own in export.columns.items()}
                     yield _from_row(known, export)
     except (pa.ArrowException, OSError, ValueError, OverflowError, LookupError) as exc:
-        raise BrokenOffError(str(exc).partition("\n")[0]) from exc
+        raise BrokenOffError(reason_of(exc)) from exc
 
 
 def _in_microseconds(batch: pa.RecordBatch) -> pa.RecordBatch:
@@ -233,7 +225,7 @@ def _split_links(joined: str) -> list[str]:
     links: list[str] = []
     held: list[str] = []
     for piece in joined.split(","):
-        if held and piece.startswith(("http://", "https://")):
+        if held and is_web_address(piece):
             links.append(",".join(held))
             held = []
         held.append(piece)

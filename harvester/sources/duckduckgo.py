@@ -19,7 +19,14 @@ from ddgs.engines.duckduckgo_images import DuckduckgoImages
 from ddgs.exceptions import DDGSException
 from ddgs.http_client import HttpClient, Response
 
-from harvester.errors import InputError, RateLimitedError, SourceChangedError, SourceError
+from harvester.errors import (
+    InputError,
+    RateLimitedError,
+    SourceChangedError,
+    SourceError,
+    reason_of,
+)
+from harvester.pace import read_retry_after
 from harvester.schema import Finding
 from harvester.searching import Gathering, Page
 
@@ -66,7 +73,7 @@ class DuckDuckGo:
         except (primp.PrimpError, OSError, ValueError, OverflowError) as exc:
             raise InputError(
                 f"search: expected a proxy, certificate file and time limit that can be used, "
-                f"found {exc}; check the proxy {proxy!r} and the certificate {verify!r}"
+                f"found {reason_of(exc)}; check the proxy {proxy!r} and the certificate {verify!r}"
             ) from exc
         self._client.client.headers_update(dict(self._engine.headers_update))
         self._engine.http_client = self._client
@@ -114,13 +121,13 @@ class _StrictClient(HttpClient):
             response = Response(answer)
         except primp.PrimpError as exc:
             raise SourceError(
-                f"duckduckgo.com: expected an answer, found {exc or type(exc).__name__}; "
+                f"duckduckgo.com: expected an answer, found {reason_of(exc)}; "
                 "check the network and the proxy, then run the same command again"
             ) from exc
         self.last = response.content
         status = response.status_code
         if status in _BLOCKS or (status == 200 and not response.content.strip()):
-            pause = _seconds(answer.headers.get("retry-after"))
+            pause = read_retry_after(answer.headers.get("retry-after"))
             raise _blocked(f"status {status}" if status != 200 else "an empty page", pause)
         if status != 200:
             raise SourceError(
@@ -163,7 +170,3 @@ def _changed(found: str) -> SourceChangedError:
         f"duckduckgo.com: expected search results as they were, found {found}; update whence and "
         "ddgs, or use `harvest urls` meanwhile"
     )
-
-
-def _seconds(retry_after: str | None) -> float | None:
-    return float(retry_after) if retry_after and re.fullmatch("[0-9]{1,6}", retry_after) else None

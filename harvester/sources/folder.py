@@ -21,7 +21,8 @@ from pathlib import Path
 from typing import Any
 
 from harvester.errors import InputError
-from harvester.rows import as_text, natural_key, read_rows
+from harvester.names import is_web_address, natural_key
+from harvester.rows import as_text, read_rows
 from harvester.schema import Finding
 
 SOURCE = "folder"
@@ -32,7 +33,6 @@ _PICTURE = re.compile(
 )
 _OTHER_KIND = re.compile(r"\.(?=.*[a-z])[a-z0-9]{1,11}")
 _NOT_PICTURES = frozenset({"thumbs.db", "desktop.ini", "__macosx", "makefile", "license"})
-_WEB = ("http://", "https://")
 _LONGEST_SIDECAR = 4 << 20  # bytes
 
 _TEXTS: Mapping[str, tuple[str, ...]] = {
@@ -207,7 +207,7 @@ def _texts_of(record: Mapping[str, Any]) -> dict[str, str]:
             texts[field] = text
     for field, keys in _LINKS.items():
         said = (as_text(record.get(key)) for key in (field, *keys))
-        if link := next((link for link in said if link and link.startswith(_WEB)), None):
+        if link := next((link for link in said if link and is_web_address(link)), None):
             texts[field] = link
     return texts
 

@@ -85,7 +85,6 @@ class Message:
         mode: `fast`, `relaxed` or `turbo`.
         state: None once the job is done; else `waiting`, `62%`, `paused`, `stopped`, or an
             unknown state in lower case.
-        finished: whether the message carries the job's final picture.
         mention: who asked, as it stands in the message (`<@1>` or `@Name`).
         user_id, user_name: of who asked; at most one is known, neither for `@Unknown`.
     """
@@ -98,10 +97,14 @@ class Message:
     mode: str | None = None
     stealth: bool = False
     state: str | None = None
-    finished: bool = True
     mention: str = ""
     user_id: str | None = None
     user_name: str | None = None
+
+    @property
+    def finished(self) -> bool:
+        """Whether the message carries the job's final picture."""
+        return self.state is None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -222,7 +225,6 @@ def _compose(prompt_text: str, tail: _Tail, start: re.Match[str] | None) -> Mess
         mode=tail.mode,
         stealth=tail.stealth,
         state=state,
-        finished=state is None,
         mention=tail.mention,
         user_id=tail.user_id,
         user_name=name if name and name != "Unknown" else None,

@@ -11,13 +11,14 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+from harvester.names import is_web_address
+
 _DASHES = re.compile("(-{2,3}|[\u2014\u2013]-?)(?=[^\\W\\d_])")
 _NAME = re.compile(r"[^\W\d_]+(?:[-_][^\W\d_]+)*")
 _NUMERIC = re.compile(r"[-+]?[0-9][0-9.:,xX/%]*\Z")
 _CODE = re.compile(r"(?:random|[0-9]+)(?:::[0-9.]+)?,?\Z")
 _PROFILE = re.compile(r"(?=[a-z]*[0-9])[a-z0-9]{5,}(?:::[0-9.]+)?,?\Z")
 _OPENERS = frozenset(" \t\r\n\f\v,;>)]}.!?\"'\u201d\u2019")
-_LINK_START = ("http://", "https://", "<http://", "<https://")
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +36,7 @@ class Flag:
 
 def is_link(token: str) -> bool:
     """Whether a word of a prompt is an http(s) link, bare or in angle brackets."""
-    return token[:9].lower().startswith(_LINK_START)
+    return is_web_address(token.removeprefix("<"))
 
 
 def bare_link(token: str) -> str:

@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from harvester.errors import InputError
-from harvester.lines import decode_lines, ending_of, read_lines
+from harvester.lines import decode_lines, read_lines
+from harvester.names import ending_of
 from harvester.rows import as_text, is_table, read_rows
 
 STDIN = "-"

@@ -14,8 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from harvester.errors import InputError
-from harvester.lines import ending_of, read_lines
-from harvester.rows import as_text, is_table, natural_key, read_rows
+from harvester.lines import read_lines
+from harvester.names import ending_of, natural_key
+from harvester.rows import as_text, is_table, read_rows
 from harvester.schema import Finding
 
 SOURCE = "urls"

@@ -39,7 +39,7 @@ def shorten(message: Message) -> dict[str, Any]:
     fields["parts"] = [[part.text, part.weight] for part in prompt.weights]
     fields["links"] = [[reference.url, str(reference.role)] for reference in prompt.references]
     fields["negatives"] = list(prompt.negatives)
-    for name in ("parameters", "weights", "references", "prompt_text", "mention", "finished"):
+    for name in ("parameters", "weights", "references", "prompt_text", "mention"):
         del fields[name]
     return {name: value for name, value in fields.items() if value not in (None, [], False)}
 

@@ -109,11 +109,15 @@ def test_a_block_of_the_token_is_a_block(duckduckgo_server, engine, fault):
     assert duckduckgo_server.asked == []
 
 
-def test_a_block_says_for_how_long(duckduckgo_server, engine):
-    duckduckgo_server.faults.append("429 Retry-After 7")
+@pytest.mark.parametrize(
+    ("written", "seconds"),
+    [("7", 7), ("Wed, 21 Oct 2015 07:28:00 GMT", 0), ("soon", None), ("-1", None)],
+)
+def test_a_block_says_for_how_long(duckduckgo_server, engine, written, seconds):
+    duckduckgo_server.faults.append(f"429 Retry-After {written}")
     with pytest.raises(RateLimitedError) as caught:
         engine.search("boat", query_prompt="boat")
-    assert caught.value.retry_after_s == 7
+    assert caught.value.retry_after_s == seconds
 
 
 @pytest.mark.parametrize("fault", ["no-json-results", "no-image"])

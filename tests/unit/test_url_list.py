@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from harvester.errors import InputError
-from harvester.rows import natural_key
+from harvester.names import natural_key
 from harvester.sources.url_list import read_url_list
 
 ROWS = [
@@ -173,7 +173,10 @@ def test_no_column_of_addresses_names_the_columns_found(tmp_path):
         ("a.json", b"[1, 2]", "found a int"),
         ("a.json", b'[{"url": "https://a.exa', "copied to the end"),
         ("a.json", b"\xff\xfe[\x00]\x00", "expected a whole .json"),
-        ("a.json", b"[" * 200_000, "expected"),
+        ("a.json", b"[" * 200_000, "nested more than 100 deep; give a list of records"),
+        ("a.json", b'{"a":' * 200_000, "nested more than 100 deep"),
+        ("a.json", b'["' + b"x" * (17 << 20), "one value of more than 16 MiB"),
+        ("a.json", b'[{"url": ' + b"9" * 10_000 + b"}]", "integer overflow"),
         ("a.jsonl", b'{"url": "x"}\n{"url": ', "line 2"),
         ("a.jsonl", b"[" * 200_000, "line 1"),
         ("a.jsonl", b'{"url": ' + b"9" * 10_000 + b"}", "line 1"),

@@ -6,21 +6,60 @@ one endless string would take all memory. The stream given to it here stops at e
 
 from __future__ import annotations
 
-from typing import BinaryIO
+from collections.abc import Iterator
+from typing import Any, BinaryIO
+
+import ijson
+
+from harvester.errors import reason_of
 
 _BOM = b"\xef\xbb\xbf"
 _MAX_DEPTH = 100
-"""Brackets open at once; Discord's own answers have about a dozen."""
+"""Brackets open at once; exports and lists have about a dozen."""
 _MAX_GAP = 16 << 20
-"""Bytes from one message to the next."""
+"""Bytes from one value to the next."""
 _NO_BRACKETS = bytes(set(range(256)) - set(b'[]{}"'))
 
 
-class JsonLimitError(Exception):
-    """A file nests deeper, or holds a larger value, than any export does."""
+class BrokenJsonError(Exception):
+    """A file is no JSON from here on; the text is a one-line reason."""
 
 
-class BoundedJson:
+class JsonLimitError(BrokenJsonError):
+    """A file nests deeper, or holds a larger value, than any export or list does."""
+
+
+def read_values(stream: BinaryIO, place: str, *, several: bool = False) -> Iterator[Any]:
+    """The values at one place of a file, whole, one at a time.
+
+    Args:
+        stream: UTF-8, with or without a byte order mark.
+        place: ijson's path: `item` for the elements of a list, `` for the file's own value.
+        several: whether the file may hold values after one another, as JSON Lines does.
+
+    Raises:
+        BrokenJsonError: from where the file cannot be read on.
+        OSError: if it cannot be read at all.
+    """
+    bounded = _BoundedStream(stream)
+    try:
+        # Floats: without them, ijson 3.6 dies of a number of 4,300 digits.
+        for value in ijson.items(bounded, place, multiple_values=several, use_float=True):
+            bounded.forget()
+            yield value
+    except ijson.JSONError as exc:
+        raise BrokenJsonError(reason_of(exc)) from exc
+
+
+def read_events(stream: BinaryIO) -> Iterator[tuple[str, Any]]:
+    """Brackets, keys and values of a file, as ijson names them; raises as `read_values` does."""
+    try:
+        yield from ijson.basic_parse(_BoundedStream(stream), multiple_values=True, use_float=True)
+    except ijson.JSONError as exc:
+        raise BrokenJsonError(reason_of(exc)) from exc
+
+
+class _BoundedStream:
     """A readable stream of bytes for ijson that counts brackets as they pass.
 
     Call `forget` whenever a value has been taken out: what came before it is no longer held.

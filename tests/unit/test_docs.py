@@ -1,0 +1,98 @@
+"""The documents keep up with the code."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+import typer
+
+import cli
+from attribution.rankings import SCHEMA
+from harvester.arrow import KINDS
+from harvester.commands import harvest_app
+from harvester.schema import FetchStatus, SearchStatus
+
+ROOT = Path(__file__).parents[2]
+README = (ROOT / "README.md").read_text("utf-8")
+DATASETS = (ROOT / "docs" / "datasets.md").read_text("utf-8")
+COMMANDS = {
+    "harvest": typer.main.get_command(harvest_app),
+    "attribute": typer.main.get_command(cli.attribute_app),
+}
+
+
+def every_command():
+    for name, command in COMMANDS.items():
+        yield name, command
+        for below, subcommand in command.commands.items():
+            yield f"{name} {below}", subcommand
+
+
+def options_of(command) -> set[str]:
+    return {option for parameter in command.params for option in getattr(parameter, "opts", [])}
+
+
+@pytest.mark.parametrize(("name", "command"), list(every_command()), ids=lambda x: str(x)[:30])
+def test_every_command_has_help_and_every_option_too(name, command):
+    assert command.help
+    for parameter in command.params:
+        assert parameter.help, f"{name}: {parameter.name}"
+
+
+@pytest.mark.parametrize(("name", "command"), list(every_command()), ids=lambda x: str(x)[:30])
+def test_every_subcommand_shows_an_example_that_parses(name, command):
+    if name == "harvest":
+        return  # it only leads to the others
+    [example] = re.findall(r"Example: (.+)", command.help)
+    assert example.startswith(name)
+    words = set(re.findall(r"(?<!\w)--[a-z-]+", example))
+    assert words <= options_of(command)
+
+
+@pytest.mark.parametrize("name", [name for name, _ in every_command()])
+def test_every_command_stands_in_the_readme(name):
+    assert name in README
+
+
+def test_every_command_of_the_readme_exists_with_its_options():
+    lines = re.findall(r"^(?:\$ )?((?:harvest|attribute) .+?)(?:\s{2,}#.*)?$", README, re.MULTILINE)
+    assert len(lines) > 10
+    known = dict(every_command())
+    for line in lines:
+        words = shlex.split(line.split("  #")[0])
+        name = " ".join(words[:2]) if " ".join(words[:2]) in known else words[0]
+        given = {word for word in words if word.startswith("--")}
+        assert given <= options_of(known[name]), line
+
+
+@pytest.mark.parametrize("kind", [kind.name for kind in KINDS.values()])
+def test_every_column_of_every_table_is_explained(kind):
+    [section] = re.findall(rf"^## {kind}\n(.*?)(?=^## |\Z)", DATASETS, re.MULTILINE | re.DOTALL)
+    [schema] = [found.schema for found in KINDS.values() if found.name == kind]
+    explained = set(re.findall(r"`(\w+)`", section))
+    assert set(schema.names) <= explained
+
+
+def test_every_status_is_explained_under_its_class():
+    for status in FetchStatus:
+        if status.failure_class:
+            [row] = re.findall(rf"^\| {status.failure_class} \|.*$", DATASETS, re.MULTILINE)
+            assert f"`{status}`" in row
+    assert all(f"`{status}`" in DATASETS for status in SearchStatus)
+
+
+def test_every_column_of_the_rankings_is_named():
+    [section] = re.findall(r"^## Rankings\n(.*)", DATASETS, re.MULTILINE | re.DOTALL)
+    assert set(SCHEMA.names) <= set(re.findall(r"`(\w+)`", section))
+
+
+def test_every_pinned_version_is_exact_and_every_dependency_is_pinned():
+    lines = (ROOT / "constraints.txt").read_text("utf-8").splitlines()
+    pins = [line for line in lines if line and not line.startswith("#")]
+    assert all(re.fullmatch(r"[A-Za-z0-9._-]+==[\w.+!]+", pin) for pin in pins)
+    pinned = {re.sub(r"[-_.]+", "-", pin.split("==")[0]).lower() for pin in pins}
+    wanted = re.findall(r'^    "([a-z0-9-]+)[><=]', (ROOT / "pyproject.toml").read_text(), re.MULTILINE)
+    assert set(wanted) <= pinned
