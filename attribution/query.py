@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -16,6 +17,9 @@ from harvester.images import PictureError, compute_hashes, encode_jpeg, open_pic
 
 MAX_SIDE = 1024
 """Pixels kept of a query's longest side: a grid's tiles are then as large as candidates."""
+
+CANDIDATE_SIDE = 512
+"""Pixels of a stored candidate's longest side, as harvested by default."""
 
 MAX_BYTES = 256 << 20
 
@@ -98,7 +102,7 @@ def query_from_bytes(body: bytes, name: str, prompt: str | None, *, grid: Grid =
 
 
 def _view(tile: int | None, picture: NDArray[np.uint8]) -> View:
-    turns = [compute_hashes(turned) for turned in dihedral(picture)]
+    turns = [compute_hashes(turned) for turned in dihedral(_as_large_as_candidates(picture))]
     return View(
         tile,
         picture,
@@ -109,3 +113,14 @@ def _view(tile: int | None, picture: NDArray[np.uint8]) -> View:
         },
         turns[0].pdq_quality,
     )
+
+
+def _as_large_as_candidates(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """At most `CANDIDATE_SIDE`: candidates were hashed at that size, and eight turns cost less."""
+    height, width = picture.shape[:2]
+    scale = CANDIDATE_SIDE / max(height, width)
+    if scale >= 1:
+        return picture
+    size = (max(1, round(width * scale)), max(1, round(height * scale)))
+    smaller: NDArray[np.uint8] = cv2.resize(picture, size, interpolation=cv2.INTER_AREA)
+    return smaller

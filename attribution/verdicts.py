@@ -11,7 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 PDQ_MATCH = 1 - 31 / 256
-"""PDQ's own threshold, 31 of 256 bits; 93,224 unrelated pairs never came nearer than 94."""
+"""PDQ's own threshold, 31 of 256 bits.
+
+Of 1.83 million pairs of Caltech-101 photographs, eight turns each, ten come within it, and all ten
+are copies: the same picture recoloured, mirrored or scaled (benchmarks/near_copies.py).
+"""
 
 PDQ_QUALITY = 50
 """Below this a picture has too little structure for its PDQ hash to mean anything."""
