@@ -11,12 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import islice
 
-from harvester.query_words import tidy
-
-
-def _words(text: str) -> frozenset[str]:
-    return frozenset(text.split())
-
+from harvester.query_words import tidy, word_set
 
 _MOST_CREDITS = 3  # in one clause
 _MOST_TRIED = 20  # of what may be one
@@ -51,19 +46,19 @@ _STYLE = re.compile(
 _INITIALS = re.compile(r"(?:[A-Z]\.\s?){1,3}(?:\s?[A-Z][\w'-]+){1,2}")  # J.M.W. Turner
 _LEAD = re.compile(r"(?:\A|.*\s)(?:in|with|an?|the|of|and|by|as)\s", re.IGNORECASE)
 
-_MADE = _words(
+_MADE = word_set(
     """painted drawn illustrated designed directed photographed created sculpted inspired made
     imagined envisioned rendered written animated engraved etched crafted influenced"""
 )
-_NOT_MADE = _words("lit held built worn kept led seen caught hit shot ridden driven run")
-_NO_NAME = _words(
+_NOT_MADE = word_set("lit held built worn kept led seen caught hit shot ridden driven run")
+_NO_NAME = word_set(
     """a an my his her its their our your this that these those some one night day hand hands
     moonlight candlelight firelight lamplight sunlight daylight starlight torchlight side sea lake
     river water window fire fireplace far chance itself himself herself themselves nature
     accident default design train car boat bike foot ai midjourney me us them him it
     flowers trees people waves candles unknown various anonymous different many"""
 )
-_GENERIC = _words(
+_GENERIC = word_set(
     """anime manga cartoon cartoons comic comics pixel vintage retro modern minimalist minimal
     minimalistic abstract baroque gothic renaissance victorian edwardian art deco nouveau pop
     surreal surrealism surrealist impressionism impressionist expressionism expressionist cubism

@@ -25,7 +25,7 @@ class BrokenJsonError(Exception):
     """A file is no JSON from here on; the text is a one-line reason."""
 
 
-class JsonLimitError(BrokenJsonError):
+class JsonLimitError(Exception):
     """A file nests deeper, or holds a larger value, than any export or list does."""
 
 
@@ -38,7 +38,7 @@ def read_values(stream: BinaryIO, place: str, *, several: bool = False) -> Itera
         several: whether the file may hold values after one another, as JSON Lines does.
 
     Raises:
-        BrokenJsonError: from where the file cannot be read on.
+        BrokenJsonError, JsonLimitError: from where the file cannot be read on.
         OSError: if it cannot be read at all.
     """
     bounded = _BoundedStream(stream)

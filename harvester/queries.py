@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from harvester.artists import Clause, find_artists
 from harvester.query_words import BOILERPLATE, FILLER, MEDIUM, STOP_WORDS, tidy
-from harvester.sources.midjourney import parse_prompt
+from harvester.sources.midjourney_prompt import parse_prompt
 
 MOST_QUERIES = 3
 LONGEST = 169

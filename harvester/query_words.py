@@ -11,7 +11,8 @@ import re
 from collections import deque
 
 
-def _words(text: str) -> frozenset[str]:
+def word_set(text: str) -> frozenset[str]:
+    """A literal table of words, written as one text."""
     return frozenset(text.split())
 
 
@@ -74,7 +75,7 @@ BOILERPLATE = re.compile(
 )
 """Phrases that are searched for in vain."""
 
-FILLER = _words(
+FILLER = word_set(
     """
     a an and the of in on with very highly super ultra extremely insanely incredibly hyper max
     detail details detailed detailing intricate intricacy elaborate quality resolution hd uhd hdr
@@ -102,7 +103,7 @@ MEDIUM = re.compile(
 )
 """What a picture is made as; the first one found goes with the artist's name."""
 
-STOP_WORDS = _words(
+STOP_WORDS = word_set(
     """
     a an the and or of in on at to by with for from as is are be its it his her their this that
     into onto over under style art artist painted drawn inspired
@@ -110,10 +111,10 @@ STOP_WORDS = _words(
 )
 """Words that make no difference between two queries."""
 
-_LOOSE_ENDS = _words(
+_LOOSE_ENDS = word_set(
     "and with in on by of at the a an using rendered as from for featuring to or & made"
 )
-_LOOSE_STARTS = _words("and with or & featuring on")
+_LOOSE_STARTS = word_set("and with or & featuring on")
 _MARKS = " -\u2013\u2014.,:;/'&|"
 
 

@@ -212,8 +212,9 @@ class _Pacer:
 
     def _wait_for(self, exc: Exception) -> bool | float:
         if isinstance(exc, RateLimitedError):
+            # A pause of nothing, or a date gone by, is no leave to ask again at once.
             pause = exc.retry_after_s
-            return True if pause is None else pause <= self._backoff.longest_s and pause
+            return pause <= self._backoff.longest_s and pause if pause else True
         if isinstance(exc, SourceError) and not isinstance(exc, SourceChangedError):
             return min(1.0, self._backoff.first_s)  # a fault of the network passes or it does not
         return False

@@ -28,7 +28,8 @@ from harvester.sources.discord_people import (
     restore_mentions,
 )
 from harvester.sources.discord_records import Attachment, BrokenOffError, Record, read_records
-from harvester.sources.midjourney import Message, parse_message, parse_prompt
+from harvester.sources.midjourney import Message, parse_message
+from harvester.sources.midjourney_prompt import parse_prompt
 
 logger = logging.getLogger(__name__)
 

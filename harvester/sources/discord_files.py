@@ -29,12 +29,12 @@ logger = logging.getLogger(__name__)
 _SUFFIXES = frozenset({".json", ".jsonl", ".ndjson", ".csv", ".parquet"})
 _PART = re.compile(r"\s*\[part (\d{1,9})\]$", re.IGNORECASE)
 _SNIFFED = 1 << 16
-EXPORT_ADVICE = (
+_EXPORT_ADVICE = (
     "export the channel with DiscordChatExporter as JSON (`--format Json`) and give that file"
 )
-PACKAGE_ADVICE = (
+_PACKAGE_ADVICE = (
     "Discord's data package holds only its owner's own messages, so no bot generations; "
-    + EXPORT_ADVICE
+    + _EXPORT_ADVICE
 )
 
 
@@ -63,7 +63,7 @@ class Export:
     columns: dict[str, str] = field(default_factory=dict)
 
 
-COLUMNS = {
+_COLUMNS = {
     "content": ("content",),
     "attachments": ("attachments", "url"),
     "author_id": ("authorid", "author_id"),
@@ -174,7 +174,7 @@ def _holds_channels(messages: Path) -> bool:
 
 def _no_generations(path: Path) -> ExportFormatError:
     return ExportFormatError(
-        f"{path}: expected an export of a channel, found a Discord data package; {PACKAGE_ADVICE}"
+        f"{path}: expected an export of a channel, found a Discord data package; {_PACKAGE_ADVICE}"
     )
 
 
@@ -186,13 +186,13 @@ def recognise(path: Path) -> Export:
         OSError: it cannot be read.
     """
     if not path.is_file():
-        raise ExportFormatError(f"{path}: expected a file, found something else; {EXPORT_ADVICE}")
+        raise ExportFormatError(f"{path}: expected a file, found something else; {_EXPORT_ADVICE}")
     with path.open("rb") as stream:
         start = stream.read(_SNIFFED)
     text = start.removeprefix(b"\xef\xbb\xbf").lstrip()
     if not text:
         raise ExportFormatError(
-            f"{path}: expected a Discord export, found an empty file; {EXPORT_ADVICE}"
+            f"{path}: expected a Discord export, found an empty file; {_EXPORT_ADVICE}"
         )
     if start.startswith(b"PAR1"):
         return _recognise_parquet(path)
@@ -222,7 +222,7 @@ _OTHERS = {
 def _unlike(path: Path, found: str) -> ExportFormatError:
     line = " ".join(found.split())  # a key or a column may hold line breaks
     return ExportFormatError(
-        f"{path}: expected a Discord export (JSON, CSV or Parquet), found {line}; {EXPORT_ADVICE}"
+        f"{path}: expected a Discord export (JSON, CSV or Parquet), found {line}; {_EXPORT_ADVICE}"
     )
 
 
@@ -232,7 +232,7 @@ def _recognise_csv(path: Path, start: bytes) -> Export:
     known = {name.strip().casefold() for name in names}
     if {"id", "timestamp", "contents", "attachments"} <= known:
         raise _no_generations(path)
-    columns = match_columns(names, COLUMNS)
+    columns = match_columns(names, _COLUMNS)
     if "content" not in columns or "attachments" not in columns:
         if len(names) > 1:
             raise _unlike_table(path, names)
@@ -245,7 +245,7 @@ def _recognise_parquet(path: Path) -> Export:
         names = pq.read_schema(path).names
     except (pa.ArrowException, OSError, ValueError) as exc:
         raise _unlike(path, f"a broken Parquet file ({reason_of(exc)})") from exc
-    columns = match_columns(names, COLUMNS)
+    columns = match_columns(names, _COLUMNS)
     if "content" not in columns or "attachments" not in columns:
         raise _unlike_table(path, names)
     return Export(path, Layout.PARQUET, None, columns)

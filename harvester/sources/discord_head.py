@@ -11,7 +11,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from harvester.json_stream import BrokenJsonError, read_events
+from harvester.json_stream import BrokenJsonError, JsonLimitError, read_events
 
 _MAX_EVENTS = 100_000
 """Values and brackets before the messages; DiscordChatExporter writes about forty."""
@@ -52,7 +52,7 @@ def read_head(path: Path) -> Head:
             return _read_list(events) if event == "start_array" else _read_object(events)
         except StopIteration:
             return Head(found="no messages")
-        except BrokenJsonError as exc:
+        except (BrokenJsonError, JsonLimitError) as exc:
             return Head(found=f"broken JSON ({exc})")
 
 

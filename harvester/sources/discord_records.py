@@ -18,7 +18,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from harvester.errors import reason_of
-from harvester.json_stream import BrokenJsonError, read_values
+from harvester.json_stream import BrokenJsonError, JsonLimitError, read_values
 from harvester.names import is_web_address
 from harvester.sources.discord_files import Export, Layout
 from harvester.sources.discord_people import Person
@@ -93,7 +93,7 @@ def _read_json(export: Export) -> Iterator[Record | None]:
             for value in read_values(stream, str(export.layout), several=several):
                 message = _take_hit(value) if isinstance(value, list) else value
                 yield _from_message(message, export) if isinstance(message, dict) else None
-    except (BrokenJsonError, OSError) as exc:
+    except (BrokenJsonError, JsonLimitError, OSError) as exc:
         raise BrokenOffError(reason_of(exc)) from exc
 
 

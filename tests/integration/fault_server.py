@@ -157,8 +157,9 @@ async def no_http(exchange: Exchange) -> None:
 
 
 async def bad_chunk(exchange: Exchange) -> None:
-    await exchange.begin(transfer_encoding="chunked")
-    await exchange.send(b"never\r\nabc\r\n")
+    # In one piece: of a fault that comes after the headers, aiohttp 3.14 tells its reader nothing,
+    # and the download ends by its deadline instead.
+    await exchange.send(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nnever\r\nabc\r\n")
     await exchange.hang_up()
 
 

@@ -129,7 +129,7 @@ class OfflineDuckDuckGo:
             return None
         if fault[0].isdigit():
             status, _, header = fault.partition(" ")
-            line = ": ".join(header.split()) + "\r\n" if header else ""
+            line = ": ".join(header.split(maxsplit=1)) + "\r\n" if header else ""
             return _http(f"{status} As told", "<html>no</html>", line)
         return _http("200 OK", good if fault == "ok" else _WRONG_PAGES[fault])
 

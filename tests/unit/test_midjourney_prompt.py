@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harvester.schema import Parameter, Reference, ReferenceRole, WeightedText
-from harvester.sources.midjourney import Prompt, parse_prompt
+from harvester.sources.midjourney_prompt import Prompt, parse_prompt
 
 LINK = "https://s.mj.run/kKlLmM3nNoO"
 OTHER = "https://s.mj.run/aAbBcC1-dDe"

@@ -235,3 +235,15 @@ def test_pictures_are_stored_plain_and_in_small_row_groups(tmp_path):
     }
     assert codecs["image.bytes"] == "UNCOMPRESSED"
     assert codecs["title"] == "ZSTD"
+
+
+def test_a_file_that_is_not_finished_never_takes_the_place_of_the_old_one(tmp_path):
+    path = tmp_path / "new folder" / "a.txt"
+    with shards.replacing(path) as temporary:
+        temporary.write_text("old")
+    for interruption in (KeyboardInterrupt, OSError):
+        with pytest.raises(interruption), shards.replacing(path) as temporary:
+            temporary.write_text("half of the new")
+            raise interruption
+    assert path.read_text() == "old"
+    assert [one.name for one in path.parent.iterdir()] == ["a.txt"]

@@ -9,11 +9,8 @@ import logging
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from harvester.errors import InputError
-from harvester.names import natural_key
 from harvester.sources.url_list import read_url_list
 
 ROWS = [
@@ -217,12 +214,3 @@ def test_what_came_before_a_break_is_kept(tmp_path):
     assert next(found).url == "https://a.example/1.jpg"
     with pytest.raises(InputError, match="line 2"):
         next(found)
-
-
-@settings(deadline=None)  # the machine may be shared
-@given(st.lists(st.text(max_size=12), max_size=12))
-def test_natural_order_is_total_and_numbers_count(names):
-    ordered = sorted(names, key=natural_key)
-    backwards = names[::-1]
-    assert sorted(backwards, key=natural_key) == ordered
-    assert sorted(["p10", "p9", "P1"], key=natural_key) == ["P1", "p9", "p10"]
