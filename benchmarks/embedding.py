@@ -1,12 +1,11 @@
 """How many pictures a second the embedding channel describes, against plain float32 torch.
 
-Both run in one process, in alternating rounds, on the same pictures, with the same weights and all
-cores. Plain is what a user of torchvision would write: `resnet50()` in float32, `eval()`,
-`inference_mode()`, contiguous batches, the model's own average pooling; resizing and normalising
-are timed on both sides. Threads wait as whence has them wait; `OMP_WAIT_POLICY=ACTIVE` before the
-command gives torch's own habit::
+Plain is what a user of torchvision would write: `resnet50()` in float32, `eval()`,
+`inference_mode()`, contiguous batches, the model's own average pooling, with the same weights.
+Resizing and normalising are timed on both sides; both have all cores. Each has a process of its
+own, since memory that one has grown makes the other quicker or slower, and they take turns::
 
-    python benchmarks/embedding.py --images photos --plain-batch 8
+    python benchmarks/embedding.py --images photos --plain-batch 8 --plain-batch 32
 
 The cosines compare our vectors with the same formula (generalised mean) computed by the plain net.
 """
@@ -14,16 +13,16 @@ The cosines compare our vectors with the same formula (generalised mean) compute
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import statistics
+import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
-
-# First, because it decides how torch's threads wait, and that is read when torch is loaded.
-from attribution import embeddings  # isort: split
 
 import cv2
 import numpy as np
@@ -33,6 +32,8 @@ from numpy.typing import NDArray
 from pictures import read_pictures
 from safetensors.torch import load_file
 from torchvision.models import resnet50
+
+from attribution import embeddings
 
 _MEAN = np.array([0.485, 0.456, 0.406], np.float32)
 _STD = np.array([0.229, 0.224, 0.225], np.float32)
@@ -90,39 +91,82 @@ def pool_plainly(
     return np.array(vectors)
 
 
+def work(options: argparse.Namespace) -> None:
+    """Be one of the two sides: a round for each line read, its images/s as a line written."""
+    pictures = read_pictures(options.images, options.count, options.seed)
+    run: Callable[[], object]
+    if options.work == "ours":
+        ours = embeddings.ResNet50Gem()
+        run = partial(ours.embed, pictures)
+    else:
+        run = partial(embed_plainly, load_plain(), pictures, int(options.work))
+    run()  # the first pass loads weights and settles memory
+    print("ready", flush=True)
+    for _ in sys.stdin:
+        start = time.perf_counter()
+        run()
+        print(len(pictures) / (time.perf_counter() - start), flush=True)
+
+
+@contextlib.contextmanager
+def working(side: str, options: argparse.Namespace) -> Iterator[Callable[[], float]]:
+    """A side in its own process, set up; yields a function that runs one round of it."""
+    command = [sys.executable, __file__, "--work", side, "--count", str(options.count)]
+    command += ["--seed", str(options.seed)]
+    command += ["--images", str(options.images)] if options.images else []
+    environment = dict(os.environ)
+    if side == "ours":  # as attribution.embeddings sets it where torch is not loaded yet
+        environment.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment
+    ) as process:
+        if process.stdin is None or process.stdout is None:
+            raise AssertionError("expected both pipes that were asked for")
+        to, answers = process.stdin, process.stdout
+
+        def run_round() -> float:
+            to.write("\n")
+            to.flush()
+            return float(answers.readline())
+
+        if answers.readline() != "ready\n":
+            raise RuntimeError(f"expected {side} to be ready, found that it ended; see above")
+        try:
+            yield run_round
+        finally:
+            to.close()
+
+
 def measure(options: argparse.Namespace) -> dict[str, Any]:
     """All figures of one run."""
     machine = describe_machine()
-    pictures = read_pictures(options.images, options.count, options.seed)
-    net, ours = load_plain(), embeddings.ResNet50Gem()
-
-    def rate(work: Callable[[], object]) -> float:
-        start = time.perf_counter()
-        work()
-        return len(pictures) / (time.perf_counter() - start)
-
-    works: list[Callable[[], object]] = [
-        lambda: embed_plainly(net, pictures, options.plain_batch),
-        lambda: ours.embed(pictures),
-    ]
-    for work in works:  # the first pass loads weights and settles memory
-        work()
-    rounds = [[rate(work) for work in works] for _ in range(options.rounds)]
-    ratios = [our / plain for plain, our in rounds]
-    few = pictures[:64]
-    cosines = (pool_plainly(net, few) * ours.embed(few)).sum(axis=1)
+    batches = options.plain_batch or [8]
+    with contextlib.ExitStack() as stack:
+        sides = {
+            side: stack.enter_context(working(side, options))
+            for side in ("ours", *map(str, batches))
+        }
+        rounds = [
+            {side: run_round() for side, run_round in sides.items()} for _ in range(options.rounds)
+        ]
+    pictures = read_pictures(options.images, options.count, options.seed)[:64]
+    plain = pool_plainly(load_plain(), pictures)
+    cosines = (plain * embeddings.ResNet50Gem().embed(pictures)).sum(axis=1)
     return {
         "benchmark": "embedding",
-        "ratio": summarise(ratios, 2),
-        "ours_images_per_s": summarise([our for _, our in rounds]),
-        "plain_images_per_s": summarise([plain for plain, _ in rounds]),
+        "ours_images_per_s": summarise([one["ours"] for one in rounds]),
+        **{
+            f"plain_batches_of_{batch}": {
+                "images_per_s": summarise([one[str(batch)] for one in rounds]),
+                "ratio": summarise([one["ours"] / one[str(batch)] for one in rounds], 2),
+            }
+            for batch in batches
+        },
         "cosine_to_float32_median": round(float(np.median(cosines)), 6),
         "cosine_to_float32_min": round(float(cosines.min()), 6),
         "our_batch": embeddings.BATCH,
-        "plain_batch": options.plain_batch,
         "threads": torch.get_num_threads(),
-        "waiting_threads": os.environ.get("OMP_WAIT_POLICY"),
-        "pictures": len(pictures),
+        "pictures": options.count,
         "median_height_and_width": [
             int(statistics.median(p.shape[axis] for p in pictures)) for axis in (0, 1)
         ],
@@ -139,11 +183,17 @@ def main() -> int:
     parser.add_argument("--images", type=Path, help="folder of photographs (made-up pictures)")
     parser.add_argument("--count", type=int, default=64, help="pictures a round (64)")
     parser.add_argument("--rounds", type=int, default=7, help="rounds (7)")
-    parser.add_argument("--plain-batch", type=int, default=8, help="plain torch's batch (8)")
+    parser.add_argument(
+        "--plain-batch", type=int, action="append", help="plain torch's batch; repeatable (8)"
+    )
     parser.add_argument("--seed", type=int, default=7, help="seed of the choice of pictures (7)")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
+    parser.add_argument("--work", help=argparse.SUPPRESS)
     options = parser.parse_args()
-    print_figures(measure(options), as_json=options.json)
+    if options.work:
+        work(options)
+    else:
+        print_figures(measure(options), as_json=options.json)
     return 0
 
 

@@ -20,7 +20,7 @@ from pathlib import Path
 BENCHMARKS: dict[str, list[str]] = {
     "export_parsing": ["--mb", "500"],
     "harvest": ["--count", "2000", "--rounds", "3"],
-    "embedding": ["--rounds", "7", "--plain-batch", "8"],
+    "embedding": ["--rounds", "7", *(f"--plain-batch={size}" for size in (1, 8, 32))],
     "attribute": ["--large", "1000", "--repeats", "5"],
     "grid": ["--grids", "600"],
 }

@@ -47,7 +47,7 @@ _GENERATION = pa.schema(
         ("weights", pa.list_(pa.struct([("text", pa.string()), ("weight", pa.float64())]))),
         ("negatives", _STRINGS),
         ("references", pa.list_(pa.struct([("url", pa.string()), ("role", pa.string())]))),
-        ("action", pa.string()),
+        *_fields("action", "variant", of=pa.string()),
         ("tile", pa.int8()),
         *_fields("mode", "version", "model", "job_id", "grid_id", "channel", of=pa.string()),
         *_fields("message_id", "author", of=pa.string()),
@@ -90,7 +90,8 @@ _FINDING = pa.schema(
 _SEARCH = pa.schema(
     [
         *_fields("query_prompt", "query", "source", "status", of=pa.string()),
-        ("found", pa.int32()),
+        *_fields("found", "wanted", of=pa.int32()),
+        ("scope", pa.string()),
         ("error", pa.string()),
         ("searched_at", _INSTANT),
     ]

@@ -18,6 +18,7 @@ from harvester.shell import (
     AllowPrivate,
     AsJson,
     CaFile,
+    Contact,
     Out,
     PerPrompt,
     SearchProxy,
@@ -66,6 +67,7 @@ def midjourney(
     ] = 1024,
     allow_private: AllowPrivate = False,
     ca_file: CaFile = None,
+    contact: Contact = None,
     as_json: AsJson = False,
     verbose: Verbose = False,
 ) -> None:
@@ -73,6 +75,7 @@ def midjourney(
 
     Takes DiscordChatExporter's JSON and CSV, raw API dumps and Parquet dumps. Run it again on a
     longer export and it adds what is new. WHENCE_DISCORD_TOKEN, a bot's token, renews old links.
+    Only JSON tells which grid an upscale was made from.
 
     Example: harvest midjourney --discord-export export.json
     """
@@ -97,7 +100,7 @@ def midjourney(
         else:
             sys.stdout.write(messages.describe() + "\n")
         return
-    network = run.Network(allow_private=allow_private, ca_file=ca_file)
+    network = run.Network(allow_private=allow_private, ca_file=ca_file, contact=contact)
     expected = count_messages(export.path for export in find_exports(discord_export, []))
     with harvesting(expected, lambda: messages.messages) as progress:
         tally = asyncio.run(
@@ -140,6 +143,7 @@ def ddg(
     search_proxy: SearchProxy = None,
     allow_private: AllowPrivate = False,
     ca_file: CaFile = None,
+    contact: Contact = None,
     as_json: AsJson = False,
     verbose: Verbose = False,
 ) -> None:
@@ -160,7 +164,7 @@ def ddg(
     wanted += run.prompts_of(generations) if generations else []
     run.check_prompts(wanted)
     engine = open_engine(search_proxy, ca_file, region=region, safesearch=safesearch)
-    network = run.Network(allow_private=allow_private, ca_file=ca_file)
+    network = run.Network(allow_private=allow_private, ca_file=ca_file, contact=contact)
     with harvesting(len(wanted) * per_prompt) as progress:
         tally = asyncio.run(
             run.run_search(
@@ -179,6 +183,7 @@ def urls(
     *,
     allow_private: AllowPrivate = False,
     ca_file: CaFile = None,
+    contact: Contact = None,
     concurrency: Annotated[
         int, typer.Option("--concurrency", min=1, max=1024, help="Downloads at once.")
     ] = 64,
@@ -194,7 +199,9 @@ def urls(
     from harvester.sources.url_list import read_url_list
 
     set_up_logging(verbose=verbose)
-    network = run.Network(allow_private=allow_private, ca_file=ca_file, concurrency=concurrency)
+    network = run.Network(
+        allow_private=allow_private, ca_file=ca_file, contact=contact, concurrency=concurrency
+    )
     found = read_url_list(addresses)
     with harvesting(count_rows(addresses)) as progress:
         tally = asyncio.run(run.run_found(found, out, network, progress.update, source="urls"))

@@ -1,4 +1,4 @@
-"""How hard a host may be asked: connections at a time, and the pauses it asks for."""
+"""How hard a host may be asked: connections at a time; and how the pause it asks for is read."""
 
 from __future__ import annotations
 

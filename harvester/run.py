@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import ssl
 import time
 from collections import Counter
 from collections.abc import (
     AsyncIterator,
     Callable,
-    Container,
     Iterable,
     Iterator,
     Mapping,
@@ -21,7 +19,8 @@ from typing import Any
 import httpx
 
 from harvester import shards
-from harvester.errors import InputError, SourceError
+from harvester.arrow import from_table
+from harvester.errors import InputError, SourceError, reason_of
 from harvester.fetch import Fetcher
 from harvester.generations import Renew, harvest_generations
 from harvester.parallel import chunked
@@ -33,6 +32,7 @@ from harvester.sources.discord_export import Post
 from harvester.sources.discord_links import refresh_links
 from harvester.sources.duckduckgo import DuckDuckGo
 from harvester.store import Store
+from harvester.transport import name_agent, trusting
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,30 +43,36 @@ class Network:
         allow_private: also from private and loopback addresses.
         ca_file: PEM file of an authority to trust besides the system's.
         concurrency: downloads at once.
+        contact: told to every host, so that its owner can write to whoever runs this.
     """
 
     allow_private: bool = False
     ca_file: Path | None = None
     concurrency: int = 64
+    contact: str | None = None
 
     def open(self) -> Fetcher:
         """A fetcher, to be entered.
 
         Raises:
-            InputError: if the authority's file cannot be used.
+            InputError: if the authority's file or the contact cannot be used.
         """
-        context = None
-        if self.ca_file is not None:
-            try:
-                context = ssl.create_default_context()
-                context.load_verify_locations(self.ca_file)
-            except (OSError, ssl.SSLError) as exc:
-                raise InputError(
-                    f"{self.ca_file}: expected a PEM file of certificates, found {exc}; "
-                    "check --ca-file"
-                ) from exc
+        try:
+            context = trusting(self.ca_file) if self.ca_file is not None else None
+        except OSError as exc:  # ssl.SSLError among them
+            raise InputError(
+                f"{self.ca_file}: expected a PEM file of certificates, found {reason_of(exc)}; "
+                "check --ca-file"
+            ) from exc
+        try:
+            agent = name_agent(self.contact)
+        except ValueError as exc:
+            raise InputError(f"--contact: {exc}; give an address or page") from exc
         return Fetcher(
-            concurrency=self.concurrency, allow_private=self.allow_private, ssl_context=context
+            concurrency=self.concurrency,
+            allow_private=self.allow_private,
+            user_agent=agent,
+            ssl_context=context,
         )
 
 
@@ -169,7 +175,7 @@ async def run_search(
             prompts,
             engine,
             per_prompt=per_prompt,
-            done=_searched(out),
+            done=_searched(out, engine),
             pause_s=pause_s,
             on_search=on_search,
         ):
@@ -276,13 +282,13 @@ def prompts_of(dataset: Path) -> Iterator[str]:
                 yield prompt
 
 
-def _searched(out: Path) -> Container[tuple[str, str]]:
-    """The searches that an earlier run brought to an end."""
-    columns = ["query_prompt", "query", "status"]
-    ended = {SearchStatus.OK, SearchStatus.EMPTY}
-    return {
-        (record["query_prompt"], record["query"])
-        for batch in shards.batches(out, Search, columns)
-        for record in batch.to_pylist()
-        if record["status"] in ended
-    }
+def _searched(out: Path, engine: DuckDuckGo) -> dict[tuple[str, str], int]:
+    """Of each search that this engine brought to an end before, how many findings it wanted."""
+    wanted: dict[tuple[str, str], int] = {}
+    for batch in shards.batches(out, Search):
+        for search in from_table(batch, Search):
+            is_same = (search.source, search.scope) == (engine.source, engine.scope)
+            if is_same and search.status in {SearchStatus.OK, SearchStatus.EMPTY}:
+                key = (search.query_prompt, search.query)
+                wanted[key] = max(search.wanted, wanted.get(key, 0))
+    return wanted

@@ -142,6 +142,7 @@ class Generation:
         raw_content: the message as posted, with user mentions taken out.
         action: `imagine`, `pick`, `variations`, `remix`, `upscale`, `zoom`, `pan`, … or a
             new verb as Midjourney wrote it, in lower case.
+        variant: of the action: `strong`, `subtle`, `region`, `4x`, `creative`, `left`, …
         tile: 1 to 4 where one picture of a grid was picked, else None.
         job_id: uuid of the job that made this picture.
         grid_id: `message_id` of the message that this one was made from.
@@ -158,6 +159,7 @@ class Generation:
     negatives: tuple[str, ...] = ()
     references: tuple[Reference, ...] = ()
     action: str = "imagine"
+    variant: str | None = None
     tile: int | None = None
     mode: str | None = None
     version: str | None = None
@@ -250,13 +252,21 @@ class Finding:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Search:
-    """That one query was put to one search engine, and how that ended."""
+    """That one query was put to one search engine, and how that ended.
+
+    Attributes:
+        scope: where and how it searched, `us-en moderate`: region and filter.
+        found: findings; wanted: how many were asked for, so that a later run which wants more
+            searches again.
+    """
 
     query_prompt: str
     query: str
     source: str
     status: SearchStatus
     found: int
+    wanted: int = 0
+    scope: str = ""
     error: str | None = None
     searched_at: datetime | None = None
 

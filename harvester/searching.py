@@ -8,7 +8,7 @@ import html
 import logging
 import math
 import re
-from collections.abc import AsyncGenerator, Callable, Container, Iterable, Iterator
+from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Protocol
@@ -39,6 +39,7 @@ class ImageSearch(Protocol):
     """An engine that `search_prompts` can drive; `page` is 1-based."""
 
     source: str
+    scope: str
 
     def search_page(self, query: str, page: int) -> Page: ...
 
@@ -65,6 +66,7 @@ class Gathering:
     query_prompt: str
     limit: int
     source: str
+    scope: str = ""
     seen: set[str] = field(default_factory=set)
     findings: list[Finding] = field(default_factory=list)
     pages: int = 0
@@ -104,7 +106,7 @@ async def search_prompts(
     engine: ImageSearch,
     *,
     per_prompt: int,
-    done: Container[tuple[str, str]],
+    done: Mapping[tuple[str, str], int],
     pause_s: float,
     on_search: Callable[[Search], None],
     backoff: Backoff | None = None,
@@ -120,7 +122,8 @@ async def search_prompts(
         engine: asked in a thread, one page at a time.
         per_prompt: findings wanted in all for each prompt, each address once; what one query
             does not find is left to the next.
-        done: pairs of prompt and query to skip: searches that ended `OK` or `EMPTY` before.
+        done: by prompt and query, how many findings were wanted of a search that ended `OK` or
+            `EMPTY` before; it is made again only where more are wanted now.
         pause_s: seconds between two pages.
         on_search: told how each search ended.
         backoff: how blocks are waited out.
@@ -138,12 +141,12 @@ async def search_prompts(
         queries = plan_queries(prompt)
         for place, query in enumerate(queries):
             share = math.ceil(wanted / (len(queries) - place))
-            if (prompt, query) in done:
+            if done.get((prompt, query), -1) >= share:
                 wanted -= share
                 continue
             if share <= 0:
                 break
-            gathering = Gathering(query, prompt, share, engine.source, seen)
+            gathering = Gathering(query, prompt, share, engine.source, engine.scope, seen)
             try:
                 while not gathering.is_over:
                     for finding in gathering.add(await pacer.ask(gathering)):
@@ -241,6 +244,8 @@ def _report(gathering: Gathering, exc: SourceError | None = None) -> Search:
         source=gathering.source,
         status=status,
         found=len(gathering.findings),
+        wanted=gathering.limit,
+        scope=gathering.scope,
         error=str(exc) if exc is not None else None,
         searched_at=datetime.now(UTC),
     )

@@ -36,6 +36,10 @@ CaFile = Annotated[
     Path | None,
     typer.Option("--ca-file", help="PEM file of a further authority to trust for TLS."),
 ]
+Contact = Annotated[
+    str | None,
+    typer.Option("--contact", help="Told to every host: where its owner can write to you."),
+]
 SearchProxy = Annotated[
     str | None,
     typer.Option("--search-proxy", help="Proxy for the search engine: http://host:port or socks5."),

@@ -12,6 +12,7 @@ from contextlib import asynccontextmanager
 from functools import cache
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from importlib import metadata
+from pathlib import Path
 from typing import Any, Self, cast
 
 import aiohttp
@@ -51,6 +52,18 @@ def shared_ssl_context() -> ssl.SSLContext:
     """
     context = httpx.create_ssl_context()
     context.set_alpn_protocols(["http/1.1"])
+    return context
+
+
+def trusting(authority: Path) -> ssl.SSLContext:
+    """As `shared_ssl_context`, and the authorities of a PEM file besides.
+
+    Raises:
+        OSError: if there is no such file, or no certificate in it.
+    """
+    context = httpx.create_ssl_context()
+    context.set_alpn_protocols(["http/1.1"])
+    context.load_verify_locations(authority)
     return context
 
 

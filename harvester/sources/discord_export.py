@@ -234,6 +234,7 @@ def _compose(job: _Job, folder: Path, author_key: bytes | None) -> Post:
         negatives=prompt.negatives,
         references=prompt.references,
         action=message.action,
+        variant=message.variant,
         tile=message.tile,
         mode=", ".join(modes) or None,
         version=prompt.version,

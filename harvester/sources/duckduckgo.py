@@ -79,6 +79,7 @@ class DuckDuckGo:
         self._engine.http_client = self._client
         self._region = region
         self._safesearch = safesearch
+        self.scope = f"{region} {safesearch}"
         self._lock = threading.Lock()
 
     def search(self, query: str, *, query_prompt: str, limit: int = 100) -> list[Finding]:
@@ -92,7 +93,7 @@ class DuckDuckGo:
             SourceChangedError: if the answer has another shape than the one known here.
             SourceError: if there is no answer.
         """
-        gathering = Gathering(query, query_prompt, limit, SOURCE)
+        gathering = Gathering(query, query_prompt, limit, SOURCE, self.scope)
         while limit > 0 and not gathering.is_over:
             gathering.add(self.search_page(query, gathering.pages + 1))
         return gathering.findings

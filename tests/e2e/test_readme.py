@@ -12,7 +12,9 @@ import pytest
 from tests.e2e.conftest import SCRIPTS
 
 ROOT = Path(__file__).parents[2]
-BLOCKS = re.findall(r"^```console\n(.*?)^```", (ROOT / "README.md").read_text("utf-8"), re.MULTILINE | re.DOTALL)
+BLOCKS = re.findall(
+    r"^```console\n(.*?)^```", (ROOT / "README.md").read_text("utf-8"), re.MULTILINE | re.DOTALL
+)
 EXAMPLES = [
     (command, output)
     for block in BLOCKS

@@ -25,14 +25,14 @@ def addresses(count, name="p"):
     return [f"https://pictures.example/{name}{number}.jpg" for number in range(count)]
 
 
-async def run(engine, prompts, *, per_prompt=100, done=(), backoff=QUICK, pause_s=0.0):
+async def run(engine, prompts, *, per_prompt=100, done=None, backoff=QUICK, pause_s=0.0):
     """Everything a run yields and reports, and the error it ends in."""
     found, searches, error = [], [], None
     stream = search_prompts(
         prompts,
         engine,
         per_prompt=per_prompt,
-        done=set(done),
+        done=done or {},
         pause_s=pause_s,
         on_search=searches.append,
         backoff=backoff,
@@ -120,17 +120,25 @@ async def test_searches_done_before_are_skipped(duckduckgo_server, engine):
     duckduckgo_server.results["a boat by Ralph Steadman"] = addresses(80, "whole")
     duckduckgo_server.results["Ralph Steadman"] = addresses(80, "artist")
     prompt = "a boat by Ralph Steadman"
-    found, searches, _ = await run(engine, [prompt], per_prompt=60, done=[(prompt, prompt)])
+    found, searches, _ = await run(engine, [prompt], per_prompt=60, done={(prompt, prompt): 30})
     assert [search.query for search in searches] == ["Ralph Steadman"]
     assert len(found) == 30
     assert duckduckgo_server.asked == [("Ralph Steadman", 1)]
+
+
+async def test_a_search_done_before_is_made_again_where_more_is_wanted(duckduckgo_server, engine):
+    duckduckgo_server.results["boat"] = addresses(80)
+    found, [search], _ = await run(engine, ["boat"], per_prompt=60, done={("boat", "boat"): 30})
+    assert len(found) == 60
+    assert (search.wanted, search.scope) == (60, "us-en moderate")
+    assert await run(engine, ["boat"], per_prompt=60, done={("boat", "boat"): 60}) == ([], [], None)
 
 
 async def test_a_search_is_reported_after_its_findings_were_taken(duckduckgo_server, engine):
     duckduckgo_server.results["boat"] = addresses(3)
     searches = []
     stream = search_prompts(
-        ["boat"], engine, per_prompt=9, done=(), pause_s=0, on_search=searches.append
+        ["boat"], engine, per_prompt=9, done={}, pause_s=0, on_search=searches.append
     )
     for _ in range(3):
         await anext(stream)
