@@ -186,6 +186,7 @@ class SlowEngine:
     """Answers when it is told to."""
 
     source = "slow"
+    scope = ""
 
     def __init__(self):
         self.started = threading.Event()
