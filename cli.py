@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -22,6 +22,7 @@ from harvester.errors import HarvestError
 from harvester.schema import SchemaError
 from harvester.shell import (
     CANDIDATES,
+    INTERRUPTED,
     AllowPrivate,
     AsJson,
     CaFile,
@@ -45,8 +46,11 @@ if TYPE_CHECKING:
     from attribution.gallery import Gallery
     from attribution.ranking import Ranking
     from attribution.report.html import Provenance
-    from harvester.schema import Candidate
+    from harvester.schema import Candidate, Generation
     from harvester.sources.duckduckgo import DuckDuckGo
+
+
+FAILURES_SAID = 20
 
 
 class Grid(StrEnum):
@@ -108,6 +112,7 @@ def rank_one(
     Example: attribute --image gen.png --prompt "a fisherman village by Ralph Steadman"
     """
     if context.invoked_subcommand is not None or version:
+        _refuse_lost_options(context)
         return
     if image is None:
         raise typer.BadParameter("expected a picture, found none", param_hint="--image")
@@ -160,32 +165,40 @@ def batch(
     Example: attribute batch jobs.csv --candidates data/candidates --out rankings.parquet
     """
     set_up_logging(verbose=verbose)
-    from attribution.batch import Batch
+    from attribution.batch import Batch, check_ranked
     from attribution.report.folder import ReportFolder
 
     folders = candidates or [CANDIDATES]
     waiting, expected = _read_jobs(jobs)
     gallery, embedder = _open_gallery(folders)
-    work = Batch(out, gallery, embedder, k=top, grid=grid.value, restart=restart)
     pages = ReportFolder(report, _provenance(folders, embedder)) if report else None
     counts = {"ranked": 0, "failed": 0, "known": 0}
     again = "finished jobs are kept; run the same command again to go on"
-    with interruptible(again), _counting("ranking", expected) as advance:
+    with (
+        interruptible(again),
+        Batch(out, gallery, embedder, k=top, grid=grid.value, restart=restart) as work,
+        _counting("ranking", expected) as advance,
+    ):
         for done in work.run(waiting):
             counts[done.outcome] += 1
             advance()
-            if done.error:
+            if done.error and counts["failed"] <= FAILURES_SAID:
                 say(f"job {done.job.id}: {done.error}")
             if pages is not None and done.ranking is not None:
                 pages.add(done.job.id, done.ranking, done.candidates or {})
+        if counts["failed"] > FAILURES_SAID:
+            say(f"and {counts['failed'] - FAILURES_SAID:,} more, with their errors in {out}")
         made = {"rankings": str(out)}
         if pages is not None:
             made["report"] = str(pages.finish(work.best()))
+            if pages.missing:
+                say(f"{pages.missing:,} jobs of an earlier run have no page; --restart makes them")
     if as_json:
         print_json({**counts, **made})
     else:
         text = " · ".join(f"{count:,} {outcome}" for outcome, count in counts.items())
         sys.stdout.write("\n".join([text, *(f"{k}: {v}" for k, v in made.items())]) + "\n")
+    check_ranked(counts, out)
 
 
 @attribute_app.command()
@@ -224,14 +237,28 @@ def _run(app: typer.Typer) -> None:
     """Run a command; the errors that the rooms foresee become one line and an exit code."""
     try:
         app()
+    except KeyboardInterrupt:  # before or between the parts that say what they keep
+        say("stopped")
+        sys.exit(INTERRUPTED)
     except (HarvestError, RankingError, SchemaError) as exc:
-        from attribution.report.untrusted import clean
+        from harvester.printable import clean
 
         say(f"error: {clean(str(exc))}")
         sys.exit(exc.exit_code)
     except BrokenPipeError:  # `attribute … | head` has seen enough
         sys.stderr.close()
         sys.exit(0)
+
+
+def _refuse_lost_options(context: typer.Context) -> None:
+    """An option that stands before a subcommand would have no effect, and nobody would notice."""
+    for parameter in context.command.params:
+        source = context.get_parameter_source(parameter.name or "")
+        if source is not None and source.name == "COMMANDLINE":
+            raise typer.BadParameter(
+                f"expected it behind {context.invoked_subcommand}, found it before",
+                param_hint=parameter.opts[0],
+            )
 
 
 def _lacks(folders: Sequence[Path], prompt: str, *, is_default: bool) -> bool:
@@ -301,9 +328,8 @@ def _read_jobs(jobs: str) -> tuple[Iterator[BatchJob], int]:
 
     if Path(jobs).is_dir():
         made = (
-            BatchJob(row.id, row.prompt, row.image, f"{row.id}.jpg")
-            for row in rows(Path(jobs), Generation)
-            if row.image is not None
+            BatchJob(row.id, row.prompt, row.image or b"", f"{row.id}.jpg")
+            for row in _once(rows(Path(jobs), Generation))
         )
         return made, count_rows(Path(jobs), Generation)
     listed = list(read_prompts(jobs))
@@ -316,6 +342,15 @@ def _read_jobs(jobs: str) -> tuple[Iterator[BatchJob], int]:
         BatchJob(job.id, job.prompt, job.image or Path(), str(job.image or "")) for job in listed
     )
     return made, len(listed)
+
+
+def _once(generations: Iterable[Generation]) -> Iterator[Generation]:
+    """Those that have a picture, each id once: a failure that was mended has an older row."""
+    seen: set[str] = set()
+    for row in generations:
+        if row.image is not None and row.id not in seen:
+            seen.add(row.id)
+            yield row
 
 
 def _print_ranking(ranking: Ranking, candidates: Mapping[str, Candidate], *, as_json: bool) -> None:

@@ -1,43 +1,30 @@
 """Many jobs against one gallery: resumable, and no job ends the run.
 
-Finished jobs are kept in small parts beside the output, `<out>.parts/`, and joined into it at the
-end. Run again with the same settings, a batch goes on where it stopped, tries again what failed,
-and adds the jobs that are new in the list. Without the parts it begins anew.
+What is finished is kept in `parts`. Run again with the same settings, a batch goes on where it
+stopped, tries again what failed, and adds the jobs that are new in the list.
 """
 
 from __future__ import annotations
 
 import hashlib
-import json
 import os
-import shutil
 import time
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
-
-import pyarrow as pa
-import pyarrow.compute as pc
-import pyarrow.parquet as pq
+from types import TracebackType
+from typing import Any, Literal, Self
 
 from attribution.embeddings import Embedder
-from attribution.errors import JobError, QueryImageError
+from attribution.errors import QueryImageError
 from attribution.gallery import Gallery
+from attribution.parts import Parts
 from attribution.query import Grid, Query, open_query, query_from_bytes
 from attribution.ranking import Ranking, rank
-from attribution.rankings import (
-    check_format,
-    failure_row,
-    first_rows,
-    match_rows,
-    to_rankings,
-    write_rankings,
-)
+from attribution.rankings import failure_row, match_rows
 from harvester.schema import Candidate
-from harvester.shards import write_shard
 
 JOBS_PER_PART = 200
 PART_AGE_S = 20.0
@@ -85,14 +72,14 @@ class Done:
 
 
 class Batch:
-    """A batch's output, with what earlier runs left of it.
+    """A batch at work, alone on its output; a context manager.
 
     Args:
         out: a .parquet, .csv or .jsonl file.
         restart: forget what earlier runs did.
 
     Raises:
-        JobError: if `out` has another ending, or holds results of other settings.
+        JobError: on entering, as `Parts` does.
     """
 
     def __init__(
@@ -105,31 +92,37 @@ class Batch:
         grid: Grid = "auto",
         restart: bool = False,
     ) -> None:
-        check_format(out)
-        self._out, self._gallery, self._embedder = out, gallery, embedder
+        self._gallery, self._embedder = gallery, embedder
         self._k, self._grid = k, grid
-        self._parts = out.with_name(out.name + ".parts")
-        self._settings = {
+        settings = {
             "candidates": hashlib.sha256("\n".join(gallery.ids).encode()).hexdigest(),
             "embedding": f"{embedder.channel}@{embedder.version}",
             "k": k,
             "grid": grid,
         }
-        if restart:
-            shutil.rmtree(self._parts, ignore_errors=True)
-            out.unlink(missing_ok=True)
-        self._number = 0
-        self._keep_settings()
-        self._finished = self._resume()
+        self._parts = Parts(out, settings, restart=restart)
+
+    def __enter__(self) -> Self:
+        self._parts.__enter__()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        value: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._parts.__exit__(kind, value, traceback)
 
     def run(self, jobs: Iterable[BatchJob]) -> Iterator[Done]:
         """Do the jobs that are not done; yields each as it ends, known ones too.
 
-        Stop at any time: what was yielded before the last part was written is done again.
+        Stop at any time: what was yielded is kept, and the next run goes on after it.
 
         Raises:
             JobError: if results cannot be written.
             ShardError: likewise, for a part.
+            GalleryError: if the candidates' dataset changes meanwhile.
         """
         rows: list[dict[str, Any]] = []
         jobs_waiting, oldest = 0, time.monotonic()
@@ -143,18 +136,15 @@ class Batch:
                 jobs_waiting += 1
                 yield done
                 if jobs_waiting >= JOBS_PER_PART or time.monotonic() - oldest >= PART_AGE_S:
-                    self._write_part(rows)
+                    self._parts.add(rows)
                     rows, jobs_waiting, oldest = [], 0, time.monotonic()
         finally:
-            self._write_part(rows)
-        write_rankings(self._out, self._part_files())
+            self._parts.add(rows)
+        self._parts.join()
 
     def best(self) -> Iterator[dict[str, Any]]:
         """The first row of every job that is done, as in `rankings.SCHEMA`."""
-        return first_rows(self._part_files())
-
-    def _part_files(self) -> list[Path]:
-        return sorted(self._parts.glob("part-*.parquet"))
+        return self._parts.best()
 
     def _opened(self, jobs: Iterable[BatchJob]) -> Iterator[tuple[BatchJob, Future[Query] | None]]:
         """Jobs with their query being opened in a thread; None for those done before."""
@@ -162,7 +152,9 @@ class Batch:
             ahead: deque[tuple[BatchJob, Future[Query] | None]] = deque()
             try:
                 for job in jobs:
-                    future = None if job.id in self._finished else pool.submit(self._open, job)
+                    future = (
+                        None if job.id in self._parts.finished else pool.submit(self._open, job)
+                    )
                     ahead.append((job, future))
                     if len(ahead) > AHEAD:
                         yield ahead.popleft()
@@ -192,49 +184,15 @@ class Batch:
             return [failure_row(job.id, job.name, job.prompt, done.error or "")]
         return match_rows(job.id, job.name, done.ranking, done.candidates or {})
 
-    def _write_part(self, rows: list[dict[str, Any]]) -> None:
-        if not rows:
-            return
-        write_shard(self._parts / f"part-{self._number:05d}.parquet", to_rankings(rows))
-        self._number += 1
 
-    def _keep_settings(self) -> None:
-        """Note the settings of a new batch, or refuse those that an earlier one did not have."""
-        path = self._parts / "settings.json"
-        try:
-            found = json.loads(path.read_text("utf-8")) if path.exists() else None
-            if found is None:
-                self._parts.mkdir(parents=True, exist_ok=True)
-                path.write_text(json.dumps(self._settings), "utf-8")
-                return
-        except (OSError, ValueError) as exc:
-            raise JobError(
-                f"{path}: expected to keep the batch's settings there, found {exc}; give another "
-                "--out, or use --restart"
-            ) from exc
-        if found != self._settings:
-            differing = sorted(
-                key for key in self._settings if found.get(key) != self._settings[key]
-            )
-            raise JobError(
-                f"{self._parts}: expected results of the same settings, found others for "
-                f"{', '.join(differing)}; use --restart to begin again, or give another --out"
-            )
+def check_ranked(counts: Mapping[str, int], out: Path) -> None:
+    """Refuse to call a batch done that had jobs and ranked none.
 
-    def _resume(self) -> set[str]:
-        """The jobs that earlier runs ranked; what failed is taken out, to be tried again."""
-        finished: set[str] = set()
-        for path in self._part_files():
-            try:
-                table = pq.read_table(path, partitioning=None)
-                ranked = table.filter(pc.equal(table.column("status"), "ok"))
-            except (OSError, KeyError, pa.ArrowException) as exc:
-                raise JobError(
-                    f"{path}: expected results of an earlier run, found a file that cannot be "
-                    f"read ({exc}); use --restart"
-                ) from exc
-            if ranked.num_rows < table.num_rows:
-                write_shard(path, ranked)
-            finished.update(ranked.column("job_id").to_pylist())
-            self._number = int(path.stem.rpartition("-")[2]) + 1
-        return finished
+    Raises:
+        QueryImageError: saying where the reasons are.
+    """
+    if counts["failed"] and not counts["ranked"] + counts["known"]:
+        raise QueryImageError(
+            f"expected pictures to rank, found none in {counts['failed']:,} jobs; each one's "
+            f"error is in {out}"
+        )

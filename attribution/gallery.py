@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from uuid import uuid4
@@ -20,19 +20,23 @@ from numpy.typing import NDArray
 
 from attribution.embeddings import Embedder
 from attribution.errors import GalleryError
-from attribution.hashes import BITS, pack
+from attribution.hashes import BITS, hamming, pack
 from attribution.index import VectorIndex
 from attribution.text import TextIndex
 from attribution.vectors import descriptor_folder, read_vectors, write_vectors
 from harvester import shards
 from harvester.errors import ShardError
-from harvester.images import PictureError, open_picture
+from harvester.images import PictureError, compute_hashes, open_picture
 from harvester.schema import Candidate, FetchStatus, Finding
 
 log = logging.getLogger(__name__)
 
 DESCRIBED_AT_ONCE = 256
 """Candidates between two writes: what an interruption costs."""
+
+_STORING_BITS = 16
+_STORING_QUALITY = 20
+"""What storing a picture as JPEG may change of its PDQ hash, and far less than a forger needs."""
 
 Progress = Callable[[int, int], None]
 """Called with how many candidates are described and how many there are."""
@@ -56,6 +60,7 @@ class Gallery:
     pdq_quality: NDArray[np.int16]
     vectors: NDArray[np.float32]
     embedding: str
+    _checked: set[int] = field(default_factory=set)
 
     @cached_property
     def text_index(self) -> TextIndex:
@@ -67,12 +72,48 @@ class Gallery:
         """Nearest neighbours among the vectors."""
         return VectorIndex(self.vectors)
 
+    def check_hashes(self, rows: Iterable[int]) -> bool:
+        """Compute some candidates' PDQ from their pictures; True where one had to be put right.
+
+        A dataset may come from anybody, and a hash that is not its picture's would make a near
+        copy, or hide one. Each candidate is checked once.
+
+        Raises:
+            GalleryError: if a candidate is gone from its dataset.
+        """
+        words, there = self.hashes["pdq"]
+        fresh = [row for row in rows if there[row] and row not in self._checked]
+        self._checked.update(fresh)
+        was_wrong = False
+        picked = self.pick([self.ids[row] for row in fresh])
+        for row in fresh:
+            body = picked[self.ids[row]].image or b""
+            true = compute_hashes(open_picture(body).rgb)
+            packed, _ = pack([true.pdq], BITS["pdq"])
+            distance = int(hamming(packed, words[row : row + 1])[0, 0])
+            shift = abs(int(self.pdq_quality[row]) - true.pdq_quality)
+            if distance > _STORING_BITS or shift > _STORING_QUALITY:
+                log.warning("candidate %s: its hash is not its picture's; put right", self.ids[row])
+                words[row], self.pdq_quality[row] = packed[0], true.pdq_quality
+                was_wrong = True
+        return was_wrong
+
     def pick(self, ids: Sequence[str]) -> dict[str, Candidate]:
-        """The named candidates, pictures included, by id."""
+        """The named candidates, pictures included, by id.
+
+        Raises:
+            GalleryError: if one is gone from its dataset.
+        """
         found: dict[str, Candidate] = {}
         for folder in self.folders:
             missing = [name for name in ids if name not in found]
             found |= shards.pick(folder, Candidate, missing) if missing else {}
+        if len(found) < len(set(ids)):
+            where = ", ".join(str(folder) for folder in self.folders)
+            raise GalleryError(
+                f"{where}: expected the candidates that were there when reading began, found some "
+                "gone; leave the dataset as it is while it is ranked, and run the command again"
+            )
         return found
 
 

@@ -38,7 +38,7 @@ def pack(hashes: Iterable[str | None], bits: int) -> tuple[NDArray[np.uint64], N
             value = b""
         there.append(bool(value))
         raw += value or bytes(bits // 8)
-    words = np.frombuffer(bytes(raw), np.uint64).reshape(-1, bits // 64)
+    words = np.frombuffer(raw, np.uint64).reshape(-1, bits // 64)
     return words, np.array(there, bool)
 
 

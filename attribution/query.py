@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import errno
+import os
+import stat
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -13,6 +16,7 @@ from numpy.typing import NDArray
 from attribution.errors import QueryImageError
 from attribution.grid import looks_like_grid, split_tiles
 from attribution.hashes import dihedral
+from harvester.errors import reason_of
 from harvester.images import PictureError, compute_hashes, encode_jpeg, open_picture
 
 MAX_SIDE = 1024
@@ -73,16 +77,10 @@ def open_query(image: Path, prompt: str | None, *, grid: Grid = "auto") -> Query
         QueryImageError: if it is missing, unreadable, or no picture; says which.
     """
     try:
-        size = image.stat().st_size
-        if size > MAX_BYTES:
-            raise QueryImageError(
-                f"{image}: expected a picture of at most {MAX_BYTES >> 20} MiB, found "
-                f"{size >> 20} MiB; give a smaller copy of it"
-            )
-        body = image.read_bytes()
+        body = _read_regular(image)
     except OSError as exc:
         raise QueryImageError(
-            f"{image}: expected a picture, found {exc.strerror or exc}; check the path"
+            f"{image}: expected a picture, found {reason_of(exc)}; check the path"
         ) from exc
     return query_from_bytes(body, str(image), prompt, grid=grid)
 
@@ -99,6 +97,24 @@ def query_from_bytes(body: bytes, name: str, prompt: str | None, *, grid: Grid =
     tiles = split_tiles(picture) if is_grid and min(picture.shape[:2]) > 1 else ()
     views = [_view(None, picture), *(_view(n, tile) for n, tile in enumerate(tiles, 1))]
     return Query(Path(name).name, prompt, tuple(views))
+
+
+def _read_regular(path: Path) -> bytes:
+    """A file's bytes; a pipe or device, which may never end or never begin, is refused."""
+    # Without O_NONBLOCK the opening itself would wait for the other end of a pipe.
+    descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
+    try:
+        mode = os.fstat(descriptor).st_mode
+        if not stat.S_ISREG(mode):
+            found = "a folder" if stat.S_ISDIR(mode) else "a device or pipe"
+            raise OSError(errno.EINVAL, found)
+        with os.fdopen(descriptor, "rb", closefd=False) as stream:
+            body = stream.read(MAX_BYTES + 1)
+    finally:
+        os.close(descriptor)
+    if len(body) > MAX_BYTES:
+        raise OSError(errno.EFBIG, f"more than {MAX_BYTES >> 20} MiB")
+    return body
 
 
 def _view(tile: int | None, picture: NDArray[np.uint8]) -> View:

@@ -87,19 +87,12 @@ def rank(query: Query, gallery: Gallery, embedder: Embedder, *, k: int = 10) -> 
     """
     queries = embedder.embed([view.picture for view in query.views])
     text = gallery.text_index.scores(query.prompt) if query.prompt else None
-    pdq, copies, copy_view = _compare_pdq(query, gallery)
-    pool = _pool(gallery, queries, text, copies)
-
-    cosines = queries @ gallery.vectors[pool].T
-    image = likeness(cosines.max(axis=0))
-    scaled = None if text is None else relevance(text[pool], float(text.max()))
-    score = blend(image, scaled)
-    score = np.where(copies[pool], 1 + pdq[pool], score)
-    view = np.where(copies[pool], copy_view[pool], cosines.argmax(axis=0))
-
-    # The pool is in the order of ids, and the sort is stable: ties stand by id.
-    best = np.argsort(-score, kind="stable")[:k]
-    channels = {"pdq": pdq[pool], gallery.embedding: cosines.max(axis=0)}
+    scored = _score(query, gallery, queries, text, k)
+    # What is shown, or called a copy, must hold: its hash is compared with its picture's.
+    while gallery.check_hashes({*scored.pool[scored.best], *np.flatnonzero(scored.copies)}):
+        scored = _score(query, gallery, queries, text, k)
+    pool, best = scored.pool, scored.best
+    channels = {"pdq": scored.pdq[pool], gallery.embedding: scored.cosines}
     channels |= {name: _best_agreement(query, gallery, name, pool) for name in ("phash", "dhash")}
     if text is not None:
         channels["bm25"] = text[pool]
@@ -107,14 +100,58 @@ def rank(query: Query, gallery: Gallery, embedder: Embedder, *, k: int = 10) -> 
         Match(
             candidate_id=gallery.ids[pool[place]],
             rank=number,
-            score=float(score[place]),
-            verdict=Verdict.NEAR_COPY if copies[pool[place]] else Verdict.LIKENESS,
-            tile=query.views[view[place]].tile,
+            score=float(scored.score[place]),
+            verdict=Verdict.NEAR_COPY if scored.copies[pool[place]] else Verdict.LIKENESS,
+            tile=query.views[scored.view[place]].tile,
             channels={name: float(values[place]) for name, values in channels.items()},
         )
         for number, place in enumerate(best, 1)
     ]
-    return Ranking(query, tuple(matches), len(gallery.ids), int(copies.sum()))
+    return Ranking(query, tuple(matches), len(gallery.ids), int(scored.copies.sum()))
+
+
+@dataclass(frozen=True, slots=True)
+class _Scored:
+    """A query's scores: pdq and copies over the gallery, the rest over the pool.
+
+    Attributes:
+        pool: rows of the gallery, ascending.
+        view: which of the query's views each candidate is nearest to.
+        best: places in the pool, best first.
+    """
+
+    pdq: NDArray[np.float32]
+    copies: NDArray[np.bool_]
+    pool: NDArray[np.int64]
+    cosines: NDArray[np.float32]
+    score: NDArray[np.float32]
+    view: NDArray[np.int64]
+    best: NDArray[np.int64]
+
+
+def _score(
+    query: Query,
+    gallery: Gallery,
+    queries: NDArray[np.float32],
+    text: NDArray[np.float32] | None,
+    k: int,
+) -> _Scored:
+    pdq, copies, copy_view = _compare_pdq(query, gallery)
+    pool = _pool(gallery, queries, text, copies)
+    cosines = queries @ gallery.vectors[pool].T
+    relevances = None if text is None else relevance(text[pool], float(text.max()))
+    blended = blend(likeness(cosines.max(axis=0)), relevances)
+    score = np.where(copies[pool], 1 + pdq[pool], blended)
+    # The pool is in the order of ids, and the sort is stable: ties stand by id.
+    return _Scored(
+        pdq=pdq,
+        copies=copies,
+        pool=pool,
+        cosines=cosines.max(axis=0),
+        score=score,
+        view=np.where(copies[pool], copy_view[pool], cosines.argmax(axis=0)),
+        best=np.argsort(-score, kind="stable")[:k],
+    )
 
 
 def _compare_pdq(

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,9 @@ import pyarrow.parquet as pq
 from attribution.descriptors import CHANNELS
 from attribution.errors import JobError
 from attribution.ranking import Ranking
+from harvester.errors import reason_of
 from harvester.schema import Candidate
+from harvester.shards import replacing
 
 FORMATS = (".parquet", ".csv", ".jsonl")
 
@@ -98,24 +100,18 @@ def to_rankings(rows: Iterable[Mapping[str, Any]]) -> pa.Table:
 
 
 def check_format(out: Path) -> None:
-    """Refuse an ending that names no format.
+    """Refuse an ending that names no format, and a folder.
 
     Raises:
-        JobError: naming those that do.
+        JobError: saying which endings do.
     """
     if out.suffix.lower() not in FORMATS:
         raise JobError(
             f"{out}: expected a file ending in {', '.join(FORMATS)}, found {out.suffix!r}; "
             "rename --out"
         )
-
-
-def first_rows(parts: Sequence[Path]) -> Iterator[dict[str, Any]]:
-    """Of each job its best match, or its failure; parts in order."""
-    for part in parts:
-        for row in pq.read_table(part, partitioning=None).to_pylist():
-            if row["rank"] in {None, 1}:
-                yield row
+    if out.is_dir():
+        raise JobError(f"{out}: expected a file to write, found a folder; give another --out")
 
 
 def write_rankings(out: Path, parts: Sequence[Path]) -> None:
@@ -124,16 +120,14 @@ def write_rankings(out: Path, parts: Sequence[Path]) -> None:
     Raises:
         JobError: if the file cannot be written.
     """
-    temporary = out.with_name(f".{out.name}.tmp")
     write = {".parquet": _write_parquet, ".csv": _write_csv, ".jsonl": _write_json_lines}
     try:
-        write[out.suffix.lower()](temporary, parts)
-        temporary.replace(out)
-    except OSError as exc:
-        temporary.unlink(missing_ok=True)
+        with replacing(out) as temporary:
+            write[out.suffix.lower()](temporary, parts)
+    except (OSError, pa.ArrowException) as exc:
         raise JobError(
-            f"{out}: expected to write the rankings, found {exc.strerror or exc}; make room or "
-            "mend the folder, then run the same command again: finished jobs are kept"
+            f"{out}: expected to write the rankings, found {reason_of(exc)}; make room or mend the "
+            "folder, then run the same command again: finished jobs are kept"
         ) from exc
 
 

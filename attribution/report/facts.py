@@ -6,7 +6,8 @@ import math
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from attribution.report.untrusted import clean, cut, short_address, web_link
+from attribution.report.untrusted import cut, short_address, web_link
+from harvester.printable import clean
 from harvester.schema import Candidate
 
 _WHOLE = 1000

@@ -20,8 +20,9 @@ from numpy.typing import NDArray
 
 from attribution.ranking import Ranking
 from attribution.report.html import Provenance, render_index, render_report, write_report
-from attribution.report.untrusted import clean, cut
+from attribution.report.untrusted import cut
 from harvester.images import PictureError, encode_jpeg, open_picture
+from harvester.printable import clean
 from harvester.schema import Candidate
 
 JOBS_PER_INDEX = 200
@@ -31,12 +32,12 @@ _WELL = (241, 238, 232)
 
 def page_name(job_id: str) -> str:
     """A file name for a job's page: readable where the id is, and never outside the folder."""
-    safe = re.sub(r"[^A-Za-z0-9._-]+", "_", job_id).strip("._")[:60]
-    if safe != job_id or safe.startswith("index"):
-        # Two ids that only differ in what was taken out must not share a page.
-        digest = hashlib.sha256(job_id.encode("utf-8", "surrogatepass")).hexdigest()[:8]
-        safe = f"{safe or 'job'}-{digest}"
-    return f"{safe}.html"
+    if re.fullmatch(r"[A-Za-z0-9]{1,60}", job_id) and not job_id.startswith("index"):
+        return f"{job_id}.html"
+    # What is taken out, or cut, could make two ids one; the digest keeps them apart.
+    safe = re.sub(r"[^A-Za-z0-9._-]+", "_", job_id).strip("._")[:60] or "job"
+    digest = hashlib.sha256(job_id.encode("utf-8", "surrogatepass")).hexdigest()[:12]
+    return f"{safe}-{digest}.html"
 
 
 class ReportFolder:
@@ -44,11 +45,16 @@ class ReportFolder:
 
     Args:
         folder: made with the first page.
+
+    Attributes:
+        missing: jobs that the index names and that have no page, because an earlier run ranked
+            them without a report.
     """
 
     def __init__(self, folder: Path, provenance: Provenance) -> None:
         self._folder = folder
         self._provenance = provenance
+        self.missing = 0
 
     def add(self, job_id: str, ranking: Ranking, candidates: Mapping[str, Candidate]) -> None:
         """Write one job's page, and the small picture that the index shows of it.
@@ -90,6 +96,8 @@ class ReportFolder:
     def _listed(self, row: Mapping[str, Any]) -> dict[str, Any]:
         job_id = str(row["job_id"])
         name = page_name(job_id)
+        has_page = (self._folder / name).exists()
+        self.missing += row["status"] == "ok" and not has_page
         return {
             "name": cut(clean(row["image"] or job_id), 80),
             "prompt": cut(clean(row["prompt"] or ""), 160),
@@ -97,12 +105,12 @@ class ReportFolder:
             "title": cut(clean(row["title"] or ""), 80),
             "error": cut(clean(row["error"] or ""), 300),
             "score": row["score"],
-            "href": name if (self._folder / name).exists() else None,
+            "href": name if has_page else None,
             "thumb": self._read_thumb(job_id),
         }
 
     def _thumb(self, job_id: str) -> Path:
-        return self._folder / "thumbs" / page_name(job_id).replace(".html", ".txt")
+        return (self._folder / "thumbs" / page_name(job_id)).with_suffix(".txt")
 
     def _read_thumb(self, job_id: str) -> str | None:
         try:

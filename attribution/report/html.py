@@ -22,7 +22,7 @@ from attribution.fusion import WEIGHTS
 from attribution.ranking import Ranking
 from attribution.report.facts import show_instant
 from attribution.report.page import channels_of, show_query
-from attribution.report.untrusted import clean
+from harvester.printable import clean
 from harvester.schema import Candidate
 
 

@@ -1,6 +1,6 @@
 """Rankings for a terminal, and as JSON Lines for a program.
 
-Whatever a stranger wrote goes through `untrusted.clean` and a `rich.text.Text`, so that neither
+Whatever a stranger wrote goes through `printable.clean` and a `rich.text.Text`, so that neither
 an escape sequence nor rich's own markup in a title can act on the reader's terminal.
 """
 
@@ -20,8 +20,9 @@ from rich.text import Text
 
 from attribution.descriptors import CHANNELS
 from attribution.ranking import Match, Ranking
-from attribution.report.untrusted import clean, cut, short_address, web_link
+from attribution.report.untrusted import cut, short_address, web_link
 from attribution.verdicts import Verdict
+from harvester.printable import clean
 from harvester.schema import Candidate
 
 WIDE = 130

@@ -11,8 +11,8 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from attribution.batch import Batch, BatchJob
-from attribution.errors import JobError
+from attribution.batch import Batch, BatchJob, check_ranked
+from attribution.errors import GalleryError, JobError, QueryImageError
 from attribution.gallery import load_gallery
 from harvester.images import compute_hashes, encode_jpeg
 from harvester.schema import Candidate
@@ -76,7 +76,8 @@ def jobs(count: int, **broken: bytes) -> list[BatchJob]:
 
 
 def run(batch: Batch, work: list[BatchJob]) -> list[str]:
-    return [done.outcome for done in batch.run(work)]
+    with batch:
+        return [done.outcome for done in batch.run(work)]
 
 
 def test_every_job_has_its_rows_and_failures_have_theirs(tmp_path, gallery):
@@ -106,10 +107,11 @@ def test_a_missing_file_is_a_row(tmp_path, gallery):
 
 def test_an_interrupted_batch_goes_on_and_does_nothing_twice(tmp_path, gallery):
     out = tmp_path / "r.parquet"
-    running = Batch(out, gallery, MeanColour(), k=2).run(jobs(9))
-    for _ in range(4):
-        next(running)
-    running.close()  # as Ctrl-C does
+    with Batch(out, gallery, MeanColour(), k=2) as batch:
+        running = batch.run(jobs(9))
+        for _ in range(4):
+            next(running)
+        running.close()  # as Ctrl-C does
     assert not out.exists()
     again = MeanColour()
     outcomes = run(Batch(out, gallery, again, k=2), jobs(9))
@@ -132,7 +134,7 @@ def test_other_settings_are_refused_and_restart_takes_them(tmp_path, gallery):
     out = tmp_path / "r.parquet"
     run(Batch(out, gallery, MeanColour(), k=2), jobs(2))
     with pytest.raises(JobError, match=r"found others for k; use --restart"):
-        Batch(out, gallery, MeanColour(), k=5)
+        run(Batch(out, gallery, MeanColour(), k=5), [])
     assert run(Batch(out, gallery, MeanColour(), k=5, restart=True), jobs(2)) == ["ranked"] * 2
     assert pq.read_table(out).num_rows == 10
 
@@ -162,4 +164,34 @@ def test_an_unknown_ending_is_refused_before_any_work(tmp_path, gallery):
 def test_an_output_that_cannot_be_written_is_one_line(tmp_path, gallery):
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(JobError, match="give another --out"):
-        Batch(Path(tmp_path / "file" / "r.csv"), gallery, MeanColour())
+        run(Batch(Path(tmp_path / "file" / "r.csv"), gallery, MeanColour()), [])
+
+
+def test_a_second_run_at_the_same_time_is_refused(tmp_path, gallery):
+    out = tmp_path / "r.csv"
+    with (
+        Batch(out, gallery, MeanColour()),
+        pytest.raises(JobError, match="another process is writing"),
+    ):
+        run(Batch(out, gallery, MeanColour(), restart=True), [])
+
+
+def test_a_folder_as_output_is_refused_before_any_work(tmp_path, gallery):
+    (tmp_path / "r.csv").mkdir()
+    with pytest.raises(JobError, match="expected a file to write, found a folder"):
+        Batch(tmp_path / "r.csv", gallery, MeanColour())
+
+
+def test_candidates_that_vanish_meanwhile_end_the_batch(tmp_path, gallery):
+    """Half of a result, kept as done for ever, would be worse."""
+    for path in (tmp_path / "candidates").glob("part-*.parquet"):
+        path.unlink()
+    with pytest.raises(GalleryError, match="found some gone"):
+        run(Batch(tmp_path / "r.csv", gallery, MeanColour()), jobs(1))
+
+
+def test_a_batch_that_ranked_nothing_is_no_success():
+    with pytest.raises(QueryImageError, match="found none in 3 jobs"):
+        check_ranked({"ranked": 0, "failed": 3, "known": 0}, Path("r.csv"))
+    check_ranked({"ranked": 1, "failed": 3, "known": 0}, Path("r.csv"))
+    check_ranked({"ranked": 0, "failed": 0, "known": 0}, Path("r.csv"))

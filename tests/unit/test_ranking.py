@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+import os
 import random
 from pathlib import Path
 
@@ -11,10 +12,10 @@ import cv2
 import numpy as np
 import pytest
 
-from attribution.errors import DescriptorMismatchError, GalleryError
+from attribution.errors import DescriptorMismatchError, GalleryError, QueryImageError
 from attribution.gallery import has_findings, load_gallery
 from attribution.hashes import dihedral
-from attribution.query import query_from_bytes
+from attribution.query import open_query, query_from_bytes
 from attribution.ranking import rank
 from attribution.vectors import descriptor_folder
 from attribution.verdicts import Verdict
@@ -280,3 +281,36 @@ def test_has_findings_knows_which_prompts_were_searched_for(tmp_path):
     assert has_findings(tmp_path / "c", "a red lighthouse")
     assert not has_findings(tmp_path / "c", "a red")
     assert not has_findings(tmp_path / "nowhere", "a red lighthouse")
+
+
+def test_a_hash_that_is_not_its_pictures_makes_no_near_copy(tmp_path):
+    """A dataset may come from anybody: what is called a copy is checked against the picture."""
+    genuine = candidate(scene(1))
+    forged = Candidate(**{**_fields(candidate(scene(2))), "pdq": genuine.pdq, "pdq_quality": 100})
+    embedder = TinyEmbedder()
+    gallery = load_gallery([store(tmp_path / "c", [forged])], embedder)
+    ranking = rank(query_from_bytes(png(scene(1)), "q.png", None), gallery, embedder)
+    assert ranking.near_copies == 0
+    assert ranking.matches[0].channels["pdq"] < 0.7
+
+
+def test_a_copy_cannot_hide_behind_a_false_hash(tmp_path):
+    hidden = Candidate(**{**_fields(candidate(scene(1))), "pdq": candidate(scene(2)).pdq})
+    embedder = TinyEmbedder()
+    rows = [hidden, *(candidate(scene(seed)) for seed in range(3, 20))]
+    gallery = load_gallery([store(tmp_path / "c", rows)], embedder)
+    ranking = rank(query_from_bytes(png(scene(1)), "q.png", None), gallery, embedder, k=5)
+    assert (ranking.near_copies, ranking.matches[0].candidate_id) == (1, hidden.id)
+
+
+def test_a_pipe_a_device_and_a_folder_are_no_pictures(tmp_path):
+    """They may never end, or wait for ever to begin."""
+    os.mkfifo(tmp_path / "pipe")
+    for path, found in (
+        (tmp_path / "pipe", "a device or pipe"),
+        (Path("/dev/zero"), "a device or pipe"),
+        (tmp_path, "a folder"),
+        (tmp_path / "none", "No such file"),
+    ):
+        with pytest.raises(QueryImageError, match=found):
+            open_query(path, None)

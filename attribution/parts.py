@@ -1,0 +1,166 @@
+"""What a batch has done so far: finished rows in small files beside its output.
+
+`<out>.parts/` holds the settings, a lock, and `part-<n>.parquet` files in `rankings.SCHEMA`. It may
+be deleted when the batch is over; without it the next run begins anew.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import filelock
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from attribution.errors import JobError
+from attribution.rankings import SCHEMA, check_format, to_rankings, write_rankings
+from harvester.errors import reason_of
+from harvester.shards import replacing, write_shard
+
+_SETTINGS = "settings.json"
+_LOCK = ".lock"
+
+
+class Parts:
+    """A batch's finished rows, open for one process at a time; a context manager.
+
+    Args:
+        out: the batch's output.
+        settings: what results depend on; those of an earlier run must be the same.
+        restart: forget what earlier runs did.
+
+    Attributes:
+        finished: ids of the jobs that earlier runs ranked; what failed is taken out, to be tried
+            again.
+
+    Raises:
+        JobError: on entering, if `out` has an ending that names no format or is a folder, if
+            another process is at work, if the settings differ, or if something else lies there.
+    """
+
+    def __init__(self, out: Path, settings: Mapping[str, Any], *, restart: bool = False) -> None:
+        check_format(out)
+        self._out = out
+        self._settings = dict(settings)
+        self._restart = restart
+        self._folder = out.with_name(out.name + ".parts")
+        self._lock = filelock.FileLock(self._folder / _LOCK, timeout=0)
+        self._number = 0
+        self.finished: set[str] = set()
+
+    def __enter__(self) -> Self:
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            self._lock.acquire()
+        except filelock.Timeout as exc:
+            raise JobError(
+                f"{self._out}: another process is writing these rankings; wait for it to end, or "
+                "give another --out"
+            ) from exc
+        except OSError as exc:
+            raise JobError(
+                f"{self._folder}: expected a folder that can be written, found {reason_of(exc)}; "
+                "give another --out"
+            ) from exc
+        try:
+            if self._restart:
+                self._forget()
+            self._keep_settings()
+            self._resume()
+        except BaseException:
+            self._lock.release()
+            raise
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        value: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._lock.release()
+
+    def add(self, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Keep some rows; they are on disk when this returns.
+
+        Raises:
+            ShardError: if they cannot be written.
+        """
+        if rows:
+            write_shard(self._folder / f"part-{self._number:05d}.parquet", to_rankings(rows))
+            self._number += 1
+
+    def join(self) -> None:
+        """Write the output out of all parts; raises as `write_rankings` does."""
+        write_rankings(self._out, self._files())
+
+    def best(self) -> Iterator[dict[str, Any]]:
+        """Of each job its best match, or its failure."""
+        for path in self._files():
+            for row in _read(path).to_pylist():
+                if row["rank"] in {None, 1}:
+                    yield row
+
+    def _files(self) -> list[Path]:
+        return sorted(self._folder.glob("part-*.parquet"))
+
+    def _forget(self) -> None:
+        for path in self._folder.iterdir():
+            if path.is_dir() and not path.is_symlink():
+                shutil.rmtree(path, ignore_errors=True)
+            elif path.name != _LOCK:
+                path.unlink(missing_ok=True)
+        self._out.unlink(missing_ok=True)
+
+    def _keep_settings(self) -> None:
+        """Note the settings of a new batch, or refuse those that an earlier one did not have."""
+        path = self._folder / _SETTINGS
+        try:
+            found = json.loads(path.read_text("utf-8")) if path.exists() else None
+            if found is None:
+                with replacing(path) as temporary:
+                    temporary.write_text(json.dumps(self._settings), "utf-8")
+                return
+        except (OSError, ValueError, RecursionError) as exc:
+            raise JobError(
+                f"{path}: expected the settings of an earlier run, found {reason_of(exc)}; use "
+                "--restart, or give another --out"
+            ) from exc
+        if not isinstance(found, dict):
+            found = {}
+        differing = sorted(key for key, value in self._settings.items() if found.get(key) != value)
+        if differing:
+            raise JobError(
+                f"{self._folder}: expected results of the same settings, found others for "
+                f"{', '.join(differing)}; use --restart to begin again, or give another --out"
+            )
+
+    def _resume(self) -> None:
+        for path in self._files():
+            table = _read(path)
+            ranked = table.filter(pc.equal(table.column("status"), "ok"))
+            if ranked.num_rows < table.num_rows:
+                write_shard(path, ranked)
+            self.finished.update(ranked.column("job_id").to_pylist())
+            number = path.stem.rpartition("-")[2]
+            self._number = max(self._number, int(number) + 1 if number.isdecimal() else 0)
+
+
+def _read(path: Path) -> pa.Table:
+    try:
+        with path.open("rb") as stream:
+            table = pq.read_table(stream)
+    except (OSError, pa.ArrowException) as exc:
+        raise JobError(
+            f"{path}: expected results of an earlier run, found a file that cannot be read "
+            f"({reason_of(exc)}); use --restart"
+        ) from exc
+    if not table.schema.equals(SCHEMA):
+        raise JobError(f"{path}: expected the columns of rankings, found others; use --restart")
+    return table
