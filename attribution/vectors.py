@@ -17,6 +17,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from attribution.errors import DescriptorMismatchError, GalleryError
+from harvester.errors import reason_of
 from harvester.shards import write_shard
 
 
@@ -35,18 +36,24 @@ def read_vectors(folder: Path, dimension: int) -> dict[str, NDArray[np.float16]]
     vectors: dict[str, NDArray[np.float16]] = {}
     for path in sorted(folder.glob("part-*.parquet")):
         try:
-            table = pq.read_table(path, partitioning=None)
+            with path.open("rb") as stream:
+                table = pq.read_table(stream)
         except (OSError, pa.ArrowException) as exc:
             raise GalleryError(
                 f"{path}: expected descriptors, found a file that cannot be read "
-                f"({str(exc).splitlines()[0]}); delete it, they are computed again"
+                f"({reason_of(exc)}); delete it, they are computed again"
             ) from exc
         if table.schema.metadata != _stamp(folder) or table.schema.types != _types(dimension):
             raise DescriptorMismatchError(
                 f"{path}: expected vectors of {folder.name}, {dimension} numbers each, found those "
                 "of another model; delete the file, they are computed again"
             )
-        flat = table.column("vector").combine_chunks().flatten().to_numpy()
+        flat = table.column("vector").combine_chunks().flatten().to_numpy(zero_copy_only=False)
+        if len(flat) != table.num_rows * dimension or not np.isfinite(flat).all():
+            raise GalleryError(
+                f"{path}: expected a number in every place of every vector, found none in some; "
+                "delete the file, they are computed again"
+            )
         vectors |= zip(table.column("id").to_pylist(), flat.reshape(-1, dimension), strict=True)
     return vectors
 

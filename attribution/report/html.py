@@ -22,8 +22,10 @@ from attribution.fusion import WEIGHTS
 from attribution.ranking import Ranking
 from attribution.report.facts import show_instant
 from attribution.report.page import channels_of, show_query
+from harvester.errors import reason_of
 from harvester.printable import clean
 from harvester.schema import Candidate
+from harvester.shards import replacing
 
 
 class ReportError(RankingError):
@@ -101,25 +103,14 @@ def write_report(path: Path, html: str) -> None:
     Raises:
         ReportError: if it cannot be written; no partial file is left behind.
     """
-    temporary = path.parent / f".{path.name}.tmp"
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary.write_text(html, encoding="utf-8")
-        temporary.replace(path)
+        with replacing(path) as temporary:
+            temporary.write_text(html, encoding="utf-8")
     except OSError as exc:
         raise ReportError(
-            f"{path}: expected to write the report there, found {exc.strerror or exc}; give "
-            "another --report"
+            f"{path}: expected to write the report there, found {reason_of(exc)}; give another "
+            "--report"
         ) from exc
-    finally:
-        _remove(temporary)
-
-
-def _remove(temporary: Path) -> None:
-    try:
-        temporary.unlink(missing_ok=True)
-    except OSError:  # a folder that is none or may not be written holds no partial file of ours
-        return
 
 
 @cache

@@ -17,6 +17,7 @@ ROOMS = ("harvester", "attribution")
 SHARED = {
     "harvester.errors",
     "harvester.images",
+    "harvester.printable",
     "harvester.schema",
     "harvester.shards",
 }
@@ -74,7 +75,12 @@ def test_heavy_libraries_have_one_room_each(library, only_in):
 
 
 def test_the_ground_floor_rests_on_nothing_of_whence():
-    for floor in ("harvester.schema", "harvester.errors", "attribution.errors"):
+    for floor in (
+        "harvester.schema",
+        "harvester.errors",
+        "harvester.printable",
+        "attribution.errors",
+    ):
         mine = {one for one in modules()[floor] if one.split(".")[0] in ROOMS}
         assert not mine, floor
 

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from attribution.report.untrusted import MAX_LINK, clean, cut, short_address, web_link
+from attribution.report.untrusted import MAX_LINK, cut, short_address, web_link
+from harvester.printable import clean
 
 ANY_TEXT = st.text(st.characters(codec=None)) | st.text(
     "\x1b[]\x9b\x9d;m\x07\\A0\u202e\ud800\udc00 "
