@@ -13,10 +13,11 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Literal, Protocol, cast
 
 import cv2
 import numpy as np
@@ -30,8 +31,7 @@ import torch
 from numpy.typing import NDArray
 from safetensors import SafetensorError
 from safetensors.torch import load_file
-from torch.nn.utils.fusion import fuse_conv_bn_eval
-from torchvision.models import resnet50
+from torch.nn import functional
 
 from attribution.errors import WeightsMissingError
 
@@ -44,6 +44,15 @@ BATCH = 8
 # ImageNet's channel means and deviations (RGB, 0 to 1), as the weights were converted for.
 _MEAN = np.array([0.485, 0.456, 0.406], np.float32)
 _STD = np.array([0.229, 0.224, 0.225], np.float32)
+# (1, 256, 3): the 256 values that a channel can take, normalised; looking up is the quickest.
+_NORMALISED = ((np.arange(256, dtype=np.float32)[:, None] / np.float32(255) - _MEAN) / _STD)[None]
+
+_NORM_EPSILON = 1e-5
+# Only builds of torch with oneDNN have these; nearly all for x86 and ARM do.
+_FUSES = hasattr(torch.ops.mkldnn, "_convolution_pointwise")
+
+_STAGES = (3, 4, 6, 3)
+"""ResNet-50's blocks, stage by stage; each stage but the first halves the picture."""
 
 Precision = Literal["auto", "float32", "bfloat16"]
 
@@ -90,7 +99,7 @@ class ResNet50Gem:
         self._dtype = torch.bfloat16 if half else torch.float32
 
     @cached_property
-    def _trunk(self) -> torch.nn.Module:
+    def _trunk(self) -> _Trunk:
         # Loaded at the first picture: a gallery that is already described may need none.
         return _load_trunk(self._weights, self._dtype)
 
@@ -109,7 +118,7 @@ class ResNet50Gem:
         with torch.inference_mode():
             maps = self._trunk(batch).float()
             pooled = maps.clamp_(min=1e-6).pow(GEM_POWER).mean((2, 3)).pow(1 / GEM_POWER)
-            vectors: NDArray[np.float32] = torch.nn.functional.normalize(pooled).numpy()
+            vectors: NDArray[np.float32] = functional.normalize(pooled).numpy()
         return vectors
 
 
@@ -117,8 +126,7 @@ def _to_input(picture: NDArray[np.uint8]) -> NDArray[np.float32]:
     shrinks = picture.shape[0] > SIDE and picture.shape[1] > SIDE
     how = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
     square = cv2.resize(picture, (SIDE, SIDE), interpolation=how)
-    normalised: NDArray[np.float32] = (square.astype(np.float32) / np.float32(255) - _MEAN) / _STD
-    return normalised
+    return cast("NDArray[np.float32]", cv2.LUT(square, _NORMALISED))
 
 
 def _batched(pictures: Iterable[NDArray[np.uint8]], size: int) -> Iterator[list[NDArray[np.uint8]]]:
@@ -160,37 +168,100 @@ def _checked_sha256(weights: Path) -> str:
     return digest
 
 
-def _load_trunk(weights: Path, dtype: torch.dtype) -> torch.nn.Module:
+@dataclass(frozen=True, slots=True)
+class _Convolution:
+    """A convolution with its batch normalisation folded in; the padding keeps the size."""
+
+    weight: torch.Tensor
+    bias: torch.Tensor
+    stride: int
+
+    def __call__(
+        self, x: torch.Tensor, *, relu: bool = True, onto: torch.Tensor | None = None
+    ) -> torch.Tensor:
+        """Convolve; add `onto`, which is overwritten; clip at 0."""
+        padding = self.weight.shape[-1] // 2
+        if not _FUSES:
+            y = functional.conv2d(x, self.weight, self.bias, self.stride, padding)
+            y = y if onto is None else y.add_(onto)
+            return y.relu_() if relu else y
+        # oneDNN adds and clips while it writes the result: a tenth to a fifth of the time is saved.
+        shape = (self.weight, self.bias, [padding] * 2, [self.stride] * 2, [1, 1], 1)
+        after = "relu" if relu else "none"
+        fused = torch.ops.mkldnn
+        y = (
+            fused._convolution_pointwise(x, *shape, after, [], "")  # noqa: SLF001  # no public way
+            if onto is None
+            else fused._convolution_pointwise_.binary(onto, x, *shape, "add", 1.0, after, [], "")
+        )
+        return cast("torch.Tensor", y)
+
+
+@dataclass(frozen=True, slots=True)
+class _Block:
+    """ResNet's bottleneck; without `shortcut` the input itself is added."""
+
+    narrow: _Convolution
+    spatial: _Convolution
+    widen: _Convolution
+    shortcut: _Convolution | None
+
+    def __call__(self, x: torch.Tensor) -> torch.Tensor:
+        y = self.spatial(self.narrow(x))
+        return self.widen(y, onto=self.shortcut(x, relu=False) if self.shortcut else x)
+
+
+@dataclass(frozen=True, slots=True)
+class _Trunk:
+    """ResNet-50 up to its last map: (n, 3, h, w) → (n, 2048, h / 32, w / 32).
+
+    Written out here because importing torchvision takes longer than importing torch does.
+    """
+
+    stem: _Convolution
+    blocks: tuple[_Block, ...]
+
+    def __call__(self, x: torch.Tensor) -> torch.Tensor:
+        x = functional.max_pool2d(self.stem(x), 3, stride=2, padding=1)
+        for block in self.blocks:
+            x = block(x)
+        return x
+
+
+def _load_trunk(weights: Path, dtype: torch.dtype) -> _Trunk:
     try:
-        state = {name: value.float() for name, value in load_file(weights).items()}
+        state = load_file(weights)
     except (OSError, SafetensorError) as exc:
         raise WeightsMissingError(f"{weights}: expected safetensors, found {exc}") from exc
-    with torch.device("meta"):  # no time spent on random weights
-        net = resnet50(weights=None)
-    net.fc = torch.nn.Identity()  # the classifier is not shipped
-    net.load_state_dict(state, strict=True, assign=True)
-    net.eval()
-    trunk = torch.nn.Sequential(
-        _fused(net.conv1, net.bn1),
-        net.relu,
-        net.maxpool,
-        *(net.layer1, net.layer2, net.layer3, net.layer4),
-    )
-    for number, layer in enumerate((net.layer1, net.layer2, net.layer3, net.layer4)):
-        if number:
-            # ResNet v1 halves the picture in a block's first convolution, torchvision's in the
+
+    def take(convolution: str, norm: str, stride: int = 1) -> _Convolution:
+        return _folded(state, convolution, norm, stride, dtype)
+
+    blocks = []
+    for stage, count in enumerate(_STAGES, 1):
+        for number in range(count):
+            at = f"layer{stage}.{number}"
+            # ResNet v1 halves the picture in a block's first convolution, torchvision's own in the
             # second: these weights were trained for the former.
-            layer[0].conv1.stride, layer[0].conv2.stride = (2, 2), (1, 1)
-        for block in layer:
-            for place in "123":
-                convolution, norm = getattr(block, f"conv{place}"), getattr(block, f"bn{place}")
-                setattr(block, f"conv{place}", _fused(convolution, norm))
-                setattr(block, f"bn{place}", torch.nn.Identity())
-            if block.downsample is not None:
-                block.downsample = _fused(block.downsample[0], block.downsample[1])
-    return trunk.to(dtype).to(memory_format=torch.channels_last)
+            stride = 2 if stage > 1 and number == 0 else 1
+            blocks.append(
+                _Block(
+                    take(f"{at}.conv1", f"{at}.bn1", stride),
+                    take(f"{at}.conv2", f"{at}.bn2"),
+                    take(f"{at}.conv3", f"{at}.bn3"),
+                    None if number else take(f"{at}.downsample.0", f"{at}.downsample.1", stride),
+                )
+            )
+    return _Trunk(take("conv1", "bn1", 2), tuple(blocks))
 
 
-def _fused(convolution: torch.nn.Conv2d, norm: torch.nn.BatchNorm2d) -> torch.nn.Module:
-    """The convolution with its batch normalisation folded in: the same function, one pass."""
-    return fuse_conv_bn_eval(convolution, norm)
+def _folded(
+    state: Mapping[str, torch.Tensor], convolution: str, norm: str, stride: int, dtype: torch.dtype
+) -> _Convolution:
+    mean, variance = state[f"{norm}.running_mean"], state[f"{norm}.running_var"]
+    scale = state[f"{norm}.weight"].double() / (variance.double() + _NORM_EPSILON).sqrt()
+    weight = state[f"{convolution}.weight"].double() * scale[:, None, None, None]
+    bias = state[f"{norm}.bias"].double() - mean.double() * scale
+    return _Convolution(
+        weight.to(dtype).contiguous(memory_format=torch.channels_last), bias.to(dtype), stride
+    )

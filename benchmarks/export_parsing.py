@@ -26,7 +26,7 @@ from typing import Any
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from harvester.sources.discord_export import Tally, read_exports  # noqa: E402 - needs the path
+from harvester.sources.discord_export import MessageTally, read_exports  # noqa: E402 - needs the path
 
 _WORDS = """
 harbour lantern fox marble orchard storm violin copper meadow glacier tram balcony owl
@@ -124,7 +124,7 @@ def write_export(path: Path, megabytes: int, seed: int) -> int:
 
 def parse(path: Path) -> dict[str, Any]:
     """Read an export in this process and measure it."""
-    tally = Tally()
+    tally = MessageTally()
     start = time.perf_counter()
     posts = sum(1 for _ in read_exports([path], author_key=b"benchmark", tally=tally))
     seconds = time.perf_counter() - start

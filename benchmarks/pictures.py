@@ -48,18 +48,17 @@ def read_pictures(
 def make_pictures(
     count: int, seed: int, *, height: int = 384, width: int = 512
 ) -> Iterator[NDArray[np.uint8]]:
-    """Seeded landscapes of colour: broad shapes, finer ones on them, and a little grain.
+    """Seeded landscapes of colour: broad shapes, each picture's own, finer ones, and some grain.
 
     But: no object stands in them. Speeds hold for photographs too; likenesses do not.
     """
     random_ = np.random.default_rng(seed)
-    colours = random_.random((24, 24, 3), np.float32)
     shapes = random_.random((300, 300, 3), np.float32) - np.float32(0.5)
-    broad = cv2.resize(colours, (_FIELD, _FIELD), interpolation=cv2.INTER_CUBIC)
-    fine = cv2.resize(shapes, (_FIELD, _FIELD), interpolation=cv2.INTER_CUBIC)
-    field = broad + 0.7 * fine + random_.normal(0, 0.03, broad.shape)
-    whole = (field.clip(0, 1) * 255).astype(np.uint8)
+    grain = random_.normal(0, 0.03, (_FIELD, _FIELD, 3))
+    fine = 0.7 * cv2.resize(shapes, (_FIELD, _FIELD), interpolation=cv2.INTER_CUBIC) + grain
     for _ in range(count):
+        colours = random_.random((5, 7, 3), np.float32)
+        broad = cv2.resize(colours, (width, height), interpolation=cv2.INTER_CUBIC)
         top, left = random_.integers(0, (_FIELD - height, _FIELD - width))
-        tint = random_.permutation(3)
-        yield np.ascontiguousarray(whole[top : top + height, left : left + width][..., tint])
+        field = broad + fine[top : top + height, left : left + width]
+        yield (field.clip(0, 1) * 255).astype(np.uint8)

@@ -4,7 +4,7 @@
 
     python benchmarks/run.py --images photos --json > figures.json
 
-Takes about a quarter of an hour on two cores, and wants them for itself: on a busy machine, threads
+Takes about ten minutes on two cores, and wants them for itself: on a busy machine, threads
 that wait for each other make a network's figures several times worse.
 """
 
@@ -23,6 +23,7 @@ BENCHMARKS: dict[str, list[str]] = {
     "embedding": ["--rounds", "7", *(f"--plain-batch={size}" for size in (1, 8, 32))],
     "attribute": ["--large", "1000", "--repeats", "5"],
     "grid": ["--grids", "600"],
+    "near_copies": [],
 }
 """The options that the figures in README.md were taken with."""
 
@@ -32,6 +33,7 @@ QUICK: dict[str, list[str]] = {
     "embedding": ["--count", "16", "--rounds", "2"],
     "attribute": ["--large", "0", "--repeats", "1"],
     "grid": ["--grids", "20"],
+    "near_copies": ["--count", "40", "--edited", "5"],
 }
 
 _WITHOUT_PICTURES = {"export_parsing"}
