@@ -15,6 +15,7 @@ from typing import Any
 import pyarrow as pa
 
 from harvester.schema import (
+    MAX_TEXT,
     SCHEMA_VERSION,
     AnyRow,
     Candidate,
@@ -97,6 +98,8 @@ _SEARCH = pa.schema(
     ]
 )
 
+_LONGEST_SHOWN = 40  # characters of what a stranger wrote into a file's metadata
+
 
 @dataclass(frozen=True, slots=True)
 class RowKind:
@@ -140,7 +143,7 @@ def check_file_schema(found: pa.Schema, row_type: type[Row], where: str) -> None
     kind = KINDS[row_type]
     try:
         stamp = json.loads((found.metadata or {}).get(b"whence", b"null"))
-    except ValueError:
+    except (ValueError, RecursionError):
         stamp = None
     if not isinstance(stamp, dict):
         raise SchemaError(
@@ -149,22 +152,30 @@ def check_file_schema(found: pa.Schema, row_type: type[Row], where: str) -> None
         )
     if stamp.get("row") != kind.name:
         raise SchemaError(
-            f"{where}: expected {kind.name} rows, found {stamp.get('row')!r} rows; "
+            f"{where}: expected {kind.name} rows, found {_shown(stamp.get('row'))} rows; "
             "give the folder that holds the other kind"
         )
     if stamp.get("schema_version") != SCHEMA_VERSION:
         raise SchemaError(
             f"{where}: expected schema version {SCHEMA_VERSION}, found "
-            f"{stamp.get('schema_version')!r}; harvest again, or use the whence that wrote it"
+            f"{_shown(stamp.get('schema_version'))}; harvest again, or use the whence that wrote it"
         )
     expected = dict(zip(kind.schema.names, kind.schema.types, strict=True))
     actual = dict(zip(found.names, found.types, strict=True))
-    wrong = sorted(name for name, type_ in expected.items() if actual.get(name) != type_)
+    wrong = sorted(
+        name
+        for name, type_ in expected.items()
+        if actual.get(name) != type_ or found.names.count(name) > 1
+    )
     if wrong:
         raise SchemaError(
             f"{where}: expected the columns of a {kind.name}, found {', '.join(wrong)} missing or "
             "of another type; the file was changed after whence wrote it, harvest it again"
         )
+
+
+def _shown(value: object) -> str:
+    return repr(value)[:_LONGEST_SHOWN]
 
 
 def to_table(rows: Iterable[Row], row_type: type[Row]) -> pa.Table:
@@ -186,9 +197,10 @@ def _to_record(row: Row) -> dict[str, Any]:
 
 
 def _storable(value: Any) -> Any:
-    if isinstance(value, str) and not value.isascii():
+    if isinstance(value, str):
+        value = value[:MAX_TEXT]
         # Exports and web pages hold lone surrogates, which Arrow's UTF-8 refuses.
-        return value.encode("utf-8", "replace").decode("utf-8")
+        return value if value.isascii() else value.encode("utf-8", "replace").decode("utf-8")
     if isinstance(value, tuple):
         return [_storable(part) for part in value]
     if isinstance(value, Reference | WeightedText | Parameter):

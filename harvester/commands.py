@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -24,11 +23,13 @@ from harvester.shell import (
     SearchProxy,
     Verbose,
     Version,
+    given_path,
     harvesting,
     open_engine,
     print_harvest,
     print_json,
     set_up_logging,
+    write_out,
 )
 
 GENERATIONS = Path("data/midjourney")
@@ -85,7 +86,7 @@ def midjourney(
     from harvester.sources.discord_files import find_exports
 
     set_up_logging(verbose=verbose)
-    messages = exports.Tally()
+    messages = exports.MessageTally()
     key = None
     if not keep_authors and not dry_run:
         key = pseudonyms.author_key(Path(typer.get_app_dir("whence")))
@@ -98,7 +99,7 @@ def midjourney(
         if as_json:
             print_json(messages.record())
         else:
-            sys.stdout.write(messages.describe() + "\n")
+            write_out(messages.describe())
         return
     network = run.Network(allow_private=allow_private, ca_file=ca_file, contact=contact)
     expected = count_messages(export.path for export in find_exports(discord_export, []))
@@ -128,7 +129,13 @@ def ddg(
         list[str] | None, typer.Option("--prompt", help="One prompt; repeatable.")
     ] = None,
     generations: Annotated[
-        Path | None, typer.Option("--generations", help="Dataset that `harvest midjourney` made.")
+        Path | None,
+        typer.Option(
+            "--generations",
+            parser=given_path,
+            metavar="PATH",
+            help="Dataset that `harvest midjourney` made.",
+        ),
     ] = None,
     out: Out = CANDIDATES,
     *,
@@ -177,7 +184,10 @@ def ddg(
 @harvest_app.command()
 def urls(
     addresses: Annotated[
-        Path, typer.Argument(metavar="LIST", help="csv, tsv, txt, json, jsonl or parquet file.")
+        Path,
+        typer.Argument(
+            metavar="LIST", parser=given_path, help="csv, tsv, txt, json, jsonl or parquet file."
+        ),
     ],
     out: Out = CANDIDATES,
     *,
@@ -211,7 +221,10 @@ def urls(
 @harvest_app.command()
 def folder(
     pictures: Annotated[
-        Path, typer.Argument(metavar="FOLDER", help="Folder of pictures, with sidecar captions.")
+        Path,
+        typer.Argument(
+            metavar="FOLDER", parser=given_path, help="Folder of pictures, with sidecar captions."
+        ),
     ],
     out: Out = CANDIDATES,
     *,

@@ -8,7 +8,8 @@
     ├── SourceError          4   a search engine or host would not answer
     │   ├── RateLimitedError     … for now: says for how long
     │   └── SourceChangedError   … in the shape this code knows
-    └── ShardError           5   a dataset that cannot be read or written
+    ├── ShardError           5   a dataset that cannot be read or written
+    └── OutputError          5   standard output that cannot be written
 
 A picture that fails is no exception: it is a row with a status (`schema.FetchStatus`).
 """
@@ -26,7 +27,10 @@ def reason_of(exc: BaseException) -> str:
     """
     said: object = exc.strerror if isinstance(exc, OSError) else None
     if not said:
-        said = exc.args[0] if exc.args and isinstance(exc.args[0], bytes) else str(exc)
+        # Of several arguments Python shows the tuple, though the first is what is meant.
+        is_tuple = len(exc.args) > 1 and str(exc) == str(exc.args)
+        is_bytes = bool(exc.args) and isinstance(exc.args[0], bytes)
+        said = exc.args[0] if is_tuple or is_bytes else str(exc)
     text = said.decode("utf-8", "replace") if isinstance(said, bytes) else str(said)
     lines = text.strip().splitlines() or [type(exc).__name__]
     return "".join(c if c.isprintable() else " " for c in lines[0].strip()[:_LONGEST_REASON])
@@ -74,5 +78,11 @@ class SourceChangedError(SourceError):
 
 class ShardError(HarvestError):
     """A dataset folder cannot be opened, read or written."""
+
+    exit_code = 5
+
+
+class OutputError(HarvestError):
+    """A result cannot be written to standard output; what was stored before is safe."""
 
     exit_code = 5

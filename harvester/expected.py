@@ -23,11 +23,12 @@ def count_rows(path: Path) -> int | None:
     """Rows of a list: a Parquet file's footer tells, of text the lines are counted."""
     try:
         if path.suffix.lower() == ".parquet":
-            return int(pq.read_metadata(path).num_rows)
+            with path.open("rb") as file:  # paths that are no UTF-8 are not for pyarrow
+                return int(pq.read_metadata(file).num_rows)
         if path.suffix.lower() in _LINES:
             with path.open("rb") as file:
                 return sum(chunk.count(b"\n") for chunk in iter(lambda: file.read(_CHUNK), b""))
-    except (OSError, pa.ArrowException):
+    except (OSError, ValueError, pa.ArrowException):
         pass  # the reader of the list will say what is wrong with it
     return None
 

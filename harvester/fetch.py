@@ -86,6 +86,7 @@ class _Download:
     address: httpx.URL
     final_url: str | None = None
     rights: tuple[str, ...] = ()
+    asked: str = ""  # the host that was asked last
 
 
 class Fetcher:
@@ -197,14 +198,32 @@ class Fetcher:
             wait_jitter=limits.pause_s,
         ):
             with attempt:
-                # A slot is held while asking, not while pausing.
-                async with self._hosts.hold(download.address.host), self._slots:
-                    start = time.monotonic()
-                    try:
-                        return await self._ask(client, download, min(limits.deadline_s, left_s))
-                    finally:
-                        left_s -= time.monotonic() - start
+                # A slot is held while asking, not while pausing; but a host that wants a pause
+                # wants it of all.
+                async with self._hosts.hold(download.address.host):
+                    left_s -= await self._rest(download.address.host, left_s)
+                    async with self._slots:
+                        start = time.monotonic()
+                        try:
+                            return await self._ask(client, download, min(limits.deadline_s, left_s))
+                        except FetchError as fault:
+                            if fault.retry_after_s:
+                                self._hosts.pause(download.asked, fault.retry_after_s)
+                            raise
+                        finally:
+                            left_s -= time.monotonic() - start
         raise AssertionError("expected the last attempt to return or raise")
+
+    async def _rest(self, host: str, left_s: float) -> float:
+        """Wait out the pause that a host asked another download for; how many seconds that took."""
+        pause_s = self._hosts.pause_of(host)
+        if pause_s >= left_s:
+            reason = (
+                f"expected a host that may be asked, found that it wants {pause_s:,.0f} s of rest"
+            )
+            raise FetchError(FetchStatus.THROTTLED, reason, mendable=False)
+        await asyncio.sleep(pause_s)
+        return pause_s
 
     async def _ask(
         self, client: httpx.AsyncClient, download: _Download, deadline_s: float
@@ -223,6 +242,7 @@ class Fetcher:
         signals: list[tuple[str, str]] = []
         for hop in range(self._limits.max_redirects + 1):
             download.final_url = str(address) if hop else download.url
+            download.asked = address.host
             response = await client.send(client.build_request("GET", address), stream=True)
             try:
                 signals += response.headers.multi_items()

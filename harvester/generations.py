@@ -17,6 +17,7 @@ from datetime import UTC, datetime
 from harvester import shards
 from harvester.fetch import Fetched, Fetcher
 from harvester.images import PictureError, compute_hashes, encode_jpeg, open_picture
+from harvester.names import hide_credentials
 from harvester.parallel import chunked, in_parallel
 from harvester.pipeline import Outcome, in_thread, read_file
 from harvester.schema import FetchStatus, Generation
@@ -68,8 +69,9 @@ async def harvest_generations(
                 return post, None, 0
             got = await _get(post, fetcher, pool)
             made = await in_thread(pool, _with_picture, post.generation, got, max_side)
-            if post.media is None and made.url and not keep_names:
-                made = dataclasses.replace(made, url=anonymous_link(made.url))
+            if post.media is None and made.url:
+                shown = made.url if keep_names else anonymous_link(made.url)
+                made = dataclasses.replace(made, url=hide_credentials(shown))
             return post, made, len(got.body)
 
         streamed = _stream(posts, known, renew)
@@ -83,8 +85,8 @@ def _known_statuses(store: Store) -> dict[str, FetchStatus]:
     """The newest status of each generation: rows of later runs stand later."""
     return {
         record["id"]: FetchStatus(record["status"])
-        for batch in shards.batches(store.folder, Generation, ["id", "status"])
-        for record in batch.to_pylist()
+        for records in shards.records(store.folder, Generation, ["id", "status"])
+        for record in records
     }
 
 

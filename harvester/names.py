@@ -1,11 +1,23 @@
-"""What the names of files and addresses tell: a kind, an order, whether they lead to the web."""
+"""What names of files and addresses tell: a kind, an order, what they lead to."""
 
 from __future__ import annotations
 
 import re
+import stat
 from pathlib import Path
 
+_CREDENTIALS = re.compile(
+    r"(\s*(?:https?:[/\\]*|[a-z][a-z0-9+.-]*:[/\\]{2}))[^/\\?#]*@", re.IGNORECASE
+)
 _DIGITS = re.compile(r"(\d+)")
+_KINDS = {
+    stat.S_IFREG: "a file",
+    stat.S_IFDIR: "a folder",
+    stat.S_IFIFO: "a pipe",
+    stat.S_IFCHR: "a device",
+    stat.S_IFBLK: "a device",
+    stat.S_IFSOCK: "a socket",
+}
 _LONGEST_NUMBER = 400
 """Digits that are read as one number; Python refuses those of thousands."""
 
@@ -31,3 +43,21 @@ def natural_key(name: str) -> tuple[list[str | int], str]:
 def is_web_address(text: str) -> bool:
     """Whether a text begins as an http or https address does; nothing else of it is checked."""
     return text[:8].lower().startswith(("http://", "https://"))
+
+
+def hide_credentials(address: str) -> str:
+    """An address with `***` for the user name and password before its host, where it has them.
+
+    Something is left in their place because the address without them is another address, which
+    may well be asked.
+    """
+    return _CREDENTIALS.sub(r"\1***@", address, count=1) if "@" in address else address
+
+
+def what_is(path: Path) -> str:
+    """What stands at a path, links followed, in a message's words: `a folder`, `nothing`."""
+    try:
+        mode = path.stat().st_mode
+    except (OSError, ValueError):  # among them a name that no file can have
+        return "nothing"
+    return _KINDS.get(stat.S_IFMT(mode), "something else")

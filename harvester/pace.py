@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -18,14 +19,15 @@ class _Slots:
 
 
 class HostSlots:
-    """A few slots a host, so that one slow host cannot hold all connections.
+    """A few slots a host, so that one slow host cannot hold all connections; and its pauses.
 
-    Hosts are forgotten when nobody uses them: a harvest meets millions.
+    Hosts are forgotten when nobody uses them and no pause lasts: a harvest meets millions.
     """
 
     def __init__(self, per_host: int) -> None:
         self._per_host = per_host
         self._hosts: dict[str, _Slots] = {}
+        self._resume_at: dict[str, float] = {}
 
     def __len__(self) -> int:
         return len(self._hosts)
@@ -44,6 +46,16 @@ class HostSlots:
             slots.users -= 1
             if not slots.users:
                 del self._hosts[host]
+
+    def pause(self, host: str, pause_s: float) -> None:
+        """Take note that a host asked to be left alone for some seconds."""
+        now = time.monotonic()
+        self._resume_at = {name: at for name, at in self._resume_at.items() if at > now}
+        self._resume_at[host] = max(now + pause_s, self._resume_at.get(host, 0.0))
+
+    def pause_of(self, host: str) -> float:
+        """Seconds for which a host still wants to be left alone; 0 where it may be asked."""
+        return max(0.0, self._resume_at.get(host, 0.0) - time.monotonic())
 
 
 def read_retry_after(value: str | None, *, now: datetime | None = None) -> float | None:

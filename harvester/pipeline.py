@@ -22,6 +22,7 @@ from typing import Any, TypeVar
 from harvester import shards
 from harvester.fetch import Fetched, Fetcher
 from harvester.images import PictureError, compute_hashes, encode_jpeg, open_picture
+from harvester.names import hide_credentials
 from harvester.parallel import in_parallel
 from harvester.schema import Candidate, FailureClass, FetchStatus, Finding, Search, failed_id
 from harvester.sources.folder import LocalPicture
@@ -65,12 +66,12 @@ class Known:
         self.settled: dict[str, Settled] = {}
         self.failures: dict[str, FetchStatus] = {}
         self._findings: set[bytes] = set()
-        for batch in shards.batches(folder, Candidate, ["id", "url", "status"]):
-            for record in batch.to_pylist():
+        for records in shards.records(folder, Candidate, ["id", "url", "status"]):
+            for record in records:
                 self.learn(record["id"], record["url"], FetchStatus(record["status"]))
         seen = ["url", "source", "candidate_id", "query_prompt", "query"]
-        for batch in shards.batches(folder, Finding, seen):
-            for record in batch.to_pylist():
+        for records in shards.records(folder, Finding, seen):
+            for record in records:
                 finding = Finding(**record)
                 self.is_new_finding(finding)
                 # One picture under several addresses has one candidate and several findings.
@@ -154,7 +155,9 @@ async def harvest_candidates(
     with ThreadPoolExecutor(os.cpu_count(), "picture") as pool:
 
         async def resolve(found: Found) -> tuple[Finding, Candidate | Settled]:
-            finding = found.finding if isinstance(found, LocalPicture) else found
+            finding = _without_credentials(
+                found.finding if isinstance(found, LocalPicture) else found
+            )
             if finding.url in known.settled:
                 return finding, known.settled[finding.url]
             # One address found twice at once is fetched once; the second waits for the first.
@@ -204,14 +207,24 @@ def _record(
 async def _candidate(
     found: Found, finding: Finding, fetcher: Fetcher, pool: ThreadPoolExecutor, max_side: int
 ) -> Candidate:
-    got = await _get(found, fetcher, pool)
+    got = await _get(found, finding.url, fetcher, pool)
     return await in_thread(pool, _make_candidate, finding, got, max_side)
 
 
-async def _get(found: Found, fetcher: Fetcher, pool: ThreadPoolExecutor) -> Fetched:
+async def _get(found: Found, url: str, fetcher: Fetcher, pool: ThreadPoolExecutor) -> Fetched:
     if isinstance(found, LocalPicture):
-        return await in_thread(pool, read_file, found.path, found.finding.url)
-    return await fetcher.fetch(found.url)
+        return await in_thread(pool, read_file, found.path, url)
+    return await fetcher.fetch(url)
+
+
+def _without_credentials(finding: Finding) -> Finding:
+    """As it is stored: what is before a host in a list is for no dataset, and is not asked for."""
+    return dataclasses.replace(
+        finding,
+        url=hide_credentials(finding.url),
+        page_url=finding.page_url and hide_credentials(finding.page_url),
+        license_url=finding.license_url and hide_credentials(finding.license_url),
+    )
 
 
 def read_file(path: Path, url: str) -> Fetched:

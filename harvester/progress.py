@@ -18,34 +18,40 @@ from rich.progress import (
 )
 
 from harvester.pipeline import Outcome
-from harvester.run import Tally
+from harvester.tally import Tally
 
 PLAIN_EVERY_S = 10.0
 
 
 class Counting:
-    """Shows how many of some things are done; a context manager.
+    """Shows how far some work is; a context manager.
 
     Args:
         console: where to; a bar on a terminal, a line every ten seconds elsewhere.
-        what: is being done, for a person.
-        total: how many there are, where known from the start.
+        what: is being done, for a person; or a function that says it each time, with the rate.
+        total: how much there is, where known from the start.
     """
 
-    def __init__(self, console: Console, what: str, total: int | None = None) -> None:
-        self._console, self._what = console, what
+    def __init__(
+        self, console: Console, what: str | Callable[[], str], total: int | None = None
+    ) -> None:
+        self._console = console
+        self._describe: Callable[[], str] = (
+            (lambda: f"{what}, {self._rate:,.1f}/s") if isinstance(what, str) else what
+        )
         self._done, self._total = 0, total
         self._started = self._last_plain = time.monotonic()
         self._live = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(bar_width=30),
+            SpinnerColumn(),
+            TextColumn("{task.description}", markup=False),
+            BarColumn(bar_width=20),
             MofNCompleteColumn(),
             TimeRemainingColumn(),
             console=console,
             transient=True,
             disable=not console.is_terminal,
         )
-        self._task = self._live.add_task(what, total=total, visible=False)
+        self._task = self._live.add_task("", total=total, visible=False)
 
     def __enter__(self) -> Self:
         self._live.start()
@@ -60,30 +66,40 @@ class Counting:
         self._live.stop()
 
     def advance(self, done: int | None = None, total: int | None = None) -> None:
-        """One more is done; or `done` of `total` are, for work that counts by itself."""
+        """One more is done; or `done` of `total` are, for work that counts by itself.
+
+        Cheap enough to call for each.
+        """
         self._done = self._done + 1 if done is None else done
         self._total = self._total if total is None else total
-        rate = self._done / max(time.monotonic() - self._started, 1e-3)
-        text = f"{self._what}, {rate:,.1f}/s"
         if self._console.is_terminal:
             self._live.update(
-                self._task, completed=self._done, total=self._total, description=text, visible=True
+                self._task,
+                completed=self._done,
+                total=self._total,
+                description=self._describe(),
+                visible=True,
             )
         elif time.monotonic() - self._last_plain >= PLAIN_EVERY_S:
             self._last_plain = time.monotonic()
-            left = f", about {max(0, (self._total or 0) - self._done) / rate:,.0f} s left"
-            self._console.print(
-                f"{text}: {self._done:,} of {self._total or '?'}{left if self._total else ''}",
-                markup=False,
-                highlight=False,
-            )
+            text = f"{self._describe()}: {self._done:,} of {self._total or '?'}{self._time_left()}"
+            self._console.print(text, markup=False, highlight=False)
+
+    @property
+    def _rate(self) -> float:
+        return self._done / max(time.monotonic() - self._started, 1e-3)
+
+    def _time_left(self) -> str:
+        if not self._total or not self._done:
+            return ""
+        return f", about {max(0, self._total - self._done) / self._rate:,.0f} s left"
 
 
 class HarvestProgress:
     """Shows a `Tally` while it grows; a context manager.
 
     Args:
-        console: where to; decides by itself between live and plain.
+        console: where to, as `Counting` has it.
         expected: how much there is to do, where known; without, no time left is shown.
         position: how much of that is done; the findings that have ended, unless given.
     """
@@ -94,22 +110,12 @@ class HarvestProgress:
         expected: int | None = None,
         position: Callable[[], int] | None = None,
     ) -> None:
-        self._console = console
-        self._expected = expected
+        self._tally = Tally()
         self._position = position
-        self._started = self._last_plain = time.monotonic()
-        self._live = Progress(
-            SpinnerColumn(),
-            TextColumn("{task.description}"),
-            *([BarColumn(bar_width=20), TimeRemainingColumn()] if expected else []),
-            console=console,
-            transient=True,
-            disable=not console.is_terminal,
-        )
-        self._task = self._live.add_task("starting", total=expected)
+        self._counting = Counting(console, lambda: describe(self._tally), expected)
 
     def __enter__(self) -> Self:
-        self._live.start()
+        self._counting.__enter__()
         return self
 
     def __exit__(
@@ -118,23 +124,12 @@ class HarvestProgress:
         value: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self._live.stop()
+        self._counting.__exit__(kind, value, traceback)
 
     def update(self, tally: Tally, _: Outcome | None = None) -> None:
         """Show the tally; cheap enough to call for each finding."""
-        done = tally.done if self._position is None else self._position()
-        if self._console.is_terminal:
-            self._live.update(self._task, completed=done, description=describe(tally))
-        elif time.monotonic() - self._last_plain >= PLAIN_EVERY_S:
-            self._last_plain = time.monotonic()
-            left = self._time_left(done)
-            self._console.print(describe(tally) + left, markup=False, highlight=False)
-
-    def _time_left(self, done: int) -> str:
-        if not self._expected or not done:
-            return ""
-        seconds = (time.monotonic() - self._started) * max(0, self._expected - done) / done
-        return f" · about {seconds:,.0f} s left"
+        self._tally = tally
+        self._counting.advance(tally.done if self._position is None else self._position())
 
 
 def describe(tally: Tally) -> str:

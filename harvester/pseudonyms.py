@@ -10,11 +10,15 @@ import contextlib
 import os
 import secrets
 import tempfile
+import time
 from pathlib import Path
 
 from harvester.errors import ShardError, reason_of
 
 ENVIRONMENT = "WHENCE_AUTHOR_KEY"
+
+_LOOKS, _BETWEEN_LOOKS_S = 20, 0.05
+_FRESH_S = 5.0  # an older file that is empty is not being written
 
 
 def author_key(folder: Path) -> bytes:
@@ -30,7 +34,7 @@ def author_key(folder: Path) -> bytes:
     try:
         if not path.exists():
             _make_key(path)
-        key = path.read_bytes().strip()
+        key = _read_key(path)
     except OSError as exc:
         raise ShardError(
             f"{path}: expected a place for the key that pseudonyms are made with, found "
@@ -51,5 +55,28 @@ def _make_key(path: Path) -> None:
         stream.write(secrets.token_hex(32).encode())
         stream.flush()
         os.fsync(stream.fileno())
-        with contextlib.suppress(FileExistsError):
+        try:
             os.link(stream.name, path)
+        except FileExistsError:
+            pass
+        except (OSError, AttributeError):  # some file systems and platforms have no hard links
+            _write_key(path, Path(stream.name).read_bytes())
+
+
+def _write_key(path: Path, key: bytes) -> None:
+    """As `_make_key`, but whoever looks at once may see it empty: `_read_key` waits."""
+    with contextlib.suppress(FileExistsError):
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "wb") as stream:
+            stream.write(key)
+            stream.flush()
+            os.fsync(stream.fileno())
+
+
+def _read_key(path: Path) -> bytes:
+    for _ in range(_LOOKS):
+        key = path.read_bytes().strip()
+        if key or time.time() - path.stat().st_mtime > _FRESH_S:
+            return key
+        time.sleep(_BETWEEN_LOOKS_S)
+    return b""

@@ -49,7 +49,7 @@ def read_rows(path: Path, fields: Fields, *, any_of: Sequence[str]) -> Iterator[
             f"{path}: expected a table ({', '.join(sorted(_READERS))}), found another ending; "
             "give the file the ending of what it holds"
         )
-    with reported(path, pa.ArrowException, BrokenJsonError):
+    with reported(path, pa.ArrowException, BrokenJsonError, OverflowError):
         yield from enumerate(reader(path, fields, any_of), start=1)
 
 
@@ -173,7 +173,9 @@ def _pick(
 
 def _read_parquet(path: Path, fields: Fields, any_of: Sequence[str]) -> Iterator[Row]:
     # Without a buffer size Arrow reads a row group's whole column at once.
-    with pq.ParquetFile(path, buffer_size=1 << 20) as file:
+    # Paths that are no UTF-8 are not for pyarrow: it is given the open file.
+    with path.open("rb") as stream:
+        file = pq.ParquetFile(stream, buffer_size=1 << 20)
         columns = _find_columns(path, file.schema_arrow.names, fields, any_of)
         chosen = list(columns.values())
         for batch in file.iter_batches(batch_size=_BATCH, columns=chosen):

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-from collections import Counter
 from collections.abc import (
     AsyncIterator,
     Callable,
@@ -12,27 +10,35 @@ from collections.abc import (
     Mapping,
     Sequence,
 )
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import httpx
 
 from harvester import shards
-from harvester.arrow import from_table
 from harvester.errors import InputError, SourceError, reason_of
 from harvester.fetch import Fetcher
 from harvester.generations import Renew, harvest_generations
+from harvester.names import what_is
 from harvester.parallel import chunked
 from harvester.pipeline import Found, Outcome, SearchLedger, harvest_candidates
 from harvester.queries import plan_queries
-from harvester.schema import Candidate, FetchStatus, Generation, Search, SearchStatus
+from harvester.schema import (
+    MAX_TEXT,
+    Candidate,
+    FetchStatus,
+    Generation,
+    Search,
+    SearchStatus,
+)
 from harvester.searching import search_prompts
 from harvester.sources.discord_export import Post
 from harvester.sources.discord_links import refresh_links
 from harvester.sources.duckduckgo import DuckDuckGo
 from harvester.store import Store
-from harvester.transport import name_agent, trusting
+from harvester.tally import Tally
+from harvester.transport import name_agent, shared_ssl_context, trusting
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,60 +80,6 @@ class Network:
             user_agent=agent,
             ssl_context=context,
         )
-
-
-@dataclass(slots=True)
-class Tally:
-    """What a harvest has come to so far.
-
-    Attributes:
-        statuses: findings by how they ended.
-        new: pictures stored that the dataset did not hold.
-        known: findings of pictures that it held.
-        bytes: downloaded or read.
-        searches: searches by how they ended.
-    """
-
-    statuses: Counter[FetchStatus] = field(default_factory=Counter)
-    new: int = 0
-    known: int = 0
-    bytes: int = 0
-    searches: Counter[SearchStatus] = field(default_factory=Counter)
-    started: float = field(default_factory=time.monotonic)
-
-    @property
-    def done(self) -> int:
-        """Findings that have ended, well or not."""
-        return self.statuses.total()
-
-    @property
-    def failed(self) -> int:
-        """Findings that led to no picture."""
-        return self.done - self.statuses[FetchStatus.OK]
-
-    @property
-    def rate(self) -> float:
-        """Findings a second."""
-        return self.done / max(time.monotonic() - self.started, 1e-3)
-
-    def count(self, outcome: Outcome) -> None:
-        """Take one outcome in."""
-        self.statuses[outcome.status] += 1
-        self.new += outcome.is_new
-        self.known += outcome.status is FetchStatus.OK and not outcome.is_new
-        self.bytes += outcome.bytes
-
-    def record(self) -> dict[str, Any]:
-        """For `--json`."""
-        return {
-            "new": self.new,
-            "known": self.known,
-            "failed": self.failed,
-            "bytes": self.bytes,
-            "seconds": round(time.monotonic() - self.started, 3),
-            "statuses": {str(status): n for status, n in sorted(self.statuses.items())},
-            "searches": {str(status): n for status, n in sorted(self.searches.items())},
-        }
 
 
 OnOutcome = Callable[[Tally, Outcome], None]
@@ -172,7 +124,7 @@ async def run_search(
             ledger.expect(search)
 
         async for finding in search_prompts(
-            prompts,
+            (prompt[:MAX_TEXT] for prompt in prompts),  # as they are stored, to be known again
             engine,
             per_prompt=per_prompt,
             done=_searched(out, engine),
@@ -226,7 +178,7 @@ async def run_generations(
                 posts,
                 store,
                 fetcher,
-                renew=_renewer(token) if token else None,
+                renew=_renewer(token, network.ca_file) if token else None,
                 keep_names=keep_names,
                 max_side=max_side,
             ):
@@ -235,11 +187,16 @@ async def run_generations(
     return tally
 
 
-def _renewer(token: str) -> Renew:
-    """Renews links through Discord, as the bot whose token this is."""
+def _renewer(token: str, ca_file: Path | None) -> Renew:
+    """Renews links through Discord, as the bot whose token this is.
+
+    The environment's proxies are left alone, as for pictures: one of a kind that httpx does not
+    speak would end the harvest.
+    """
 
     async def renew(links: Sequence[str]) -> dict[str, str]:
-        async with httpx.AsyncClient(timeout=30) as client:
+        trusted = trusting(ca_file) if ca_file is not None else shared_ssl_context()
+        async with httpx.AsyncClient(timeout=30, trust_env=False, verify=trusted) as client:
             return await refresh_links(client, links, token)
 
     return renew
@@ -273,22 +230,38 @@ def check_prompts(prompts: Sequence[str]) -> None:
 
 
 def prompts_of(dataset: Path) -> Iterator[str]:
-    """The distinct prompts of a generations dataset, in order; raises as `shards.batches` does."""
+    """The distinct prompts of a generations dataset, in order.
+
+    Raises:
+        InputError: if it holds none.
+        SchemaError, ShardError: as `shards.batches`.
+    """
     seen: set[str] = set()
-    for batch in shards.batches(dataset, Generation, ["prompt"]):
-        for prompt in batch.column(0).to_pylist():
+    for records in shards.records(dataset, Generation, ["prompt"]):
+        for record in records:
+            prompt = record["prompt"]
             if prompt and prompt not in seen:
                 seen.add(prompt)
                 yield prompt
+    if not seen:
+        raise InputError(
+            f"{dataset}: expected generations with prompts, found {_what_is_in(dataset)}; make "
+            "the dataset with `harvest midjourney`"
+        )
+
+
+def _what_is_in(dataset: Path) -> str:
+    if not dataset.is_dir():
+        return what_is(dataset)
+    return "none" if shards.shard_paths(dataset, Generation) else "a folder without shards"
 
 
 def _searched(out: Path, engine: DuckDuckGo) -> dict[tuple[str, str], int]:
     """Of each search that this engine brought to an end before, how many findings it wanted."""
     wanted: dict[tuple[str, str], int] = {}
-    for batch in shards.batches(out, Search):
-        for search in from_table(batch, Search):
-            is_same = (search.source, search.scope) == (engine.source, engine.scope)
-            if is_same and search.status in {SearchStatus.OK, SearchStatus.EMPTY}:
-                key = (search.query_prompt, search.query)
-                wanted[key] = max(search.wanted, wanted.get(key, 0))
+    for search in shards.rows(out, Search):
+        is_same = (search.source, search.scope) == (engine.source, engine.scope)
+        if is_same and search.status in {SearchStatus.OK, SearchStatus.EMPTY}:
+            key = (search.query_prompt, search.query)
+            wanted[key] = max(search.wanted, wanted.get(key, 0))
     return wanted

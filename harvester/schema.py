@@ -15,6 +15,9 @@ from typing import TypeVar
 SCHEMA_VERSION = 1
 """Raised when a column changes its name, type or meaning; readers refuse another version."""
 
+MAX_TEXT = 20_000
+"""Characters of any text or address of a row; longer ones are cut when they are stored."""
+
 
 class SchemaError(Exception):
     """A dataset is of another kind or version than the reader expects (exit code 3)."""

@@ -5,20 +5,29 @@ A folder of shards is opened for writing by `store.Store`; anything may read it 
 
 from __future__ import annotations
 
+import errno
 import os
+import re
+import secrets
+import stat
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from harvester.arrow import KINDS, check_file_schema, file_schema, from_table
+from harvester.arrow import KINDS, file_schema, from_table
 from harvester.errors import ShardError, reason_of
+from harvester.names import what_is
 from harvester.schema import AnyRow, Pictured, Row
+from harvester.shard_file import MAX_UNPACKED, ROW_GROUP, open_shard
 
-ROW_GROUP = 100
-"""Rows a row group: small enough that one picture is read without its neighbours' megabytes."""
+_SHOWN = 50
+"""Characters of a name that its temporary file shows: names have at most 255 bytes."""
+_TEMPORARY = re.compile(r"\.(part-.*|manifest\.json|README\.md)\.[0-9a-f]{16}\.tmp")
 
 
 def shard_paths(folder: Path, row_type: type[Row]) -> list[Path]:
@@ -29,26 +38,32 @@ def shard_paths(folder: Path, row_type: type[Row]) -> list[Path]:
 def batches(
     folder: Path, row_type: type[Row], columns: Sequence[str] | None = None
 ) -> Iterator[pa.RecordBatch]:
-    """Stream one kind of row; at most a row group is in memory.
+    """Stream one kind of row, its values checked; at most a row group is in memory.
 
     Raises:
         SchemaError: if a shard is of another kind or schema version.
-        ShardError: if a shard cannot be read.
+        ShardError: if a shard cannot be read, or holds what whence never writes.
     """
+    names = KINDS[row_type].schema.names if columns is None else columns
     for path in shard_paths(folder, row_type):
-        with open_shard(path, row_type) as file:
-            try:
-                yield from file.iter_batches(batch_size=ROW_GROUP, columns=columns)
-            except (OSError, pa.ArrowException) as exc:
-                raise _damaged(path, exc) from exc
+        with open_shard(path, row_type) as shard:
+            yield from shard.batches(names)
+
+
+def records(
+    folder: Path, row_type: type[Row], columns: Sequence[str] | None = None
+) -> Iterator[list[dict[str, Any]]]:
+    """As `batches`, each batch as a list of its rows' values by name."""
+    for batch in batches(folder, row_type, columns):
+        yield batch.to_pylist()
 
 
 def count_rows(folder: Path, row_type: type[Row]) -> int:
     """How many rows of one kind there are, from the files' footers; raises as `batches` does."""
     total = 0
     for path in shard_paths(folder, row_type):
-        with open_shard(path, row_type) as file:
-            total += file.metadata.num_rows
+        with open_shard(path, row_type) as shard:
+            total += shard.file.metadata.num_rows
     return total
 
 
@@ -57,7 +72,7 @@ def read(folder: Path, row_type: type[Row], columns: Sequence[str] | None = None
     schema = file_schema(row_type)
     if columns is not None:
         schema = pa.schema([schema.field(name) for name in columns])
-    found = [batch.select(schema.names) for batch in batches(folder, row_type, columns)]
+    found = list(batches(folder, row_type, columns))
     return pa.Table.from_batches(found, schema=schema.remove_metadata())
 
 
@@ -77,39 +92,17 @@ def pick(folder: Path, row_type: type[Pictured], ids: Iterable[str]) -> dict[str
     for path in shard_paths(folder, row_type):
         if not wanted:
             break
-        with open_shard(path, row_type) as file:
-            try:
-                names = file.read(columns=["id"]).column("id").to_pylist()
-                start = 0
-                for group in range(file.num_row_groups):
-                    count = file.metadata.row_group(group).num_rows
-                    here = names[start : start + count]
-                    start += count
-                    places = [n for n, name in enumerate(here) if name in wanted]
-                    if places:
-                        table = file.read_row_group(group).take(places)
-                        found |= {row.id: row for row in from_table(table, row_type)}
-            except (OSError, pa.ArrowException) as exc:
-                raise _damaged(path, exc) from exc
+        with open_shard(path, row_type) as shard:
+            for group in range(shard.file.num_row_groups):
+                values = pa.array(sorted(wanted), pa.string())
+                names = shard.batches(["id"], group)
+                if not any(pc.any(pc.is_in(one.column(0), values)).as_py() for one in names):
+                    continue
+                for batch in shard.batches(KINDS[row_type].schema.names, group):
+                    here = batch.filter(pc.is_in(batch.column("id"), values))
+                    found |= {row.id: row for row in from_table(here, row_type)}
         wanted.difference_update(found)
     return found
-
-
-def open_shard(path: Path, row_type: type[Row]) -> pq.ParquetFile:
-    """One shard, its schema checked; raises as `batches` does."""
-    try:
-        file = pq.ParquetFile(path)
-    except (OSError, pa.ArrowException) as exc:
-        raise _damaged(path, exc) from exc
-    check_file_schema(file.schema_arrow, row_type, str(path))
-    return file
-
-
-def _damaged(path: Path, exc: Exception) -> ShardError:
-    return ShardError(
-        f"{path}: expected a Parquet shard, found one that cannot be read ({reason_of(exc)}); move "
-        "it away and run the same harvest again"
-    )
 
 
 def write_shard(path: Path, table: pa.Table) -> None:
@@ -120,13 +113,14 @@ def write_shard(path: Path, table: pa.Table) -> None:
     """
     columns = [name for name in table.schema.names if name != "image"]
     # Encoded pictures do not shrink: zstd would cost time for nothing.
-    codec = dict.fromkeys(columns, "zstd") | {"image.bytes": "none", "image.path": "zstd"}
-    for field in table.schema:
-        if pa.types.is_list(field.type):
-            codec.pop(field.name)  # named by their leaves; short, and left as they are
+    flat = [name for name in columns if not pa.types.is_list(table.schema.field(name).type)]
+    codec = dict.fromkeys(flat, "zstd") | {"image.bytes": "none", "image.path": "zstd"}
+    told = sum(table.column(name).nbytes for name in columns)
+    # Rows of the longest texts that there can be still make groups that can be read again.
+    size = ROW_GROUP if told < MAX_UNPACKED // 2 else ROW_GROUP // 10
     try:
         with replacing(path) as temporary, temporary.open("wb") as file:
-            pq.write_table(table, file, row_group_size=ROW_GROUP, compression=codec)
+            pq.write_table(table, file, row_group_size=size, compression=codec, use_dictionary=flat)
     except OSError as exc:
         raise ShardError(
             f"{path.parent}: expected to write {table.num_rows} rows, found {reason_of(exc)}; what "
@@ -140,14 +134,20 @@ def replacing(path: Path) -> Iterator[Path]:
     """A temporary file beside `path`, which takes its place when the block ends well.
 
     So the file appears whole or not at all: it is synced to the disk before it is moved, and
-    removed if the block raises. Missing folders are made.
+    removed if the block raises. It exists and is empty when the block begins, to be opened for
+    text or bytes; nobody can have laid a link at its name. Missing folders are made. A link at
+    `path` itself is replaced, and what it leads to is left as it is.
 
     Raises:
-        OSError: if it cannot be written or moved.
+        OSError: if it cannot be written or moved; FileExistsError where a folder, a device or a
+            pipe stands at `path`, which its `strerror` names: `errors.reason_of` is fit to show.
     """
-    temporary = path.with_name(f".{path.name}.tmp")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    _check_place(path)
+    temporary = path.with_name(f".{path.name[:_SHOWN]}.{secrets.token_hex(8)}.tmp")
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0)
+    os.close(os.open(temporary, flags, 0o666))
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
         yield temporary
         with temporary.open("r+b") as file:
             os.fsync(file.fileno())
@@ -157,6 +157,23 @@ def replacing(path: Path) -> Iterator[Path]:
             temporary.unlink(missing_ok=True)
         raise
     _sync_folder(path.parent)
+
+
+def _check_place(path: Path) -> None:
+    """Moving a file to the name of a device or pipe would take it away from the whole system."""
+    found = what_is(path)
+    folder = path.parent.resolve()
+    if folder == Path("/dev") or folder.is_relative_to("/proc"):
+        found = "a place of the system"  # such as /dev/stdout, a link to whatever that is
+    if found not in {"a file", "nothing"}:
+        raise FileExistsError(errno.EEXIST, f"{found} in its place", str(path))
+
+
+def sweep(folder: Path) -> None:
+    """Remove what `replacing` left of shards when a run was killed; nobody may be writing them."""
+    for path in folder.glob(".*.tmp"):
+        if _TEMPORARY.fullmatch(path.name) and stat.S_ISREG(path.lstat().st_mode):
+            path.unlink(missing_ok=True)
 
 
 def _sync_folder(folder: Path) -> None:

@@ -6,35 +6,68 @@ Nothing heavy is imported here, so that `--help` answers at once.
 from __future__ import annotations
 
 import contextlib
+import io
 import json
 import logging
+import os
+import signal
 import sys
-from collections.abc import Callable, Iterator, Mapping
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
+from types import FrameType
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
+from harvester.errors import OutputError, reason_of
+from harvester.printable import clean
 
 if TYPE_CHECKING:
     from rich.console import Console
 
     from harvester.progress import HarvestProgress
-    from harvester.run import Tally
     from harvester.sources.duckduckgo import DuckDuckGo
+    from harvester.tally import Tally
 
 CANDIDATES = Path("data/candidates")
 INTERRUPTED = 130
 
+
+def given_path(text: str | Path) -> Path:
+    """A path from the command line; an empty one would stand for the folder one is in.
+
+    Raises:
+        typer.BadParameter: if it is empty, as `--out "$UNSET"` makes it.
+    """
+    if not str(text).strip():
+        raise typer.BadParameter("expected a path, found an empty one")
+    return Path(text)
+
+
 Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Say more while working.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
-Out = Annotated[Path, typer.Option("--out", help="Dataset folder to write to; made if missing.")]
+Out = Annotated[
+    Path,
+    typer.Option(
+        "--out",
+        parser=given_path,
+        metavar="PATH",
+        help="Dataset folder to write to; made if missing.",
+    ),
+]
 AllowPrivate = Annotated[
     bool,
     typer.Option("--allow-private", help="Also download from private and loopback addresses."),
 ]
 CaFile = Annotated[
     Path | None,
-    typer.Option("--ca-file", help="PEM file of a further authority to trust for TLS."),
+    typer.Option(
+        "--ca-file",
+        parser=given_path,
+        metavar="PATH",
+        help="PEM file of a further authority to trust for TLS.",
+    ),
 ]
 Contact = Annotated[
     str | None,
@@ -71,7 +104,7 @@ def whence_version() -> str:
 
 def _print_version(*, wanted: bool) -> None:
     if wanted:
-        sys.stdout.write(f"whence {whence_version()}\n")
+        write_out(f"whence {whence_version()}")
         raise typer.Exit
 
 
@@ -91,30 +124,114 @@ def set_up_logging(*, verbose: bool) -> None:
     from rich.logging import RichHandler
 
     handler = RichHandler(console=stderr(), show_time=False, show_path=False)
+    handler.setFormatter(_PrintableFormatter())
     # Libraries set levels of their own; what they say below a warning is not for a person here.
     rooms = ("harvester", "attribution")
     handler.addFilter(
         lambda record: record.levelno >= logging.WARNING or record.name.startswith(rooms)
     )
     logging.getLogger("stamina").setLevel(logging.ERROR)  # each retry is a line of its own there
-    logging.basicConfig(level=logging.WARNING, format="%(message)s", handlers=[handler], force=True)
+    logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
     for room in rooms:
         logging.getLogger(room).setLevel(logging.DEBUG if verbose else logging.WARNING)
 
 
+class _PrintableFormatter(logging.Formatter):
+    """Names of files and libraries' errors come from anywhere: a record is one printable line.
+
+    A traceback, which tells of a bug, keeps its lines.
+    """
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802  # logging's own name
+        return clean(super().formatMessage(record))
+
+    def formatException(self, ei: Any) -> str:  # noqa: N802  # logging's own name
+        lines = super().formatException(ei).splitlines()
+        return "\n".join(" " * (len(line) - len(line.lstrip())) + clean(line) for line in lines)
+
+
 def say(text: str) -> None:
     """One line on standard error; the text may come from anywhere and is never markup."""
-    stderr().print(text, markup=False, highlight=False, soft_wrap=True)
+    stderr().print(clean(text), markup=False, highlight=False, soft_wrap=True)
+
+
+def write_out(text: str) -> None:
+    """Write a result to standard output, with a line's end: the one way there.
+
+    What the terminal's encoding cannot write becomes `?`. Nothing is written where there is no
+    standard output, and no more is where its reader has seen enough (`| head`): the command goes
+    on without it, and ends with the exit code that it earns.
+
+    Args:
+        text: lines; what strangers wrote in them has been through `clean`.
+
+    Raises:
+        OutputError: if it cannot be written, as on a full disk.
+    """
+    if sys.stdout is None:
+        return
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")
+    try:
+        sys.stdout.write(text + "\n")
+        sys.stdout.flush()
+    except OSError as exc:
+        _drop_output()
+        if not isinstance(exc, BrokenPipeError):
+            raise OutputError(
+                f"standard output: expected to write the result, found {reason_of(exc)}; what was "
+                "stored is safe: make room, or send the output elsewhere"
+            ) from exc
+
+
+def _drop_output() -> None:
+    """Let what is left in the buffer go nowhere, or Python tries once more when it ends."""
+    with contextlib.suppress(OSError, ValueError):
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, sys.stdout.fileno())
+        os.close(nowhere)
 
 
 @contextlib.contextmanager
 def interruptible(message: str) -> Iterator[None]:
-    """Ends with `message` and exit code 130 at Ctrl-C; what was done by then is kept."""
+    """Ends with `message` at Ctrl-C or when told to end; what was done by then is kept.
+
+    The exit code is 130 for Ctrl-C, 143 for SIGTERM and 129 for a terminal that went away.
+    """
+    received: list[int] = []
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        # As Ctrl-C: asyncio puts a handler of its own there, which lets tasks end in order.
+        received.append(number)
+        interrupt = signal.getsignal(signal.SIGINT)
+        if not callable(interrupt):  # Ctrl-C is ignored in the background of a script
+            raise KeyboardInterrupt
+        interrupt(signal.SIGINT, frame)
+
+    with _handling(("SIGTERM", "SIGHUP"), stop):
+        try:
+            yield
+        except KeyboardInterrupt:
+            say(f"stopped: {message}")
+            raise typer.Exit(128 + received[0] if received else INTERRUPTED) from None
+
+
+@contextlib.contextmanager
+def _handling(
+    names: Iterable[str], handler: Callable[[int, FrameType | None], None]
+) -> Iterator[None]:
+    """Handle signals that would end the process at once; those that are ignored stay so."""
+    before: dict[int, Any] = {}
+    if threading.current_thread() is threading.main_thread():  # Python's rule for handlers
+        numbers = [getattr(signal, name) for name in names if hasattr(signal, name)]
+        before = {n: signal.SIG_DFL for n in numbers if signal.getsignal(n) is signal.SIG_DFL}
+        for number in before:
+            signal.signal(number, handler)
     try:
         yield
-    except KeyboardInterrupt:
-        say(f"stopped: {message}")
-        raise typer.Exit(INTERRUPTED) from None
+    finally:
+        for number, old in before.items():
+            signal.signal(number, old)
 
 
 @contextlib.contextmanager
@@ -148,10 +265,12 @@ def print_harvest(
         record = tally.record() | {"dataset": str(out)}
         print_json(record | ({"messages": dict(messages)} if messages else {}))
     else:
-        sys.stdout.write("\n".join([*summarise(tally), f"dataset: {out}"]) + "\n")
+        write_out("\n".join([*summarise(tally), f"dataset: {clean(str(out))}"]))
     check_reached(tally)
 
 
 def print_json(record: Mapping[str, Any]) -> None:
-    """One JSON object on a line of standard output."""
-    sys.stdout.write(json.dumps(record, ensure_ascii=False) + "\n")
+    """One JSON object on a line of standard output, in ASCII: escapes cannot act on a terminal."""
+    # Surrogates without a partner, as names of files have, stop strict readers of JSON.
+    whole = json.dumps(record, ensure_ascii=False).encode("utf-16", "surrogatepass")
+    write_out(json.dumps(json.loads(whole.decode("utf-16", "replace"))))

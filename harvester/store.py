@@ -32,7 +32,8 @@ import filelock
 from harvester.arrow import KINDS, to_table
 from harvester.errors import ShardError, reason_of
 from harvester.schema import SCHEMA_VERSION, Candidate, Finding, Generation, Row, Search
-from harvester.shards import open_shard, replacing, shard_paths, write_shard
+from harvester.shard_file import open_shard
+from harvester.shards import replacing, shard_paths, sweep, write_shard
 
 MANIFEST = "manifest.json"
 
@@ -94,6 +95,8 @@ class Store:
                 "give another --out"
             ) from exc
         try:
+            for row_type in self._tables:
+                sweep(self.folder / KINDS[row_type].folder)
             self._manifest = _reconciled_manifest(self.folder, self._tables)
         except BaseException:
             self._lock.release()
@@ -168,7 +171,8 @@ def _reconciled_manifest(folder: Path, tables: Sequence[type[Row]]) -> dict[str,
     for row_type in tables:
         present = shard_paths(folder, row_type)
         for path in present[:1]:
-            open_shard(path, row_type).close()  # another kind or version is refused at the door
+            with open_shard(path, row_type):  # another kind or version is refused at the door
+                pass
         known = manifest["tables"].get(KINDS[row_type].name, {}).get("shards", {})
         manifest["tables"].pop(KINDS[row_type].name, None)
         for path in present:
@@ -181,11 +185,12 @@ def _reconciled_manifest(folder: Path, tables: Sequence[type[Row]]) -> dict[str,
 
 
 def _enter(manifest: dict[str, Any], path: Path, row_type: type[Row]) -> None:
-    with open_shard(path, row_type) as file:
-        count = file.metadata.num_rows
-        statuses: Counter[str] = Counter()
-        if "status" in file.schema_arrow.names:
-            statuses.update(file.read(columns=["status"]).column("status").to_pylist())
+    statuses: Counter[str] = Counter()
+    with open_shard(path, row_type) as shard:
+        count = shard.file.metadata.num_rows
+        if "status" in KINDS[row_type].schema.names:
+            for batch in shard.batches(["status"]):
+                statuses.update(batch.column(0).to_pylist())
     with path.open("rb") as stream:
         digest = hashlib.file_digest(stream, "sha256").hexdigest()
     entry = {"rows": count, "bytes": path.stat().st_size, "sha256": digest, "status": statuses}

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from harvester.names import is_web_address
+from harvester.printable import clean
 from harvester.schema import Generation
 from harvester.sources.discord_files import Export, find_exports
 from harvester.sources.discord_links import canonical_link, find_job_id
@@ -46,7 +47,7 @@ _MEDIA_HASH = re.compile(r"-[0-9A-Fa-f]{5,16}(?=\.\w+\Z)")
 
 
 @dataclass(slots=True)
-class Tally:
+class MessageTally:
     """What a reading of exports met.
 
     Attributes:
@@ -76,14 +77,16 @@ class Tally:
         }
 
     def describe(self) -> str:
-        """The tally as lines for a person, the most frequent kinds first."""
+        """The tally as lines for a person, the most frequent kinds first; safe to print."""
         lines = [f"{self.messages:,} messages"]
         lines += [f"{count:>10,} {kind}" for kind, count in self.kinds.most_common()]
         if self.actions:
             lines.append(f"{self.actions.total():,} finished jobs")
-            lines += [f"{count:>10,} {action}" for action, count in self.actions.most_common()]
-        lines += [f"broke off: {line}" for line in self.truncated]
-        return "\n".join([*lines, *(f"left out: {line}" for line in self.skipped)])
+            lines += [
+                f"{count:>10,} {clean(action)}" for action, count in self.actions.most_common()
+            ]
+        lines += [f"broke off: {clean(line)}" for line in self.truncated]
+        return "\n".join([*lines, *(f"left out: {clean(line)}" for line in self.skipped)])
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +107,7 @@ def read_exports(
     *,
     any_author: bool = False,
     author_key: bytes | None = None,
-    tally: Tally,
+    tally: MessageTally,
 ) -> Iterator[Post]:
     """Yield the finished jobs of Discord exports, in the order of files and messages.
 
@@ -125,7 +128,7 @@ def read_exports(
 
 
 def _read_all(
-    exports: Iterable[Export], tally: Tally, *, any_author: bool, author_key: bytes | None
+    exports: Iterable[Export], tally: MessageTally, *, any_author: bool, author_key: bytes | None
 ) -> Iterator[Post]:
     for export in exports:
         folder = export.path.parent.resolve()

@@ -20,7 +20,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from harvester.errors import ExportFormatError, reason_of
-from harvester.names import natural_key
+from harvester.names import natural_key, what_is
 from harvester.rows import match_columns
 from harvester.sources.discord_head import read_head
 
@@ -89,6 +89,8 @@ def find_exports(paths: Sequence[str | Path], skipped: list[str]) -> list[Export
     """
     exports: dict[Path, Export] = {}
     for given in paths:
+        if not str(given):
+            raise ExportFormatError("expected the path of a Discord export, found an empty one")
         path = Path(given)
         try:
             for export in _find_at(path, skipped):
@@ -186,7 +188,7 @@ def recognise(path: Path) -> Export:
         OSError: it cannot be read.
     """
     if not path.is_file():
-        raise ExportFormatError(f"{path}: expected a file, found something else; {_EXPORT_ADVICE}")
+        raise ExportFormatError(f"{path}: expected a file, found {what_is(path)}; {_EXPORT_ADVICE}")
     with path.open("rb") as stream:
         start = stream.read(_SNIFFED)
     text = start.removeprefix(b"\xef\xbb\xbf").lstrip()
@@ -242,7 +244,8 @@ def _recognise_csv(path: Path, start: bytes) -> Export:
 
 def _recognise_parquet(path: Path) -> Export:
     try:
-        names = pq.read_schema(path).names
+        with path.open("rb") as stream:  # paths that are no UTF-8 are not for pyarrow
+            names = pq.read_schema(stream).names
     except (pa.ArrowException, OSError, ValueError) as exc:
         raise _unlike(path, f"a broken Parquet file ({reason_of(exc)})") from exc
     columns = match_columns(names, _COLUMNS)

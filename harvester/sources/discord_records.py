@@ -9,7 +9,6 @@ from __future__ import annotations
 import csv
 import re
 from collections.abc import Iterator
-from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -174,7 +173,8 @@ def _read_csv(export: Export) -> Iterator[Record | None]:
 def _read_parquet(export: Export) -> Iterator[Record | None]:
     own_names = list(dict.fromkeys(export.columns.values()))
     try:
-        with closing(pq.ParquetFile(export.path)) as file:
+        with export.path.open("rb") as stream:  # paths that are no UTF-8 are not for pyarrow
+            file = pq.ParquetFile(stream)
             for batch in file.iter_batches(batch_size=_BATCH_ROWS, columns=own_names):
                 for row in _in_microseconds(batch).to_pylist():
                     known = {name: row.get(own) for name, own in export.columns.items()}

@@ -26,6 +26,7 @@ from harvester.errors import (
     SourceError,
     reason_of,
 )
+from harvester.names import hide_credentials
 from harvester.pace import read_retry_after
 from harvester.schema import Finding
 from harvester.searching import Gathering, Page
@@ -71,9 +72,11 @@ class DuckDuckGo:
             self._engine = DuckduckgoImages(proxy=proxy, timeout=timeout, verify=verify)
             self._client = _StrictClient(proxy=proxy, timeout=timeout, verify=verify)
         except (primp.PrimpError, OSError, ValueError, OverflowError) as exc:
+            given = [f"the proxy {hide_credentials(proxy)}"] if proxy is not None else []
+            given += [f"the certificate file {verify}"] if isinstance(verify, str) else []
             raise InputError(
-                f"search: expected a proxy, certificate file and time limit that can be used, "
-                f"found {reason_of(exc)}; check the proxy {proxy!r} and the certificate {verify!r}"
+                "search: expected a proxy, a certificate file and a time limit that can be used, "
+                f"found {reason_of(exc)}; check {' and '.join(given) or 'the time limit'}"
             ) from exc
         self._client.client.headers_update(dict(self._engine.headers_update))
         self._engine.http_client = self._client

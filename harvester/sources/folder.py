@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from harvester.errors import InputError
-from harvester.names import is_web_address, natural_key
+from harvester.names import is_web_address, natural_key, what_is
 from harvester.rows import as_text, read_rows
 from harvester.schema import Finding
 
@@ -75,7 +75,7 @@ def read_folder(folder: Path, *, creator: str | None = None) -> Iterator[LocalPi
     """
     folder = Path(folder)
     if not folder.is_dir():
-        found = "a file" if folder.exists() else "nothing"
+        found = what_is(folder)
         raise InputError(f"{folder}: expected a folder of pictures, found {found}; check the path")
     return _read(folder.resolve(), {} if creator is None else {"creator": creator})
 

@@ -14,7 +14,7 @@ from typing import Any, BinaryIO
 
 from harvester.errors import InputError
 from harvester.lines import decode_lines, read_lines
-from harvester.names import ending_of
+from harvester.names import ending_of, what_is
 from harvester.rows import as_text, is_table, read_rows
 
 STDIN = "-"
@@ -61,8 +61,10 @@ def read_prompts(path: str | Path, *, stdin: BinaryIO | None = None) -> Iterator
         return _unique("standard input", _from_lines(_stdin_lines(stdin)))
     path = Path(path)
     if not path.is_file():
-        found = "a folder" if path.is_dir() else "nothing"
-        raise InputError(f"{path}: expected a list of prompts, found {found}; check the path")
+        raise InputError(
+            f"{path}: expected a list of prompts, found {what_is(path)}; check the path, or give "
+            "- for standard input"
+        )
     if is_table(path):
         return _unique(str(path), _from_table(path))
     if ending_of(path) in _PROMPT_A_LINE:

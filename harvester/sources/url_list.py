@@ -15,7 +15,7 @@ from typing import Any
 
 from harvester.errors import InputError
 from harvester.lines import read_lines
-from harvester.names import ending_of, natural_key
+from harvester.names import ending_of, natural_key, what_is
 from harvester.rows import as_text, is_table, read_rows
 from harvester.schema import Finding
 
@@ -46,8 +46,9 @@ def read_url_list(path: str | Path) -> Iterator[Finding]:
     """
     path = Path(path)
     lists = _lists_in(path) if path.is_dir() else [path]
-    if not path.exists():
-        raise InputError(f"{path}: expected a list of addresses, found nothing; check the path")
+    if not (path.is_file() or path.is_dir()):
+        found = what_is(path)
+        raise InputError(f"{path}: expected a list of addresses, found {found}; check the path")
     for each in lists:
         if not is_table(each) and ending_of(each) not in _ADDRESS_A_LINE:
             raise InputError(

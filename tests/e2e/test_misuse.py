@@ -144,7 +144,6 @@ def test_two_jobs_never_share_a_page():
 # What reaches the terminal
 
 
-@open_finding("log records are printed as they came")
 def test_names_of_files_cannot_act_on_the_terminal(run, tmp_path, sample):
     folder = tmp_path / "pictures"
     folder.mkdir()
@@ -156,7 +155,6 @@ def test_names_of_files_cannot_act_on_the_terminal(run, tmp_path, sample):
     assert "\x1b" not in ran.err + ran.out
 
 
-@open_finding("an error of a job is printed as it came")
 def test_names_of_jobs_cannot_act_on_the_terminal(run, tmp_path, sample):
     (tmp_path / "jobs.json").write_text(json.dumps([{"id": ESCAPE, "image": f"a{ESCAPE}\n.png"}]))
     ran = run("attribute", "batch", "jobs.json", "--candidates", sample / "candidates")
@@ -177,7 +175,6 @@ HOSTILE = {
 }
 
 
-@open_finding("values are believed once the columns have the right types")
 @pytest.mark.parametrize("case", HOSTILE)
 def test_values_that_whence_never_writes_are_one_error(case, tmp_path):
     row_type, changed = HOSTILE[case]
@@ -186,7 +183,6 @@ def test_values_that_whence_never_writes_are_one_error(case, tmp_path):
         list(rows(folder, row_type))
 
 
-@open_finding("temporary names of single files can be guessed")
 def test_links_in_a_dataset_do_not_lead_writes_out_of_it(tmp_path):
     precious = tmp_path / "precious"
     precious.write_text("mine")
@@ -198,7 +194,6 @@ def test_links_in_a_dataset_do_not_lead_writes_out_of_it(tmp_path):
     assert precious.read_text() == "mine"
 
 
-@open_finding("temporary names of single files can be guessed")
 def test_links_in_a_report_do_not_lead_writes_out_of_it(tmp_path):
     precious = tmp_path / "precious"
     precious.write_text("mine")
@@ -216,7 +211,6 @@ def test_a_device_is_no_picture(run):
     assert "0 bytes" not in ran.err  # the same path reads /dev/zero for ever
 
 
-@open_finding("the summary is written in UTF-8 or not at all")
 def test_a_terminal_that_knows_ascii_alone_still_gets_the_summary(run, environment, sample):
     environment["PYTHONIOENCODING"] = "ascii"
     ran = run("harvest", "folder", sample / "discord", "--out", "c")
@@ -224,7 +218,6 @@ def test_a_terminal_that_knows_ascii_alone_still_gets_the_summary(run, environme
     assert "dataset: c" in ran.out
 
 
-@open_finding("errors of standard output are not caught")
 @pytest.mark.skipif(not Path("/dev/full").is_char_device(), reason="no such device here")
 def test_standard_output_that_is_full_is_one_line(environment, tmp_path, sample):
     command = [SCRIPTS / "harvest", "midjourney", "--dry-run", "--discord-export"]

@@ -11,6 +11,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import httpx
 import pytest
 
+from harvester import run
 from harvester.errors import RateLimitedError, SourceChangedError, SourceError
 from harvester.sources.discord_links import refresh_links
 
@@ -171,3 +172,9 @@ async def test_nobody_listening_is_told(monkeypatch):
     async with httpx.AsyncClient(trust_env=False) as client:
         with pytest.raises(SourceError, match="no answer"):
             await refresh_links(client, urls(1), TOKEN, api="http://127.0.0.1:9/api")
+
+
+async def test_proxies_of_the_surroundings_do_not_end_a_harvest(monkeypatch):
+    """A kind that httpx does not speak was a traceback."""
+    monkeypatch.setenv("ALL_PROXY", "socks5://127.0.0.1:9")
+    assert await run._renewer(TOKEN, None)([]) == {}

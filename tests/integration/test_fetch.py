@@ -155,6 +155,25 @@ async def test_the_pause_a_host_asks_for_is_kept(fault_server, path):
     assert fault_server.hits[path] == 2
 
 
+async def test_a_pause_that_one_download_is_told_of_holds_for_the_host(fault_server):
+    limits = FetchLimits(deadline_s=5, attempts=1)
+    async with Fetcher(limits, allow_private=True) as fetcher:
+        await fetcher.fetch(fault_server.url("/429"))
+        start = time.perf_counter()
+        fetched = await fetcher.fetch(fault_server.url("/ok.jpg"))
+    assert fetched.status is FetchStatus.OK
+    assert time.perf_counter() - start > 0.9
+
+
+async def test_a_pause_longer_than_a_download_may_take_is_told_and_not_waited_for(fault_server):
+    async with Fetcher(FetchLimits(deadline_s=2), allow_private=True) as fetcher:
+        await fetcher.fetch(fault_server.url("/429-long"))
+        fetched = await fetcher.fetch(fault_server.url("/b.png"))
+    assert fetched.status is FetchStatus.THROTTLED
+    assert "3,600 s of rest" in fetched.error
+    assert fault_server.hits["/b.png"] == 0
+
+
 async def test_a_host_that_goes_on_throttling_is_left_alone(fault_server):
     async with Fetcher(FetchLimits(deadline_s=1, pause_s=0.01), allow_private=True) as fetcher:
         fetched = await fetcher.fetch(fault_server.url("/429"))

@@ -6,6 +6,7 @@ import hashlib
 import json
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 
 from harvester import shards
@@ -193,3 +194,17 @@ async def test_findings_are_flushed_as_they_come(tmp_path, fault_server):
         assert len(shards.shard_paths(tmp_path, Finding)) >= 2
     manifest = json.loads((tmp_path / "manifest.json").read_text())
     assert manifest["tables"]["finding"]["rows"] == 30
+
+
+async def test_passwords_in_addresses_are_neither_asked_with_nor_stored(tmp_path, fault_server):
+    fault_server.serve("/a.jpg", picture(), "image/jpeg")
+    plain = fault_server.url("/a.jpg")
+    secret = plain.replace("://", "://ada:s3cret@")
+    page = "https://ada:s3cret@p.example/"
+    statuses = [one.status for one in await harvest(tmp_path, findings(secret, page_url=page))]
+    statuses += [one.status for one in await harvest(tmp_path, findings(secret, plain))]
+    assert sorted(statuses) == [FetchStatus.BAD_URL, FetchStatus.BAD_URL, FetchStatus.OK]
+    assert fault_server.hits == {"/a.jpg": 1}
+    assert rows(tmp_path)[plain].status is FetchStatus.OK
+    for path in tmp_path.rglob("*.parquet"):
+        assert "s3cret" not in str(pq.read_table(path).to_pylist())

@@ -15,7 +15,7 @@ import pytest
 from harvester.images import compute_hashes, open_picture
 from harvester.schema import Candidate, FetchStatus, Finding, Search
 from harvester.shards import read, rows
-from harvester.sources.discord_export import Post, Tally, read_exports
+from harvester.sources.discord_export import MessageTally, Post, read_exports
 
 DATA = Path(__file__).parents[2] / "data"
 SAMPLE = DATA / "sample"
@@ -43,7 +43,7 @@ def candidates() -> dict[str, Candidate]:
 
 @pytest.fixture(scope="module")
 def posts() -> list[Post]:
-    return list(read_exports([EXPORT], author_key=b"a key of the tests", tally=Tally()))
+    return list(read_exports([EXPORT], author_key=b"a key of the tests", tally=MessageTally()))
 
 
 def test_it_stays_below_five_megabytes():
@@ -147,7 +147,7 @@ def test_the_export_holds_every_kind_of_finished_generation(posts):
 
 
 def test_the_export_holds_what_is_no_finished_generation_as_well():
-    tally = Tally()
+    tally = MessageTally()
     assert len(list(read_exports([EXPORT], author_key=b"key", tally=tally))) == 13
     assert tally.kinds == {
         "finished": 13,
@@ -204,6 +204,8 @@ def test_users_are_invented_and_do_not_come_through(posts):
 
 
 def test_relays_are_left_out_unless_asked_for(posts):
-    everyone = list(read_exports([EXPORT], any_author=True, author_key=b"key", tally=Tally()))
+    everyone = list(
+        read_exports([EXPORT], any_author=True, author_key=b"key", tally=MessageTally())
+    )
     assert len(posts) == 13
     assert len(everyone) == 14

@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from harvester.schema import Generation
-from harvester.sources.discord_export import Tally, read_exports
+from harvester.sources.discord_export import MessageTally, read_exports
 from tests.unit.discord_samples import (
     ASKER,
     ASKER_ID,
@@ -34,8 +34,8 @@ RENDERED = f"@{ASKER['nickname']}"
 KEY = b"a key for tests"
 
 
-def read(*paths, **options) -> tuple[list[Generation], Tally]:
-    tally = Tally()
+def read(*paths, **options) -> tuple[list[Generation], MessageTally]:
+    tally = MessageTally()
     posts = list(read_exports(paths, tally=tally, **{"author_key": KEY, **options}))
     assert tally.messages == tally.kinds.total()
     assert tally.kinds["finished"] == tally.actions.total() == len(posts)

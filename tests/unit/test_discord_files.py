@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from harvester.errors import ExportFormatError
-from harvester.sources.discord_export import Tally, read_exports
+from harvester.sources.discord_export import MessageTally, read_exports
 from tests.unit.discord_samples import CHANNEL, export, message, raw, write
 
 
@@ -19,14 +19,14 @@ def job(prompt: str) -> dict:
     return message(f"**{prompt}** - @Unknown (fast)")
 
 
-def prompts(*paths, tally: Tally | None = None) -> list[str]:
-    posts = read_exports([str(path) for path in paths], tally=tally or Tally())
+def prompts(*paths, tally: MessageTally | None = None) -> list[str]:
+    posts = read_exports([str(path) for path in paths], tally=tally or MessageTally())
     return [post.generation.prompt for post in posts]
 
 
 def error_of(path) -> str:
     with pytest.raises(ExportFormatError) as caught:
-        read_exports([path], tally=Tally())
+        read_exports([path], tally=MessageTally())
     text = str(caught.value)
     assert "\n" not in text
     assert "expected" in text
@@ -86,7 +86,7 @@ def test_a_folder_leaves_out_other_files_and_says_so(tmp_path, caplog):
     write(tmp_path / "settings.json", {"theme": "dark"})
     (tmp_path / ".hidden.json").write_text("x", encoding="utf-8")
     (tmp_path / "e.json_Files").mkdir()
-    tally = Tally()
+    tally = MessageTally()
     assert prompts(tmp_path, tally=tally) == ["a"]
     assert len(tally.skipped) == 1
     assert "settings.json" in tally.skipped[0]
@@ -145,7 +145,7 @@ def test_missing_paths_are_named(tmp_path):
 
 def test_a_fifo_is_not_waited_for(tmp_path):
     os.mkfifo(tmp_path / "pipe.json")
-    assert "something else" in error_of(tmp_path / "pipe.json")
+    assert "a pipe" in error_of(tmp_path / "pipe.json")
 
 
 PACKAGE_MESSAGE = {"ID": 1, "Timestamp": "2024-01-05", "Contents": "hi", "Attachments": ""}
@@ -170,7 +170,7 @@ def test_a_cut_export_gives_what_stands_before_the_break(tmp_path, caplog):
     path = tmp_path / "cut.json"
     for cut in (whole.index(b"**c**"), len(whole) - 5, whole.index(b"}", whole.index(b"**b**"))):
         path.write_bytes(whole[:cut])
-        tally = Tally()
+        tally = MessageTally()
         found = prompts(path, tally=tally)
         assert found == ["a", "b", "c"][: len(found)]
         assert found
@@ -185,7 +185,7 @@ def test_a_cut_in_the_first_message_is_still_an_export(tmp_path, cut_at):
     whole = write(tmp_path / "e.json", export(job("a"))).read_bytes()
     path = tmp_path / "cut.json"
     path.write_bytes(whole[: whole.index(cut_at) + len(cut_at)])
-    tally = Tally()
+    tally = MessageTally()
     assert prompts(path, tally=tally) == []
     assert len(tally.truncated) == 1
 
@@ -198,7 +198,7 @@ def test_other_layouts_that_break_off_are_noted_too(tmp_path):
     listed = write(tmp_path / "list.json", [raw("**a** - @x"), raw("**b** - @x")])
     listed.write_bytes(listed.read_bytes()[:-40])
     for path in (csv_path, listed):
-        tally = Tally()
+        tally = MessageTally()
         assert prompts(path, tally=tally) == ["a"]
         assert len(tally.truncated) == 1
 
@@ -221,7 +221,7 @@ def test_json_bombs_are_refused_in_bounded_memory(tmp_path, bomb):
     path = tmp_path / "bomb.json"
     path.write_text(bomb, encoding="utf-8")
     start = time.perf_counter()
-    tally = Tally()
+    tally = MessageTally()
     try:
         assert prompts(path, tally=tally) == []
         assert len(tally.truncated) == 1
@@ -233,6 +233,6 @@ def test_json_bombs_are_refused_in_bounded_memory(tmp_path, bomb):
 def test_brackets_in_strings_are_no_nesting(tmp_path):
     texts = ["[" * 500, '\\"[[' * 200, "\\" * 301 + '"' + "{" * 300, '"' * 99 + "[" * 200]
     path = write(tmp_path / "e.json", export(*(message(text) for text in texts * 40), job("a")))
-    tally = Tally()
+    tally = MessageTally()
     assert prompts(path, tally=tally) == ["a"]
     assert tally.truncated == []

@@ -7,7 +7,7 @@ import os
 import pytest
 
 from harvester.schema import FetchStatus
-from harvester.sources.discord_export import Post, Tally, read_exports
+from harvester.sources.discord_export import MessageTally, Post, read_exports
 from tests.unit.discord_samples import GRID_JOB, PICTURE, export, file_name, message, write
 
 STORED = "sample.user_a_glass_0c5ba97c-5a71-4b6e-9f3-0123456789ABCDEF.png"
@@ -29,7 +29,7 @@ def read_one(folder, url: str, *, key: bytes | None = b"key") -> Post:
     attachment = {"id": "1", "url": url, "fileName": file_name(GRID_JOB), "fileSizeBytes": 1}
     asked = message("**glass** - @Unknown (fast)", attachments=[attachment])
     path = write(folder / "Guild: renders.json", export(asked))
-    [post] = read_exports([path], author_key=key, tally=Tally())
+    [post] = read_exports([path], author_key=key, tally=MessageTally())
     return post
 
 

@@ -12,8 +12,8 @@ from rich.console import Console
 from harvester.expected import count_files, count_messages, count_rows
 from harvester.pipeline import Outcome
 from harvester.progress import Counting, HarvestProgress, summarise
-from harvester.run import Tally
 from harvester.schema import FetchStatus
+from harvester.tally import Tally
 
 
 def test_rows_of_lists_are_counted_from_footers_and_lines(tmp_path):

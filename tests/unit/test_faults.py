@@ -124,6 +124,18 @@ async def test_a_slot_is_given_back_by_a_cancelled_wait():
     assert len(slots) == 0
 
 
+def test_a_pause_is_of_one_host_and_is_never_shortened():
+    slots = HostSlots(1)
+    assert slots.pause_of("a") == 0
+    slots.pause("a", 60)
+    slots.pause("a", 1)
+    slots.pause("b", 1e-9)
+    slots.pause("c", 1e60)
+    assert 59 < slots.pause_of("a") <= 60
+    assert slots.pause_of("b") == slots.pause_of("d") == 0
+    assert slots.pause_of("c") > 1e59
+
+
 def test_the_agent_names_itself_and_a_contact():
     assert name_agent().startswith("whence/")
     assert name_agent("mailto:a@example.org").endswith("mailto:a@example.org)")

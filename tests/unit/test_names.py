@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from harvester.names import ending_of, is_web_address, natural_key
+from harvester.names import (
+    ending_of,
+    hide_credentials,
+    is_web_address,
+    natural_key,
+    what_is,
+)
 
 
 @pytest.mark.parametrize(
@@ -53,3 +60,31 @@ def test_a_number_of_any_length_has_a_place():
 )
 def test_an_address_of_the_web_begins_as_one(text, is_one):
     assert is_web_address(text) is is_one
+
+
+@pytest.mark.parametrize(
+    ("address", "stored"),
+    [
+        ("http://user:pw@h.example/a.png", "http://***@h.example/a.png"),
+        ("HTTPS://token@h.example", "HTTPS://***@h.example"),
+        (" http://u:p@ss@h.example/x@2.png", " http://***@h.example/x@2.png"),
+        ("http:/\\u:p@h.example/", "http:/\\***@h.example/"),
+        ("ftp://u:p@h.example/", "ftp://***@h.example/"),
+        ("http://h.example/@name/a@2x.png?to=a@b", "http://h.example/@name/a@2x.png?to=a@b"),
+        ("file:folder@home/a@2x.png", "file:folder@home/a@2x.png"),
+        ("http://h.example", "http://h.example"),
+    ],
+)
+def test_credentials_are_hidden_and_nothing_else(address, stored):
+    assert hide_credentials(address) == stored
+    assert hide_credentials(stored) == stored
+
+
+def test_what_stands_at_a_path_is_named(tmp_path):
+    (tmp_path / "file").touch()
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "link").symlink_to("file")
+    found = [what_is(tmp_path / name) for name in ("file", "pipe", "link", "none", "a\0b")]
+    assert found == ["a file", "a pipe", "a file", "nothing", "nothing"]
+    assert what_is(tmp_path) == "a folder"
+    assert what_is(Path(os.devnull)) == "a device"

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import stat
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -52,3 +55,28 @@ def test_a_place_that_cannot_be_written_says_what_to_do(tmp_path):
     with pytest.raises(ShardError, match=f"set {ENVIRONMENT} to a secret") as caught:
         author_key(tmp_path / "file" / "whence")
     assert "\n" not in str(caught.value)
+
+
+def test_without_hard_links_the_key_is_whole_all_the_same(tmp_path, monkeypatch):
+    """Some file systems have none: FAT, many network folders."""
+
+    def link(*_: object) -> None:
+        raise OSError(errno.EPERM, "Operation not permitted")
+
+    monkeypatch.setattr(os, "link", link)
+    with ThreadPoolExecutor(8) as pool:
+        keys = set(pool.map(author_key, [tmp_path] * 64))
+    [key] = keys
+    assert len(key) == 64
+    assert stat.S_IMODE((tmp_path / "author.key").stat().st_mode) == 0o600
+    assert [path.name for path in tmp_path.iterdir()] == ["author.key"]
+
+
+def test_an_old_empty_key_is_not_waited_for(tmp_path):
+    path = tmp_path / "author.key"
+    path.touch()
+    os.utime(path, (0, 0))
+    start = time.monotonic()
+    with pytest.raises(ShardError, match="empty file"):
+        author_key(tmp_path)
+    assert time.monotonic() - start < 0.5

@@ -7,6 +7,7 @@ import hashlib
 import json
 import os
 import signal
+import stat
 import subprocess
 import sys
 import time
@@ -241,9 +242,76 @@ def test_a_file_that_is_not_finished_never_takes_the_place_of_the_old_one(tmp_pa
     path = tmp_path / "new folder" / "a.txt"
     with shards.replacing(path) as temporary:
         temporary.write_text("old")
+    assert stat.S_IMODE(path.stat().st_mode) == 0o666 & ~umask()
     for interruption in (KeyboardInterrupt, OSError):
         with pytest.raises(interruption), shards.replacing(path) as temporary:
             temporary.write_text("half of the new")
             raise interruption
     assert path.read_text() == "old"
     assert [one.name for one in path.parent.iterdir()] == ["a.txt"]
+
+
+def umask() -> int:
+    value = os.umask(0)
+    os.umask(value)
+    return value
+
+
+def test_a_link_at_the_name_is_replaced_and_its_target_left_alone(tmp_path):
+    precious, path = tmp_path / "precious", tmp_path / "a.txt"
+    precious.write_text("mine")
+    path.symlink_to(precious)
+    with shards.replacing(path) as temporary:
+        temporary.write_bytes(b"new")
+    assert (precious.read_text(), path.read_text()) == ("mine", "new")
+    assert not path.is_symlink()
+
+
+@pytest.mark.parametrize("target", ["folder", "pipe", "/dev/full", "/dev/stdout", "/dev/fd/1"])
+def test_what_is_no_file_is_never_replaced_by_one(tmp_path, target):
+    (tmp_path / "folder").mkdir()
+    os.mkfifo(tmp_path / "pipe")
+    path = tmp_path / target
+    before = path.lstat().st_mode if path.exists() else None
+    with (
+        pytest.raises(FileExistsError, match=r"a .* in its place"),
+        shards.replacing(path),
+    ):
+        pytest.fail("the block was entered")
+    assert before == (path.lstat().st_mode if path.exists() else None)
+    assert not list(tmp_path.glob(".*"))
+
+
+def test_the_longest_name_that_a_folder_takes_can_be_written(tmp_path):
+    path = tmp_path / ("\U0001f600" * 63)
+    with shards.replacing(path) as temporary:
+        temporary.write_text("text")
+    assert path.read_text() == "text"
+
+
+def test_what_a_killed_run_left_half_written_is_swept_and_nothing_else(tmp_path):
+    token = "0123456789abcdef"  # of a temporary file
+    (tmp_path / "findings").mkdir()
+    stale = [".manifest.json", ".README.md", ".part-1-00000.parquet", "findings/.part-1.parquet"]
+    for name in stale:
+        (tmp_path / f"{name}.{token}.tmp").touch()
+    (tmp_path / f".part-2.parquet.{token}.tmp").symlink_to("elsewhere")
+    (tmp_path / f".part-3.parquet.{token}.tmp").mkdir()
+    mine = [".notes.tmp", f".rankings.parquet.{token}.tmp", ".part-1.parquet.tmp"]
+    for name in mine:
+        (tmp_path / name).touch()
+    with Store(tmp_path, Candidate):
+        pass
+    left = {path.name for path in tmp_path.rglob("*.tmp")}
+    assert left == {*mine, f".part-2.parquet.{token}.tmp", f".part-3.parquet.{token}.tmp"}
+
+
+def test_a_lock_that_leads_elsewhere_is_not_followed(tmp_path):
+    precious = tmp_path / "precious"
+    precious.write_text("mine")
+    folder = tmp_path / "dataset"
+    folder.mkdir()
+    (folder / ".lock").symlink_to(precious)
+    with pytest.raises(ShardError, match="expected a folder that can be written"):
+        Store(folder, Candidate).__enter__()
+    assert precious.read_text() == "mine"
