@@ -6,10 +6,8 @@ Nothing heavy is imported before a command runs, so that `--help` answers at onc
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -17,8 +15,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from attribution.errors import RankingError
-from harvester.commands import harvest_app
+from harvester.commands import harvest_app, harvest_prompt
 from harvester.errors import HarvestError
+from harvester.printable import clean
 from harvester.schema import SchemaError
 from harvester.shell import (
     CANDIDATES,
@@ -30,14 +29,14 @@ from harvester.shell import (
     SearchProxy,
     Verbose,
     Version,
-    harvesting,
+    given_path,
     interruptible,
-    open_engine,
     print_json,
     say,
     set_up_logging,
     stderr,
     whence_version,
+    write_out,
 )
 
 if TYPE_CHECKING:
@@ -46,8 +45,7 @@ if TYPE_CHECKING:
     from attribution.gallery import Gallery
     from attribution.ranking import Ranking
     from attribution.report.html import Provenance
-    from harvester.schema import Candidate, Generation
-    from harvester.sources.duckduckgo import DuckDuckGo
+    from harvester.schema import Candidate
 
 
 FAILURES_SAID = 20
@@ -82,7 +80,8 @@ GridOption = Annotated[
 def rank_one(
     context: typer.Context,
     image: Annotated[
-        Path | None, typer.Option("--image", help="The generated picture to explain.")
+        Path | None,
+        typer.Option("--image", parser=given_path, metavar="PATH", help="The generated picture."),
     ] = None,
     prompt: Annotated[
         str | None, typer.Option("--prompt", help="What it was generated from.")
@@ -92,7 +91,13 @@ def rank_one(
     top: Top = 10,
     grid: GridOption = Grid.AUTO,
     report: Annotated[
-        Path | None, typer.Option("--report", help="HTML page to write, pictures included.")
+        Path | None,
+        typer.Option(
+            "--report",
+            parser=given_path,
+            metavar="PATH",
+            help="HTML page to write, pictures included.",
+        ),
     ] = None,
     offline: Annotated[
         bool, typer.Option("--offline", help="Never search the web for candidates.")
@@ -121,9 +126,16 @@ def rank_one(
 
     query = open_query(image, prompt, grid=grid.value)
     folders = candidates or [CANDIDATES]
-    if prompt and not offline and _lacks(folders, prompt, is_default=candidates is None):
-        engine = open_engine(search_proxy, ca_file)
-        _harvest_for(prompt, folders[0], engine, per_prompt, (allow_private, ca_file))
+    if prompt and not offline:
+        harvest_prompt(
+            prompt,
+            folders,
+            is_default=candidates is None,
+            per_prompt=per_prompt,
+            search_proxy=search_proxy,
+            allow_private=allow_private,
+            ca_file=ca_file,
+        )
 
     from attribution.ranking import rank
 
@@ -146,13 +158,25 @@ def batch(
     ],
     candidates: Candidates = None,
     out: Annotated[
-        Path, typer.Option("--out", help="Rankings to write: .parquet, .csv or .jsonl.")
+        Path,
+        typer.Option(
+            "--out",
+            parser=given_path,
+            metavar="PATH",
+            help="Rankings to write: .parquet, .csv or .jsonl.",
+        ),
     ] = Path("rankings.parquet"),
     *,
     top: Top = 10,
     grid: GridOption = Grid.AUTO,
     report: Annotated[
-        Path | None, typer.Option("--report", help="Folder for an HTML page a job, with an index.")
+        Path | None,
+        typer.Option(
+            "--report",
+            parser=given_path,
+            metavar="PATH",
+            help="Folder for an HTML page a job, with an index.",
+        ),
     ] = None,
     restart: Annotated[
         bool, typer.Option("--restart", help="Forget what earlier runs of this batch did.")
@@ -167,6 +191,7 @@ def batch(
     set_up_logging(verbose=verbose)
     from attribution.batch import Batch, check_ranked
     from attribution.report.folder import ReportFolder
+    from harvester.progress import Counting
 
     folders = candidates or [CANDIDATES]
     waiting, expected = _read_jobs(jobs)
@@ -177,11 +202,11 @@ def batch(
     with (
         interruptible(again),
         Batch(out, gallery, embedder, k=top, grid=grid.value, restart=restart) as work,
-        _counting("ranking", expected) as advance,
+        Counting(stderr(), "ranking", expected) as counting,
     ):
         for done in work.run(waiting):
             counts[done.outcome] += 1
-            advance()
+            counting.advance()
             if done.error and counts["failed"] <= FAILURES_SAID:
                 say(f"job {done.job.id}: {done.error}")
             if pages is not None and done.ranking is not None:
@@ -197,7 +222,7 @@ def batch(
         print_json({**counts, **made})
     else:
         text = " · ".join(f"{count:,} {outcome}" for outcome, count in counts.items())
-        sys.stdout.write("\n".join([text, *(f"{k}: {v}" for k, v in made.items())]) + "\n")
+        write_out("\n".join([text, *(f"{key}: {clean(value)}" for key, value in made.items())]))
     check_ranked(counts, out)
 
 
@@ -220,7 +245,7 @@ def index(
     if as_json:
         print_json(record)
     else:
-        sys.stdout.write(f"{record['candidates']:,} candidates described by {record['channel']}\n")
+        write_out(f"{record['candidates']:,} candidates described by {record['channel']}")
 
 
 def harvest() -> None:
@@ -241,13 +266,8 @@ def _run(app: typer.Typer) -> None:
         say("stopped")
         sys.exit(INTERRUPTED)
     except (HarvestError, RankingError, SchemaError) as exc:
-        from harvester.printable import clean
-
         say(f"error: {clean(str(exc))}")
         sys.exit(exc.exit_code)
-    except BrokenPipeError:  # `attribute … | head` has seen enough
-        sys.stderr.close()
-        sys.exit(0)
 
 
 def _refuse_lost_options(context: typer.Context) -> None:
@@ -261,57 +281,15 @@ def _refuse_lost_options(context: typer.Context) -> None:
             )
 
 
-def _lacks(folders: Sequence[Path], prompt: str, *, is_default: bool) -> bool:
-    """Whether candidates for this prompt should be searched for.
-
-    The default dataset gathers the candidates of all prompts, so it is searched for this one's. A
-    dataset that the user names is ranked as it is, unless it is empty.
-    """
-    from attribution.gallery import has_findings
-    from harvester.schema import Candidate
-    from harvester.shards import shard_paths
-
-    if is_default:
-        return not any(has_findings(folder, prompt) for folder in folders)
-    return not any(shard_paths(folder, Candidate) for folder in folders)
-
-
-def _harvest_for(
-    prompt: str,
-    out: Path,
-    engine: DuckDuckGo,
-    per_prompt: int,
-    network: tuple[bool, Path | None],
-) -> None:
-    from harvester import run
-
-    say(f"no candidates for this prompt in {out}: searching the web (--offline to leave that)")
-    allow_private, ca_file = network
-    opened = run.Network(allow_private=allow_private, ca_file=ca_file)
-    with harvesting(per_prompt) as progress:
-        tally = asyncio.run(
-            run.run_search([prompt], engine, out, opened, progress.update, per_prompt=per_prompt)
-        )
-    run.check_reached(tally)
-
-
 def _open_gallery(folders: Sequence[Path]) -> tuple[Gallery, ResNet50Gem]:
     from attribution.embeddings import ResNet50Gem
     from attribution.gallery import load_gallery
+    from harvester.progress import Counting
 
     embedder = ResNet50Gem()
     kept = "descriptors computed so far are kept; run the same command again to go on"
-    with interruptible(kept), _counting("describing candidates", None) as advance:
-        return load_gallery(folders, embedder, advance), embedder
-
-
-@contextlib.contextmanager
-def _counting(what: str, total: int | None) -> Iterator[Callable[..., None]]:
-    """A bar with rate and time left on a terminal; elsewhere a line every ten seconds."""
-    from harvester.progress import Counting
-
-    with Counting(stderr(), what, total) as counting:
-        yield counting.advance
+    with interruptible(kept), Counting(stderr(), "describing candidates") as counting:
+        return load_gallery(folders, embedder, counting.advance), embedder
 
 
 def _read_jobs(jobs: str) -> tuple[Iterator[BatchJob], int]:
@@ -320,18 +298,14 @@ def _read_jobs(jobs: str) -> tuple[Iterator[BatchJob], int]:
     Raises:
         InputError: if there is none.
     """
-    from attribution.batch import BatchJob
+    from attribution.batch import BatchJob, jobs_of_dataset
     from harvester.errors import InputError
     from harvester.schema import Generation
-    from harvester.shards import count_rows, rows
+    from harvester.shards import count_rows
     from harvester.sources.prompt_list import read_prompts
 
     if Path(jobs).is_dir():
-        made = (
-            BatchJob(row.id, row.prompt, row.image or b"", f"{row.id}.jpg")
-            for row in _once(rows(Path(jobs), Generation))
-        )
-        return made, count_rows(Path(jobs), Generation)
+        return jobs_of_dataset(Path(jobs)), count_rows(Path(jobs), Generation)
     listed = list(read_prompts(jobs))
     if not any(job.image for job in listed):
         raise InputError(
@@ -344,25 +318,19 @@ def _read_jobs(jobs: str) -> tuple[Iterator[BatchJob], int]:
     return made, len(listed)
 
 
-def _once(generations: Iterable[Generation]) -> Iterator[Generation]:
-    """Those that have a picture, each id once: a failure that was mended has an older row."""
-    seen: set[str] = set()
-    for row in generations:
-        if row.image is not None and row.id not in seen:
-            seen.add(row.id)
-            yield row
-
-
 def _print_ranking(ranking: Ranking, candidates: Mapping[str, Candidate], *, as_json: bool) -> None:
     from attribution.report.terminal import json_lines, ranking_table
 
     if as_json:
         for line in json_lines(ranking, candidates):
-            sys.stdout.write(line + "\n")
+            write_out(line)
     else:
         from rich.console import Console
 
-        Console().print(ranking_table(ranking, candidates))
+        console = Console()
+        with console.capture() as captured:
+            console.print(ranking_table(ranking, candidates))
+        write_out(captured.get().rstrip("\n"))
 
 
 def _provenance(folders: Sequence[Path], embedder: ResNet50Gem) -> Provenance:

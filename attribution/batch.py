@@ -24,7 +24,8 @@ from attribution.parts import Parts
 from attribution.query import Grid, Query, open_query, query_from_bytes
 from attribution.ranking import Ranking, rank
 from attribution.rankings import failure_row, match_rows
-from harvester.schema import Candidate
+from harvester import shards
+from harvester.schema import Candidate, Generation
 
 JOBS_PER_PART = 200
 PART_AGE_S = 20.0
@@ -46,6 +47,19 @@ class BatchJob:
     prompt: str | None
     image: Path | bytes
     name: str
+
+
+def jobs_of_dataset(folder: Path) -> Iterator[BatchJob]:
+    """The generations of a dataset that have a picture, each id once.
+
+    Raises:
+        SchemaError, ShardError: as `shards.rows` does.
+    """
+    seen: set[str] = set()
+    for row in shards.rows(folder, Generation):
+        if row.image is not None and row.id not in seen:
+            seen.add(row.id)
+            yield BatchJob(row.id, row.prompt, row.image, f"{row.id}.jpg")
 
 
 @dataclass(frozen=True, slots=True)

@@ -159,14 +159,6 @@ def load_gallery(
     )
 
 
-def has_findings(folder: Path, prompt: str) -> bool:
-    """Whether a dataset holds anything that was searched for with this prompt."""
-    return any(
-        pc.any(pc.equal(batch.column(0), prompt)).as_py()
-        for batch in shards.batches(folder, Finding, ["query_prompt"])
-    )
-
-
 def _candidates(folder: Path) -> dict[str, dict[str, str | int | None]]:
     table = shards.read(folder, Candidate, ["id", *BITS, "pdq_quality", "status"])
     usable = table.filter(pc.equal(table.column("status"), FetchStatus.OK.value))

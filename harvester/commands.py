@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -28,6 +29,7 @@ from harvester.shell import (
     open_engine,
     print_harvest,
     print_json,
+    say,
     set_up_logging,
     write_out,
 )
@@ -81,9 +83,9 @@ def midjourney(
     Example: harvest midjourney --discord-export export.json
     """
     from harvester import pseudonyms, run
+    from harvester.discord.files import find_exports
     from harvester.expected import count_messages
     from harvester.sources import discord_export as exports
-    from harvester.sources.discord_files import find_exports
 
     set_up_logging(verbose=verbose)
     messages = exports.MessageTally()
@@ -251,3 +253,36 @@ def folder(
             run.run_found(found, out, run.Network(), progress.update, source="folder")
         )
     print_harvest(tally, out, as_json=as_json)
+
+
+def harvest_prompt(
+    prompt: str,
+    folders: Sequence[Path],
+    *,
+    is_default: bool,
+    per_prompt: int,
+    search_proxy: str | None = None,
+    allow_private: bool = False,
+    ca_file: Path | None = None,
+) -> None:
+    """Search for a prompt before it is ranked, where that is called for.
+
+    The default dataset gathers the candidates of all prompts, so it is searched for this one's. A
+    dataset that the user names is ranked as it is, unless it is empty.
+
+    Raises:
+        HarvestError: as `run.run_search` does.
+    """
+    from harvester import run
+
+    if run.has_candidates(folders, prompt if is_default else None):
+        return
+    out = folders[0]
+    say(f"no candidates for this prompt in {out}: searching the web (--offline to leave that)")
+    engine = open_engine(search_proxy, ca_file)
+    network = run.Network(allow_private=allow_private, ca_file=ca_file)
+    with harvesting(per_prompt) as progress:
+        tally = asyncio.run(
+            run.run_search([prompt], engine, out, network, progress.update, per_prompt=per_prompt)
+        )
+    run.check_reached(tally)

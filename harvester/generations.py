@@ -15,6 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 
 from harvester import shards
+from harvester.discord.links import anonymous_link, expires_at
 from harvester.fetch import Fetched, Fetcher
 from harvester.images import PictureError, compute_hashes, encode_jpeg, open_picture
 from harvester.names import hide_credentials
@@ -22,7 +23,6 @@ from harvester.parallel import chunked, in_parallel
 from harvester.pipeline import Outcome, in_thread, read_file
 from harvester.schema import FetchStatus, Generation
 from harvester.sources.discord_export import Post
-from harvester.sources.discord_links import anonymous_link, expires_at
 from harvester.store import Store
 
 EXPIRED = (

@@ -17,6 +17,7 @@ from typing import Any
 import httpx
 
 from harvester import shards
+from harvester.discord.links import refresh_links
 from harvester.errors import InputError, SourceError, reason_of
 from harvester.fetch import Fetcher
 from harvester.generations import Renew, harvest_generations
@@ -28,13 +29,13 @@ from harvester.schema import (
     MAX_TEXT,
     Candidate,
     FetchStatus,
+    Finding,
     Generation,
     Search,
     SearchStatus,
 )
 from harvester.searching import search_prompts
 from harvester.sources.discord_export import Post
-from harvester.sources.discord_links import refresh_links
 from harvester.sources.duckduckgo import DuckDuckGo
 from harvester.store import Store
 from harvester.tally import Tally
@@ -227,6 +228,19 @@ def check_prompts(prompts: Sequence[str]) -> None:
             "expected prompts to search for, found none with a word in it; check the list or the "
             "dataset"
         )
+
+
+def has_candidates(folders: Iterable[Path], prompt: str | None = None) -> bool:
+    """Whether any of some datasets holds candidates; of one prompt's searches, if one is given."""
+    for folder in folders:
+        if prompt is None:
+            if shards.count_rows(folder, Candidate):
+                return True
+            continue
+        for batch in shards.batches(folder, Finding, ["query_prompt"]):
+            if prompt in batch.column(0).to_pylist():
+                return True
+    return False
 
 
 def prompts_of(dataset: Path) -> Iterator[str]:

@@ -15,20 +15,20 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from harvester.names import is_web_address
-from harvester.printable import clean
-from harvester.schema import Generation
-from harvester.sources.discord_files import Export, find_exports
-from harvester.sources.discord_links import canonical_link, find_job_id
-from harvester.sources.discord_media import find_media
-from harvester.sources.discord_people import (
+from harvester.discord.files import Export, find_exports
+from harvester.discord.links import canonical_link, find_job_id
+from harvester.discord.media import find_media
+from harvester.discord.people import (
     Person,
     find_asker,
     hide_author,
     hide_people,
     restore_mentions,
 )
-from harvester.sources.discord_records import Attachment, BrokenOffError, Record, read_records
+from harvester.discord.records import Attachment, BrokenOffError, Record, read_records
+from harvester.names import is_web_address
+from harvester.printable import clean
+from harvester.schema import Generation
 from harvester.sources.midjourney import Message, parse_message
 from harvester.sources.midjourney_prompt import parse_prompt
 

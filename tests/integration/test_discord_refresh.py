@@ -12,8 +12,8 @@ import httpx
 import pytest
 
 from harvester import run
+from harvester.discord.links import refresh_links
 from harvester.errors import RateLimitedError, SourceChangedError, SourceError
-from harvester.sources.discord_links import refresh_links
 
 TOKEN = "made.up.token"
 
@@ -168,7 +168,7 @@ async def test_another_status_is_told_and_not_repeated(discord):
 
 
 async def test_nobody_listening_is_told(monkeypatch):
-    monkeypatch.setattr("harvester.sources.discord_links._ATTEMPTS", 2)
+    monkeypatch.setattr("harvester.discord.links._ATTEMPTS", 2)
     async with httpx.AsyncClient(trust_env=False) as client:
         with pytest.raises(SourceError, match="no answer"):
             await refresh_links(client, urls(1), TOKEN, api="http://127.0.0.1:9/api")

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from harvester.sources.discord_links import anonymous_link, canonical_link, expires_at, find_job_id
+from harvester.discord.links import anonymous_link, canonical_link, expires_at, find_job_id
 
 BASE = "https://cdn.discordapp.com/attachments/1/2/ann_lee_a_cat_0C5BA97C-5a71-4b6e-9f3e-2a2a2a2a2a2a.png"
 

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from attribution.errors import DescriptorMismatchError, GalleryError, QueryImageError
-from attribution.gallery import has_findings, load_gallery
+from attribution.gallery import load_gallery
 from attribution.hashes import dihedral
 from attribution.query import open_query, query_from_bytes
 from attribution.ranking import rank
@@ -273,14 +273,6 @@ def test_nothing_to_rank_says_how_to_get_some(tmp_path):
         GalleryError, match="expected candidates with pictures, found none; harvest"
     ):
         load_gallery([tmp_path / "missing"], TinyEmbedder())
-
-
-def test_has_findings_knows_which_prompts_were_searched_for(tmp_path):
-    with Store(tmp_path / "c", Candidate) as opened:
-        opened.append(Finding(url="u", source="ddg", query_prompt="a red lighthouse"))
-    assert has_findings(tmp_path / "c", "a red lighthouse")
-    assert not has_findings(tmp_path / "c", "a red")
-    assert not has_findings(tmp_path / "nowhere", "a red lighthouse")
 
 
 def test_a_hash_that_is_not_its_pictures_makes_no_near_copy(tmp_path):

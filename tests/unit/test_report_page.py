@@ -6,13 +6,13 @@ import base64
 import io
 import math
 from datetime import UTC, datetime
+from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from attribution.gallery import Gallery
-from attribution.hashes import BITS, pack
+from attribution.gallery import Gallery, load_gallery
 from attribution.query import query_from_bytes
 from attribution.ranking import Match, Ranking, rank
 from attribution.report.facts import Words
@@ -20,6 +20,7 @@ from attribution.report.page import ShownMatch, channels_of, embed, show_query
 from attribution.verdicts import Verdict
 from harvester.images import compute_hashes, encode_jpeg
 from harvester.schema import Candidate
+from harvester.store import Store
 
 
 def noise(seed: int, height: int = 96, width: int = 128) -> np.ndarray:
@@ -59,26 +60,29 @@ class ColourEmbedder:
         return means / np.linalg.norm(means, axis=1, keepdims=True)
 
 
-def gallery_of(pictures: dict[str, np.ndarray]) -> Gallery:
-    hashes = [compute_hashes(picture) for picture in pictures.values()]
-    return Gallery(
-        folders=(),
-        ids=tuple(pictures),
-        texts=tuple("boats at sea" for _ in pictures),
-        hashes={
-            name: pack([getattr(h, name) for h in hashes], bits) for name, bits in BITS.items()
-        },
-        pdq_quality=np.array([h.pdq_quality for h in hashes], np.int16),
-        vectors=ColourEmbedder().embed(list(pictures.values())),
-        embedding="mean-colour",
-    )
+def gallery_of(folder: Path, pictures: dict[str, np.ndarray]) -> Gallery:
+    with Store(folder, Candidate) as store:
+        for name, picture in pictures.items():
+            hashes = compute_hashes(picture)
+            store.append(
+                Candidate(
+                    id=name,
+                    title="boats at sea",
+                    image=encode_jpeg(picture),
+                    phash=hashes.phash,
+                    dhash=hashes.dhash,
+                    pdq=hashes.pdq,
+                    pdq_quality=hashes.pdq_quality,
+                )
+            )
+    return load_gallery([folder], ColourEmbedder())
 
 
-def test_a_real_ranking_leads_with_its_near_copy():
+def test_a_real_ranking_leads_with_its_near_copy(tmp_path):
     """Query and gallery through `rank`, in a gallery smaller than the ten that were asked for."""
     pictures = {name: noise(seed) for name, seed in (("a", 7), ("b", 8), ("c", 9))}
     query = query_from_bytes(encode_jpeg(pictures["b"]), "gen.png", "boats", grid="no")
-    ranked = rank(query, gallery_of(pictures), ColourEmbedder(), k=10)
+    ranked = rank(query, gallery_of(tmp_path, pictures), ColourEmbedder(), k=10)
     known = {name: Candidate(id=name, image=encode_jpeg(p)) for name, p in pictures.items()}
     page = show_query(1, ranked, known)
     assert (page.verdict, page.near_copies, page.gallery_size) == ("1 near copy", 1, 3)

@@ -19,10 +19,10 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from harvester.discord.head import read_head
 from harvester.errors import ExportFormatError, reason_of
 from harvester.names import natural_key, what_is
 from harvester.rows import match_columns
-from harvester.sources.discord_head import read_head
 
 logger = logging.getLogger(__name__)
 

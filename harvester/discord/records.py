@@ -16,11 +16,11 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from harvester.discord.files import Export, Layout
+from harvester.discord.people import Person
 from harvester.errors import reason_of
 from harvester.json_stream import BrokenJsonError, JsonLimitError, read_values
 from harvester.names import is_web_address
-from harvester.sources.discord_files import Export, Layout
-from harvester.sources.discord_people import Person
 
 _BATCH_ROWS = 1000
 _DISCORD_EPOCH_MS = 1_420_070_400_000
