@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from types import TracebackType
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from rich.console import Console
 from rich.progress import (
@@ -17,8 +17,10 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-from harvester.pipeline import Outcome
 from harvester.tally import Tally
+
+if TYPE_CHECKING:
+    from harvester.pipeline import Outcome
 
 PLAIN_EVERY_S = 10.0
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 import time
 from collections import Counter
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from harvester.pipeline import Outcome
 from harvester.schema import FetchStatus, SearchStatus
+
+if TYPE_CHECKING:
+    from harvester.pipeline import Outcome
 
 
 @dataclass(slots=True)
