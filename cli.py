@@ -10,7 +10,7 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -49,6 +49,7 @@ if TYPE_CHECKING:
 
 
 FAILURES_SAID = 20
+PATH: dict[str, Any] = {"parser": given_path, "metavar": "PATH"}
 
 
 class Grid(StrEnum):
@@ -59,10 +60,7 @@ class Grid(StrEnum):
     NO = "no"
 
 
-attribute_app = typer.Typer(
-    pretty_exceptions_enable=False,
-    add_completion=False,
-)
+attribute_app = typer.Typer(pretty_exceptions_enable=False, add_completion=False)
 
 Candidates = Annotated[
     list[Path] | None,
@@ -81,7 +79,7 @@ def rank_one(
     context: typer.Context,
     image: Annotated[
         Path | None,
-        typer.Option("--image", parser=given_path, metavar="PATH", help="The generated picture."),
+        typer.Option("--image", help="The generated picture.", **PATH),
     ] = None,
     prompt: Annotated[
         str | None, typer.Option("--prompt", help="What it was generated from.")
@@ -92,12 +90,7 @@ def rank_one(
     grid: GridOption = Grid.AUTO,
     report: Annotated[
         Path | None,
-        typer.Option(
-            "--report",
-            parser=given_path,
-            metavar="PATH",
-            help="HTML page to write, pictures included.",
-        ),
+        typer.Option("--report", help="HTML page to write, pictures included.", **PATH),
     ] = None,
     offline: Annotated[
         bool, typer.Option("--offline", help="Never search the web for candidates.")
@@ -124,7 +117,7 @@ def rank_one(
     set_up_logging(verbose=verbose)
     from attribution.query import open_query
 
-    query = open_query(image, prompt, grid=grid.value)
+    query = open_query(image, prompt, grid=grid.value, words=_words_of(prompt))
     folders = candidates or [CANDIDATES]
     if prompt and not offline:
         harvest_prompt(
@@ -159,24 +152,14 @@ def batch(
     candidates: Candidates = None,
     out: Annotated[
         Path,
-        typer.Option(
-            "--out",
-            parser=given_path,
-            metavar="PATH",
-            help="Rankings to write: .parquet, .csv or .jsonl.",
-        ),
+        typer.Option("--out", help="Rankings to write: .parquet, .csv or .jsonl.", **PATH),
     ] = Path("rankings.parquet"),
     *,
     top: Top = 10,
     grid: GridOption = Grid.AUTO,
     report: Annotated[
         Path | None,
-        typer.Option(
-            "--report",
-            parser=given_path,
-            metavar="PATH",
-            help="Folder for an HTML page a job, with an index.",
-        ),
+        typer.Option("--report", help="Folder for an HTML page a job, with an index.", **PATH),
     ] = None,
     restart: Annotated[
         bool, typer.Option("--restart", help="Forget what earlier runs of this batch did.")
@@ -313,9 +296,17 @@ def _read_jobs(jobs: str) -> tuple[Iterator[BatchJob], int]:
             "were generated, or search for the prompts with `harvest ddg --prompts`"
         )
     made = (
-        BatchJob(job.id, job.prompt, job.image or Path(), str(job.image or "")) for job in listed
+        BatchJob(job.id, job.prompt, job.image, str(job.image or ""), _words_of(job.prompt))
+        for job in listed
     )
     return made, len(listed)
+
+
+def _words_of(prompt: str | None) -> str | None:
+    """A prompt without its flags, links and weights."""
+    from harvester.sources.midjourney_prompt import parse_prompt
+
+    return None if prompt is None else parse_prompt(prompt).prompt
 
 
 def _print_ranking(ranking: Ranking, candidates: Mapping[str, Candidate], *, as_json: bool) -> None:

@@ -38,15 +38,17 @@ class BatchJob:
     """One picture to rank.
 
     Attributes:
+        words: of the prompt, as `Query` has them.
         id: unique in the batch; a job whose id is done is not done again.
-        image: a file, or the picture's bytes.
+        image: a file, or the picture's bytes; a job without one fails.
         name: what results call the picture.
     """
 
     id: str
     prompt: str | None
-    image: Path | bytes
+    image: Path | bytes | None
     name: str
+    words: str | None = None
 
 
 def jobs_of_dataset(folder: Path) -> Iterator[BatchJob]:
@@ -178,9 +180,13 @@ class Batch:
                 pool.shutdown(wait=False, cancel_futures=True)
 
     def _open(self, job: BatchJob) -> Query:
+        if job.image is None:
+            raise QueryImageError("expected a picture, found none; fill in the column image")
         if isinstance(job.image, bytes):
-            return query_from_bytes(job.image, job.name, job.prompt, grid=self._grid)
-        return open_query(job.image, job.prompt, grid=self._grid)
+            return query_from_bytes(
+                job.image, job.name, job.prompt, grid=self._grid, words=job.words
+            )
+        return open_query(job.image, job.prompt, grid=self._grid, words=job.words)
 
     def _rank(self, job: BatchJob, opened: Future[Query]) -> Done:
         try:

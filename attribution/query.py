@@ -52,12 +52,16 @@ class Query:
 
     Attributes:
         name: for a person; the file's name.
+        prompt: as a person sees it, flags and all.
         views: the whole first; then four tiles if it is a grid.
+        words: what of the prompt is looked for in texts; None for all of it. Flags are no words,
+            and what `--no` names is not asked for.
     """
 
     name: str
     prompt: str | None
     views: tuple[View, ...]
+    words: str | None = None
 
     @property
     def is_grid(self) -> bool:
@@ -70,8 +74,10 @@ class Query:
         return encode_jpeg(view.picture, quality=90)
 
 
-def open_query(image: Path, prompt: str | None, *, grid: Grid = "auto") -> Query:
-    """Read a generated picture from a file.
+def open_query(
+    image: Path, prompt: str | None, *, grid: Grid = "auto", words: str | None = None
+) -> Query:
+    """Read a generated picture from a file; `words` is as in `Query`.
 
     Raises:
         QueryImageError: if it is missing, unreadable, or no picture; says which.
@@ -82,10 +88,12 @@ def open_query(image: Path, prompt: str | None, *, grid: Grid = "auto") -> Query
         raise QueryImageError(
             f"{image}: expected a picture, found {reason_of(exc)}; check the path"
         ) from exc
-    return query_from_bytes(body, str(image), prompt, grid=grid)
+    return query_from_bytes(body, str(image), prompt, grid=grid, words=words)
 
 
-def query_from_bytes(body: bytes, name: str, prompt: str | None, *, grid: Grid = "auto") -> Query:
+def query_from_bytes(
+    body: bytes, name: str, prompt: str | None, *, grid: Grid = "auto", words: str | None = None
+) -> Query:
     """As `open_query`, for a picture in memory; `name` is what errors and reports call it."""
     try:
         picture = open_picture(body, max_side=MAX_SIDE).rgb
@@ -96,7 +104,7 @@ def query_from_bytes(body: bytes, name: str, prompt: str | None, *, grid: Grid =
     is_grid = grid == "yes" or (grid == "auto" and looks_like_grid(picture))
     tiles = split_tiles(picture) if is_grid and min(picture.shape[:2]) > 1 else ()
     views = [_view(None, picture), *(_view(n, tile) for n, tile in enumerate(tiles, 1))]
-    return Query(Path(name).name, prompt, tuple(views))
+    return Query(Path(name).name, prompt, tuple(views), prompt if words is None else words)
 
 
 def _read_regular(path: Path) -> bytes:

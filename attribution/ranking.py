@@ -86,7 +86,7 @@ def rank(query: Query, gallery: Gallery, embedder: Embedder, *, k: int = 10) -> 
     others are in the gallery, but for the text channel's scale.
     """
     queries = embedder.embed([view.picture for view in query.views])
-    text = gallery.text_index.scores(query.prompt) if query.prompt else None
+    text = gallery.text_index.scores(query.words) if query.words else None
     scored = _score(query, gallery, queries, text, k)
     # What is shown, or called a copy, must hold: its hash is compared with its picture's.
     while gallery.check_hashes({*scored.pool[scored.best], *np.flatnonzero(scored.copies)}):

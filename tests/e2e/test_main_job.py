@@ -129,6 +129,33 @@ def test_attribute_harvests_by_itself_when_nothing_is_there(run, web, duckduckgo
     assert len(duckduckgo_server.asked) == asked
 
 
+def test_the_prompts_of_generations_are_searched_for(run, sample, duckduckgo_server, tmp_path):
+    """From a Discord export to the searches, with nothing found: empty, and no failure."""
+    export = sample / "discord" / "midjourney-sample.json"
+    run("harvest", "midjourney", "--discord-export", export)
+    ran = run(
+        *("harvest", "ddg", "--generations", "data/midjourney", "--pause", "0", "--json"),
+        *("--search-proxy", duckduckgo_server.proxy_url, "--ca-file", duckduckgo_server.ca_pem),
+    )
+    assert ran.code == 0, ran.err
+    searches = list(shards.rows(tmp_path / "data/candidates", Search))
+    assert {search.status for search in searches} == {SearchStatus.EMPTY}
+    assert json.loads(ran.out)["searches"] == {"empty": len(searches)}
+    made = {row.prompt for row in shards.rows(tmp_path / "data/midjourney", Generation)}
+    assert {search.query_prompt for search in searches} == made
+    assert not [search for search in searches if "--" in search.query]
+
+
+def test_prompts_may_come_from_standard_input(run, duckduckgo_server):
+    ran = run(
+        *("harvest", "ddg", "--prompts", "-", "--pause", "0", "--json"),
+        *("--search-proxy", duckduckgo_server.proxy_url, "--ca-file", duckduckgo_server.ca_pem),
+        stdin="a red boat\n\na blue boat\n",
+    )
+    assert ran.code == 0, ran.err
+    assert {query for query, _ in duckduckgo_server.asked} == {"a red boat", "a blue boat"}
+
+
 def test_a_blocked_search_is_no_empty_one(run, web, duckduckgo_server):
     options, _ = web
     duckduckgo_server.faults.extend(["429 Retry-After 9999"] * 9)

@@ -199,6 +199,19 @@ def test_text_decides_between_equal_pictures(tmp_path):
     assert ranking.matches[0].channels["bm25"] > 0 == ranking.matches[1].channels["bm25"]
 
 
+def test_flags_of_a_prompt_are_not_looked_for(tmp_path):
+    """The words are searched; what `--no` names would else find just what was not wanted."""
+    rows = [candidate(scene(3), title="people"), candidate(scene(4), title="village")]
+    embedder = TinyEmbedder()
+    gallery = load_gallery([store(tmp_path / "c", rows)], embedder)
+    query = query_from_bytes(
+        png(scene(5)), "q.png", "a village --no people", words="a village", grid="no"
+    )
+    scores = {m.candidate_id: m.channels["bm25"] for m in rank(query, gallery, embedder).matches}
+    assert scores[rows[0].id] == 0 < scores[rows[1].id]
+    assert query.prompt == "a village --no people"
+
+
 def test_titles_of_later_findings_count_as_text(tmp_path):
     row = candidate(scene(3), title="IMG_0001")
     with Store(tmp_path / "c", Candidate) as opened:
