@@ -1,8 +1,4 @@
-"""Misuse and mistrust: strangers' exports, lists, datasets and names, and surroundings that fail.
-
-A case marked `open_finding` shows what should happen and does not yet; the mark is strict, so that
-the repair has to take it away.
-"""
+"""Misuse and mistrust: strangers' exports, lists, datasets and names, surroundings that fail."""
 
 from __future__ import annotations
 
@@ -28,10 +24,6 @@ from tests.e2e.conftest import SCRIPTS
 
 ESCAPE = "\x1b]0;taken over\x07"
 NAME = "someone_in_particular"
-
-
-def open_finding(reason: str) -> pytest.MarkDecorator:
-    return pytest.mark.xfail(strict=True, reason=reason)
 
 
 def message(number: int, address: str) -> dict[str, object]:
