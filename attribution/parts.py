@@ -14,12 +14,10 @@ from types import TracebackType
 from typing import Any, Self
 
 import filelock
-import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from attribution.errors import JobError
-from attribution.rankings import SCHEMA, check_format, to_rankings, write_rankings
+from attribution.rankings import check_format, read_part, to_rankings, write_rankings
 from harvester.errors import reason_of
 from harvester.shards import replacing, write_shard
 
@@ -103,7 +101,7 @@ class Parts:
     def best(self) -> Iterator[dict[str, Any]]:
         """Of each job its best match, or its failure."""
         for path in self._files():
-            for row in _read(path).to_pylist():
+            for row in read_part(path).to_pylist():
                 if row["rank"] in {None, 1}:
                     yield row
 
@@ -143,24 +141,10 @@ class Parts:
 
     def _resume(self) -> None:
         for path in self._files():
-            table = _read(path)
+            table = read_part(path)
             ranked = table.filter(pc.equal(table.column("status"), "ok"))
             if ranked.num_rows < table.num_rows:
                 write_shard(path, ranked)
             self.finished.update(ranked.column("job_id").to_pylist())
             number = path.stem.rpartition("-")[2]
             self._number = max(self._number, int(number) + 1 if number.isdecimal() else 0)
-
-
-def _read(path: Path) -> pa.Table:
-    try:
-        with path.open("rb") as stream:
-            table = pq.read_table(stream)
-    except (OSError, pa.ArrowException) as exc:
-        raise JobError(
-            f"{path}: expected results of an earlier run, found a file that cannot be read "
-            f"({reason_of(exc)}); use --restart"
-        ) from exc
-    if not table.schema.equals(SCHEMA):
-        raise JobError(f"{path}: expected the columns of rankings, found others; use --restart")
-    return table

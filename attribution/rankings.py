@@ -114,6 +114,24 @@ def check_format(out: Path) -> None:
         raise JobError(f"{out}: expected a file to write, found a folder; give another --out")
 
 
+def read_part(path: Path) -> pa.Table:
+    """Rows that a batch kept, in `SCHEMA`.
+
+    Raises:
+        JobError: if the file cannot be read, or holds something else.
+    """
+    try:
+        table = pq.read_table(pa.BufferReader(path.read_bytes()))
+    except (OSError, pa.ArrowException) as exc:
+        raise JobError(
+            f"{path}: expected results of an earlier run, found a file that cannot be read "
+            f"({reason_of(exc)}); use --restart"
+        ) from exc
+    if not table.schema.equals(SCHEMA):
+        raise JobError(f"{path}: expected the columns of rankings, found others; use --restart")
+    return table
+
+
 def write_rankings(out: Path, parts: Sequence[Path]) -> None:
     """Join finished parts into one file, whole or not at all; a part at a time is in memory.
 
@@ -132,15 +150,15 @@ def write_rankings(out: Path, parts: Sequence[Path]) -> None:
 
 
 def _write_parquet(path: Path, parts: Sequence[Path]) -> None:
-    with pq.ParquetWriter(path, SCHEMA, compression="zstd") as writer:
+    with path.open("wb") as file, pq.ParquetWriter(file, SCHEMA, compression="zstd") as writer:
         for part in parts:
-            writer.write_table(pq.read_table(part, partitioning=None))
+            writer.write_table(read_part(part))
 
 
 def _write_csv(path: Path, parts: Sequence[Path]) -> None:
-    with pyarrow.csv.CSVWriter(path, SCHEMA) as writer:
+    with path.open("wb") as file, pyarrow.csv.CSVWriter(file, SCHEMA) as writer:
         for part in parts:
-            writer.write_table(_inert(pq.read_table(part, partitioning=None)))
+            writer.write_table(_inert(read_part(part)))
 
 
 def _inert(table: pa.Table) -> pa.Table:
@@ -161,5 +179,5 @@ def _inert(table: pa.Table) -> pa.Table:
 def _write_json_lines(path: Path, parts: Sequence[Path]) -> None:
     with path.open("w", encoding="utf-8") as file:
         for part in parts:
-            for row in pq.read_table(part, partitioning=None).to_pylist():
+            for row in read_part(part).to_pylist():
                 file.write(json.dumps(row, ensure_ascii=False) + "\n")

@@ -36,8 +36,7 @@ def read_vectors(folder: Path, dimension: int) -> dict[str, NDArray[np.float16]]
     vectors: dict[str, NDArray[np.float16]] = {}
     for path in sorted(folder.glob("part-*.parquet")):
         try:
-            with path.open("rb") as stream:
-                table = pq.read_table(stream)
+            table = pq.read_table(pa.BufferReader(path.read_bytes()))
         except (OSError, pa.ArrowException) as exc:
             raise GalleryError(
                 f"{path}: expected descriptors, found a file that cannot be read "

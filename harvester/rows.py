@@ -178,7 +178,7 @@ def _read_parquet(path: Path, fields: Fields, any_of: Sequence[str]) -> Iterator
         file = pq.ParquetFile(stream, buffer_size=1 << 20)
         columns = _find_columns(path, file.schema_arrow.names, fields, any_of)
         chosen = list(columns.values())
-        for batch in file.iter_batches(batch_size=_BATCH, columns=chosen):
+        for batch in file.iter_batches(_BATCH, columns=chosen, use_threads=False):
             for record in batch.to_pylist():
                 yield {
                     field: record[column]

@@ -59,7 +59,10 @@ class Shard:
             groups = range(self.file.num_row_groups) if group is None else (group,)
             for one in groups:
                 size = self._check_size(one, names)
-                for batch in self.file.iter_batches(size, row_groups=[one], columns=names):
+                found_here = self.file.iter_batches(
+                    size, row_groups=[one], columns=names, use_threads=False
+                )
+                for batch in found_here:
                     found = batch.select(names)
                     total += found.nbytes
                     if total > limit:
@@ -106,8 +109,9 @@ def open_shard(path: Path, row_type: type[Row]) -> Iterator[Shard]:
         ShardError: if it cannot be read.
     """
     with _reading(path), _open_regular(path) as stream:
-        # An open file: paths that are no UTF-8 are not for pyarrow.
-        file = pq.ParquetFile(stream)
+        # An open file: paths that are no UTF-8 are not for pyarrow. Read in this thread alone: one
+        # of pyarrow's own that calls back into Python while Python ends would abort the process.
+        file = pq.ParquetFile(stream, pre_buffer=False)
         check_file_schema(file.schema_arrow, row_type, str(path))
         yield Shard(path, row_type, file, stream)
 

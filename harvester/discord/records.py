@@ -175,7 +175,7 @@ def _read_parquet(export: Export) -> Iterator[Record | None]:
     try:
         with export.path.open("rb") as stream:  # paths that are no UTF-8 are not for pyarrow
             file = pq.ParquetFile(stream)
-            for batch in file.iter_batches(batch_size=_BATCH_ROWS, columns=own_names):
+            for batch in file.iter_batches(_BATCH_ROWS, columns=own_names, use_threads=False):
                 for row in _in_microseconds(batch).to_pylist():
                     known = {name: row.get(own) for name, own in export.columns.items()}
                     yield _from_row(known, export)
