@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -82,7 +83,10 @@ def rank_one(
         typer.Option("--image", help="The generated picture.", **PATH),
     ] = None,
     prompt: Annotated[
-        str | None, typer.Option("--prompt", help="What it was generated from.")
+        str | None,
+        typer.Option(
+            "--prompt", help="What it was generated from; read from the file unless given."
+        ),
     ] = None,
     candidates: Candidates = None,
     *,
@@ -118,6 +122,11 @@ def rank_one(
     from attribution.query import open_query
 
     query = open_query(image, prompt, grid=grid.value, words=_words_of(prompt))
+    if prompt is None and query.origin.prompt:
+        prompt = query.origin.prompt
+        query = replace(query, prompt=prompt, words=_words_of(prompt))
+        said = next(claim for claim in query.origin.claims if "prompt" in claim.facts)
+        say(f"prompt out of the file ({clean(said.where)}): {clean(prompt)[:200]}")
     folders = candidates or [CANDIDATES]
     if prompt and not offline:
         harvest_prompt(
@@ -184,7 +193,9 @@ def batch(
     again = "finished jobs are kept; run the same command again to go on"
     with (
         interruptible(again),
-        Batch(out, gallery, embedder, k=top, grid=grid.value, restart=restart) as work,
+        Batch(
+            out, gallery, embedder, k=top, grid=grid.value, restart=restart, words_of=_words_of
+        ) as work,
         Counting(stderr(), "ranking", expected) as counting,
     ):
         for done in work.run(waiting):

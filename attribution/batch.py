@@ -10,9 +10,9 @@ import hashlib
 import os
 import time
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, Self
@@ -93,6 +93,7 @@ class Batch:
     Args:
         out: a .parquet, .csv or .jsonl file.
         restart: forget what earlier runs did.
+        words_of: takes flags, links and weights off a prompt that was read from a picture's file.
 
     Raises:
         JobError: on entering, as `Parts` does.
@@ -107,7 +108,9 @@ class Batch:
         k: int = 10,
         grid: Grid = "auto",
         restart: bool = False,
+        words_of: Callable[[str], str | None] = str,
     ) -> None:
+        self._words_of = words_of
         self._gallery, self._embedder = gallery, embedder
         self._k, self._grid = k, grid
         settings = {
@@ -191,6 +194,9 @@ class Batch:
     def _rank(self, job: BatchJob, opened: Future[Query]) -> Done:
         try:
             query = opened.result()
+            if job.prompt is None and query.origin.prompt:
+                said = query.origin.prompt
+                query = replace(query, prompt=said, words=self._words_of(said))
         except QueryImageError as exc:
             return Done(job, error=str(exc))
         ranking = rank(query, self._gallery, self._embedder, k=self._k)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from attribution.errors import QueryImageError
 from attribution.grid import looks_like_grid, split_tiles
 from attribution.hashes import dihedral
+from attribution.prompts import Origin, read_origin
 from harvester.errors import reason_of
 from harvester.images import PictureError, compute_hashes, encode_jpeg, open_picture
 
@@ -56,12 +57,14 @@ class Query:
         views: the whole first; then four tiles if it is a grid.
         words: what of the prompt is looked for in texts; None for all of it. Flags are no words,
             and what `--no` names is not asked for.
+        origin: what the file says of itself, whatever prompt was given.
     """
 
     name: str
     prompt: str | None
     views: tuple[View, ...]
     words: str | None = None
+    origin: Origin = field(default_factory=Origin)
 
     @property
     def is_grid(self) -> bool:
@@ -104,7 +107,13 @@ def query_from_bytes(
     is_grid = grid == "yes" or (grid == "auto" and looks_like_grid(picture))
     tiles = split_tiles(picture) if is_grid and min(picture.shape[:2]) > 1 else ()
     views = [_view(None, picture), *(_view(n, tile) for n, tile in enumerate(tiles, 1))]
-    return Query(Path(name).name, prompt, tuple(views), prompt if words is None else words)
+    return Query(
+        Path(name).name,
+        prompt,
+        tuple(views),
+        prompt if words is None else words,
+        read_origin(body),
+    )
 
 
 def _read_regular(path: Path) -> bytes:

@@ -18,6 +18,7 @@ from attribution.descriptors import CHANNELS, Channel
 from attribution.query import Query
 from attribution.ranking import Match, Ranking
 from attribution.report.facts import Fact, Words, describe, to_words
+from attribution.report.origin import describe_origin
 from attribution.verdicts import Verdict
 from harvester.images import PictureError, encode_jpeg, open_picture
 from harvester.schema import Candidate
@@ -100,6 +101,7 @@ class ShownQuery:
     is_grid: bool
     picture: Embedded
     matches: tuple[ShownMatch, ...]
+    origin: tuple[Fact, ...]
 
 
 def show_query(number: int, ranking: Ranking, candidates: Mapping[str, Candidate]) -> ShownQuery:
@@ -121,6 +123,7 @@ def show_query(number: int, ranking: Ranking, candidates: Mapping[str, Candidate
             _show_match(match, query, candidates.get(match.candidate_id), tops)
             for match in ranking.matches
         ),
+        origin=describe_origin(query.origin),
     )
 
 

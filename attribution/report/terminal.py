@@ -20,6 +20,7 @@ from rich.text import Text
 
 from attribution.descriptors import CHANNELS
 from attribution.ranking import Match, Ranking
+from attribution.report.origin import origin_record
 from attribution.report.untrusted import cut, short_address, web_link
 from attribution.verdicts import Verdict
 from harvester.printable import clean
@@ -50,6 +51,7 @@ def json_lines(ranking: Ranking, candidates: Mapping[str, Candidate]) -> Iterato
         record = {
             "image": ranking.query.name,
             "prompt": ranking.query.prompt,
+            "origin": origin_record(ranking.query.origin),
             "gallery_size": ranking.gallery_size,
             "rank": match.rank,
             "candidate_id": match.candidate_id,

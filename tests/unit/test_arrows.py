@@ -63,7 +63,11 @@ def test_no_room_imports_the_shell():
 
 @pytest.mark.parametrize(
     ("library", "only_in"),
-    [("torch", {"attribution.embeddings"}), ("faiss", {"attribution.index"})],
+    [
+        ("torch", {"attribution.embeddings"}),
+        ("faiss", {"attribution.index"}),
+        ("c2pa", {"attribution.credentials"}),
+    ],
 )
 def test_heavy_libraries_have_one_room_each(library, only_in):
     users = {

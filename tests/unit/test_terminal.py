@@ -19,7 +19,17 @@ from attribution.verdicts import Verdict
 from harvester.schema import Candidate
 
 KEYS = {
-    *("image", "prompt", "gallery_size", "rank", "candidate_id", "score", "verdict", "tile"),
+    *(
+        "image",
+        "prompt",
+        "origin",
+        "gallery_size",
+        "rank",
+        "candidate_id",
+        "score",
+        "verdict",
+        "tile",
+    ),
     *("channels", "title", "creator", "license", "license_url", "rights", "page_url", "url"),
     *("source", "query", "fetched_at", "width", "height"),
 }
@@ -180,7 +190,18 @@ def test_json_says_null_where_nothing_is_known():
     assert record["channels"] == {"pdq": None, "bm25": 1.0}
     assert record["candidate_id"] == "gone"
     unknown = {key for key, value in record.items() if value is None}
-    known = {*("image", "gallery_size", "rank", "candidate_id", "verdict", "channels", "rights")}
+    known = {
+        *(
+            "image",
+            "origin",
+            "gallery_size",
+            "rank",
+            "candidate_id",
+            "verdict",
+            "channels",
+            "rights",
+        )
+    }
     assert unknown == KEYS - known
 
 
