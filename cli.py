@@ -33,6 +33,7 @@ from harvester.shell import (
     given_path,
     interruptible,
     print_json,
+    refuse_lost_options,
     say,
     set_up_logging,
     stderr,
@@ -44,13 +45,20 @@ if TYPE_CHECKING:
     from attribution.batch import BatchJob
     from attribution.embeddings import ResNet50Gem
     from attribution.gallery import Gallery
+    from attribution.query import Query
     from attribution.ranking import Ranking
-    from attribution.report.html import Provenance
     from harvester.schema import Candidate
 
 
 FAILURES_SAID = 20
 PATH: dict[str, Any] = {"parser": given_path, "metavar": "PATH"}
+
+
+class Ranker(StrEnum):
+    """How candidates are put in order."""
+
+    WHENCE = "whence"
+    AIVALIS2025 = "aivalis2025"
 
 
 class Grid(StrEnum):
@@ -79,8 +87,8 @@ GridOption = Annotated[
 def rank_one(
     context: typer.Context,
     image: Annotated[
-        Path | None,
-        typer.Option("--image", help="The generated picture.", **PATH),
+        list[Path] | None,
+        typer.Option("--image", help="The generated picture; aivalis2025 takes several.", **PATH),
     ] = None,
     prompt: Annotated[
         str | None,
@@ -92,6 +100,13 @@ def rank_one(
     *,
     top: Top = 10,
     grid: GridOption = Grid.AUTO,
+    ranker: Annotated[
+        Ranker,
+        typer.Option(
+            "--ranker",
+            help="Order by whence's evidence, or by the formula of Aivalis & Klampanos 2025.",
+        ),
+    ] = Ranker.WHENCE,
     report: Annotated[
         Path | None,
         typer.Option("--report", help="HTML page to write, pictures included.", **PATH),
@@ -114,19 +129,16 @@ def rank_one(
     Example: attribute --image gen.png --prompt "a fisherman village by Ralph Steadman"
     """
     if context.invoked_subcommand is not None or version:
-        _refuse_lost_options(context)
+        refuse_lost_options(context)
         return
-    if image is None:
-        raise typer.BadParameter("expected a picture, found none", param_hint="--image")
+    if not image or (len(image) > 1 and ranker is Ranker.WHENCE):
+        expected = "one picture (--ranker aivalis2025 takes several)" if image else "a picture"
+        raise typer.BadParameter(
+            f"expected {expected}, found {len(image) if image else 'none'}", param_hint="--image"
+        )
     set_up_logging(verbose=verbose)
-    from attribution.query import open_query
-
-    query = open_query(image, prompt, grid=grid.value, words=_words_of(prompt))
-    if prompt is None and query.origin.prompt:
-        prompt = query.origin.prompt
-        query = replace(query, prompt=prompt, words=_words_of(prompt))
-        said = next(claim for claim in query.origin.claims if "prompt" in claim.facts)
-        say(f"prompt out of the file ({clean(said.where)}): {clean(prompt)[:200]}")
+    queries = _open_queries(image, prompt, grid)
+    prompt = queries[0].prompt
     folders = candidates or [CANDIDATES]
     if prompt and not offline:
         harvest_prompt(
@@ -139,16 +151,16 @@ def rank_one(
             ca_file=ca_file,
         )
 
-    from attribution.ranking import rank
-
     gallery, embedder = _open_gallery(folders)
-    ranking = rank(query, gallery, embedder, k=top)
+    ranking = _rank(queries, gallery, embedder, ranker, top)
     found = gallery.pick([match.candidate_id for match in ranking.matches])
     _print_ranking(ranking, found, as_json=as_json)
     if report is not None:
-        from attribution.report.html import render_report, write_report
+        from attribution.report.html import made_now, render_report, write_report
 
-        write_report(report, render_report([(ranking, found)], _provenance(folders, embedder)))
+        write_report(
+            report, render_report([(ranking, found)], made_now(folders, embedder, whence_version()))
+        )
         say(f"report: {report}")
 
 
@@ -183,18 +195,20 @@ def batch(
     set_up_logging(verbose=verbose)
     from attribution.batch import Batch, check_ranked
     from attribution.report.folder import ReportFolder
+    from attribution.report.html import made_now
     from harvester.progress import Counting
+    from harvester.sources.midjourney_prompt import words_of
 
     folders = candidates or [CANDIDATES]
     waiting, expected = _read_jobs(jobs)
     gallery, embedder = _open_gallery(folders)
-    pages = ReportFolder(report, _provenance(folders, embedder)) if report else None
+    pages = ReportFolder(report, made_now(folders, embedder, whence_version())) if report else None
     counts = {"ranked": 0, "failed": 0, "known": 0}
     again = "finished jobs are kept; run the same command again to go on"
     with (
         interruptible(again),
         Batch(
-            out, gallery, embedder, k=top, grid=grid.value, restart=restart, words_of=_words_of
+            out, gallery, embedder, k=top, grid=grid.value, restart=restart, words_of=words_of
         ) as work,
         Counting(stderr(), "ranking", expected) as counting,
     ):
@@ -264,17 +278,6 @@ def _run(app: typer.Typer) -> None:
         sys.exit(exc.exit_code)
 
 
-def _refuse_lost_options(context: typer.Context) -> None:
-    """An option that stands before a subcommand would have no effect, and nobody would notice."""
-    for parameter in context.command.params:
-        source = context.get_parameter_source(parameter.name or "")
-        if source is not None and source.name == "COMMANDLINE":
-            raise typer.BadParameter(
-                f"expected it behind {context.invoked_subcommand}, found it before",
-                param_hint=parameter.opts[0],
-            )
-
-
 def _open_gallery(folders: Sequence[Path]) -> tuple[Gallery, ResNet50Gem]:
     from attribution.embeddings import ResNet50Gem
     from attribution.gallery import load_gallery
@@ -286,6 +289,31 @@ def _open_gallery(folders: Sequence[Path]) -> tuple[Gallery, ResNet50Gem]:
         return load_gallery(folders, embedder, counting.advance), embedder
 
 
+def _rank(
+    queries: Sequence[Query], gallery: Gallery, embedder: ResNet50Gem, ranker: Ranker, top: int
+) -> Ranking:
+    if ranker is Ranker.AIVALIS2025:
+        from attribution import aivalis2025
+
+        return aivalis2025.rank(queries, gallery, embedder, k=top)
+    from attribution.ranking import rank
+
+    return rank(queries[0], gallery, embedder, k=top)
+
+
+def _open_queries(images: Sequence[Path], prompt: str | None, grid: Grid) -> list[Query]:
+    """The pictures to rank; without a prompt, the first file's own is taken for all."""
+    from attribution.query import open_query, with_own_prompt
+    from harvester.sources.midjourney_prompt import words_of
+
+    queries = [open_query(one, prompt, grid=grid.value, words=words_of(prompt)) for one in images]
+    told = with_own_prompt(queries[0], words_of)
+    if told.prompt != prompt:
+        said = next(claim for claim in told.origin.claims if "prompt" in claim.facts)
+        say(f"prompt out of the file ({said.where}): {(told.prompt or '')[:200]}")
+    return [replace(query, prompt=told.prompt, words=told.words) for query in queries]
+
+
 def _read_jobs(jobs: str) -> tuple[Iterator[BatchJob], int]:
     """The jobs of a list or of a generations dataset, and how many there are.
 
@@ -293,56 +321,26 @@ def _read_jobs(jobs: str) -> tuple[Iterator[BatchJob], int]:
         InputError: if there is none.
     """
     from attribution.batch import BatchJob, jobs_of_dataset
-    from harvester.errors import InputError
     from harvester.schema import Generation
     from harvester.shards import count_rows
-    from harvester.sources.prompt_list import read_prompts
+    from harvester.sources.midjourney_prompt import words_of
+    from harvester.sources.prompt_list import read_image_jobs
 
     if Path(jobs).is_dir():
         return jobs_of_dataset(Path(jobs)), count_rows(Path(jobs), Generation)
-    listed = list(read_prompts(jobs))
-    if not any(job.image for job in listed):
-        raise InputError(
-            f"{jobs}: expected a column named image, found prompts alone; add the pictures that "
-            "were generated, or search for the prompts with `harvest ddg --prompts`"
-        )
+    listed = read_image_jobs(jobs)
     made = (
-        BatchJob(job.id, job.prompt, job.image, str(job.image or ""), _words_of(job.prompt))
+        BatchJob(job.id, job.prompt, job.image, str(job.image or ""), words_of(job.prompt))
         for job in listed
     )
     return made, len(listed)
 
 
-def _words_of(prompt: str | None) -> str | None:
-    """A prompt without its flags, links and weights."""
-    from harvester.sources.midjourney_prompt import parse_prompt
-
-    return None if prompt is None else parse_prompt(prompt).prompt
-
-
 def _print_ranking(ranking: Ranking, candidates: Mapping[str, Candidate], *, as_json: bool) -> None:
-    from attribution.report.terminal import json_lines, ranking_table
+    from attribution.report.terminal import json_lines, ranking_text
 
     if as_json:
         for line in json_lines(ranking, candidates):
             write_out(line)
     else:
-        from rich.console import Console
-
-        console = Console()
-        with console.capture() as captured:
-            console.print(ranking_table(ranking, candidates))
-        write_out(captured.get().rstrip("\n"))
-
-
-def _provenance(folders: Sequence[Path], embedder: ResNet50Gem) -> Provenance:
-    from datetime import UTC, datetime
-
-    from attribution.report.html import Provenance
-
-    return Provenance(
-        whence_version=whence_version(),
-        made_at=datetime.now(UTC),
-        candidates=tuple(str(folder) for folder in folders),
-        embedding=f"{embedder.channel}@{embedder.version}",
-    )
+        write_out(ranking_text(ranking, candidates))

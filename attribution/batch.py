@@ -12,7 +12,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, Self
@@ -21,7 +21,7 @@ from attribution.embeddings import Embedder
 from attribution.errors import QueryImageError
 from attribution.gallery import Gallery
 from attribution.parts import Parts
-from attribution.query import Grid, Query, open_query, query_from_bytes
+from attribution.query import Grid, Query, open_query, query_from_bytes, with_own_prompt
 from attribution.ranking import Ranking, rank
 from attribution.rankings import failure_row, match_rows
 from harvester import shards
@@ -193,10 +193,7 @@ class Batch:
 
     def _rank(self, job: BatchJob, opened: Future[Query]) -> Done:
         try:
-            query = opened.result()
-            if job.prompt is None and query.origin.prompt:
-                said = query.origin.prompt
-                query = replace(query, prompt=said, words=self._words_of(said))
+            query = with_own_prompt(opened.result(), self._words_of)
         except QueryImageError as exc:
             return Done(job, error=str(exc))
         ranking = rank(query, self._gallery, self._embedder, k=self._k)

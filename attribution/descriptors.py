@@ -17,7 +17,8 @@ class Channel:
 
     Attributes:
         kind: `copy` channels decide near copies and have no part in the blended score: between
-            a generated picture and pictures of its subject they see nothing.
+            a generated picture and pictures of its subject they see nothing. A `term` is one
+            summand of another ranker's score, shown in its report alone.
         meaning: of the score, for a person.
         low, high: the score's range; None where there is no bound.
         chance: what unrelated pictures have on average; None where nobody measured.
@@ -25,7 +26,7 @@ class Channel:
     """
 
     name: str
-    kind: Literal["copy", "image", "text"]
+    kind: Literal["copy", "image", "text", "term"]
     meaning: str
     low: float | None
     high: float | None
@@ -80,3 +81,42 @@ CHANNELS: Mapping[str, Channel] = {
         "Robertson & Zaragoza, The Probabilistic Relevance Framework: BM25 and Beyond, 2009",
     ),
 }
+
+_AIVALIS = "Aivalis & Klampanos, arXiv 2504.01771, 2025"
+
+
+def _term(
+    name: str, meaning: str, low: float | None, high: float | None, chance: float | None = None
+) -> Channel:
+    kind: Literal["image", "term"] = "image" if name == "emb_cosine" else "term"
+    return Channel(name, kind, meaning, low, high, chance, _AIVALIS)
+
+
+AIVALIS2025: Mapping[str, Channel] = {
+    channel.name: channel
+    for channel in (
+        _term(
+            "mse",
+            "minus the mean squared distance of two pixels' colours, 0 to 255",
+            -195075.0,
+            0.0,
+        ),
+        _term("mae", "minus the mean difference of two pixels, 0 to 255 a colour", -255.0, 0.0),
+        _term("cosine", "cosine of the pixels as they are, with black as the origin", 0.0, 1.0),
+        _term(
+            "ssim",
+            "structural similarity with black of what the candidate leaves of the picture",
+            0.0,
+            1.0,
+        ),
+        _term("emb_cosine", "cosine of ResNet-50's last maps, place by place", 0.0, 1.0),
+        _term("emb_mse", "minus the mean squared difference of those maps", None, 0.0),
+        _term("emb_kl", "minus the Kullback-Leibler sum of those maps, unnormalised", None, None),
+        _term("emb_manhattan", "minus the summed difference of those maps", None, 0.0),
+        _term("emb_l2", "minus the Euclidean distance of those maps", None, 0.0),
+    )
+}
+"""The nine terms of `aivalis2025.WEIGHTS`; distances with their sign turned, so that all rise."""
+
+KNOWN: Mapping[str, Channel] = {**CHANNELS, **AIVALIS2025}
+"""Every channel that a ranking may show."""

@@ -111,15 +111,34 @@ class ResNet50Gem:
         parts = [self._embed_batch(batch) for batch in _batched(pictures, BATCH)]
         return np.concatenate(parts) if parts else np.empty((0, self.dimension), np.float32)
 
+    def maps(self, pictures: Sequence[NDArray[np.uint8]]) -> NDArray[np.float32]:
+        """Pictures (h, w, 3) uint8 RGB → the last map, before pooling, flattened as Keras does.
+
+        Returns:
+            (n, 7 * 7 * 2,048) float32, each number 0 or more: 400 kB a picture, so give few at
+            a time. A picture of 224 by 224 is taken as it is, any other is resized to that.
+        """
+        parts = [
+            self._last_maps(batch).permute(0, 2, 3, 1).flatten(1).numpy()
+            for batch in _batched(pictures, BATCH)
+        ]
+        flat = 2048 * (SIDE // 32) ** 2
+        return np.concatenate(parts) if parts else np.empty((0, flat), np.float32)
+
     def _embed_batch(self, pictures: Sequence[NDArray[np.uint8]]) -> NDArray[np.float32]:
+        with torch.inference_mode():
+            maps = self._last_maps(pictures)
+            pooled = maps.clamp_(min=1e-6).pow(GEM_POWER).mean((2, 3)).pow(1 / GEM_POWER)
+            vectors: NDArray[np.float32] = functional.normalize(pooled).numpy()
+        return vectors
+
+    def _last_maps(self, pictures: Sequence[NDArray[np.uint8]]) -> torch.Tensor:
+        """(n, 2048, 7, 7) float32, after the last ReLU."""
         stacked = np.stack([_to_input(picture) for picture in pictures])
         # (n, h, w, 3) seen as (n, 3, h, w) is channels-last memory, which oneDNN prefers.
         batch = torch.from_numpy(stacked).permute(0, 3, 1, 2).to(self._dtype)
         with torch.inference_mode():
-            maps = self._trunk(batch).float()
-            pooled = maps.clamp_(min=1e-6).pow(GEM_POWER).mean((2, 3)).pow(1 / GEM_POWER)
-            vectors: NDArray[np.float32] = functional.normalize(pooled).numpy()
-        return vectors
+            return self._trunk(batch).float()
 
 
 def _to_input(picture: NDArray[np.uint8]) -> NDArray[np.float32]:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
@@ -114,6 +115,18 @@ def query_from_bytes(
         prompt if words is None else words,
         read_origin(body),
     )
+
+
+def with_own_prompt(query: Query, words_of: Callable[[str], str | None]) -> Query:
+    """A query without a prompt with the one that its file tells, if it tells one.
+
+    Args:
+        query: as it was opened.
+        words_of: takes flags, links and weights off a prompt.
+    """
+    if query.prompt is not None or not query.origin.prompt:
+        return query
+    return replace(query, prompt=query.origin.prompt, words=words_of(query.origin.prompt))
 
 
 def _read_regular(path: Path) -> bytes:

@@ -52,13 +52,14 @@ class Ranking:
 
     Attributes:
         gallery_size: how many candidates were searched.
-        near_copies: how many of all those are near copies, shown or not.
+        near_copies: how many of all those are near copies, shown or not; None where the ranker
+            does not look for them.
     """
 
     query: Query
     matches: tuple[Match, ...]
     gallery_size: int
-    near_copies: int
+    near_copies: int | None
 
     @property
     def conclusion(self) -> str:
@@ -69,6 +70,11 @@ class Ranking:
         subject = "the generated picture"
         if self.query.is_grid:
             subject += " or of one of its tiles"
+        if self.near_copies is None:
+            return (
+                f"An order and no evidence: {searched}, none of them tested for being a copy. "
+                "This ranker always puts one first."
+            )
         if not self.near_copies:
             return (
                 f"No evidence: among {searched} there is no near copy of {subject}. "

@@ -192,6 +192,21 @@ def _drop_output() -> None:
         os.close(nowhere)
 
 
+def refuse_lost_options(context: typer.Context) -> None:
+    """Refuse options before a subcommand: they would have no effect, and nobody would notice.
+
+    Raises:
+        BadParameter: naming the first.
+    """
+    for parameter in context.command.params:
+        source = context.get_parameter_source(parameter.name or "")
+        if source is not None and source.name == "COMMANDLINE":
+            raise typer.BadParameter(
+                f"expected it behind {context.invoked_subcommand}, found it before",
+                param_hint=parameter.opts[0],
+            )
+
+
 @contextlib.contextmanager
 def interruptible(message: str) -> Iterator[None]:
     """Ends with `message` at Ctrl-C or when told to end; what was done by then is kept.

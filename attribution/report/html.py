@@ -8,12 +8,12 @@ scripts and requests besides, should anything ever slip through.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 
@@ -26,6 +26,9 @@ from harvester.errors import reason_of
 from harvester.printable import clean
 from harvester.schema import Candidate
 from harvester.shards import replacing
+
+if TYPE_CHECKING:
+    from attribution.embeddings import Embedder
 
 
 class ReportError(RankingError):
@@ -50,6 +53,16 @@ class Provenance:
     embedding: str
 
 
+def made_now(folders: Iterable[Path], embedder: Embedder, version: str) -> Provenance:
+    """What a report that is made now is made with; `version` is whence's."""
+    return Provenance(
+        whence_version=version,
+        made_at=datetime.now(UTC),
+        candidates=tuple(str(folder) for folder in folders),
+        embedding=f"{embedder.channel}@{embedder.version}",
+    )
+
+
 def render_report(
     rankings: Sequence[tuple[Ranking, Mapping[str, Candidate]]], provenance: Provenance
 ) -> str:
@@ -64,6 +77,7 @@ def render_report(
             for number, (ranking, candidates) in enumerate(rankings, 1)
         ],
         channels=channels_of(ranking for ranking, _ in rankings),
+        is_published=any(ranking.near_copies is None for ranking, _ in rankings),
         weights={kind: f"{weight:.0%}" for kind, weight in WEIGHTS.items()},
         **_shown(provenance),
     )

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from attribution.descriptors import CHANNELS, Channel
+from attribution.descriptors import KNOWN, Channel
 from attribution.query import Query
 from attribution.ranking import Match, Ranking
 from attribution.report.facts import Fact, Words, describe, to_words
@@ -34,7 +34,7 @@ _BYTES_PER_PIXEL = 0.35
 
 _QUALITIES = (85, 75, 60, 45, 30)
 
-_KINDS = {"image": "Likeness", "text": "Words", "copy": "Copy check"}
+_KINDS = {"image": "Likeness", "text": "Words", "copy": "Copy check", "term": "Term"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,8 +114,8 @@ def show_query(number: int, ranking: Ranking, candidates: Mapping[str, Candidate
         name=to_words(query.name, 80) or Words("a picture without a name"),
         prompt=to_words(query.prompt, 6000),
         conclusion=ranking.conclusion,
-        verdict="no evidence" if not many else f"{many} near {'copies' if many > 1 else 'copy'}",
-        near_copies=many,
+        verdict=_verdict(many),
+        near_copies=many or 0,
         gallery_size=ranking.gallery_size,
         is_grid=query.is_grid,
         picture=embed(query.views[0].picture, GRID_SIDE if query.is_grid else QUERY_SIDE),
@@ -127,11 +127,19 @@ def show_query(number: int, ranking: Ranking, candidates: Mapping[str, Candidate
     )
 
 
+def _verdict(near_copies: int | None) -> str:
+    if near_copies is None:
+        return "order only"
+    if not near_copies:
+        return "no evidence"
+    return f"{near_copies} near {'copies' if near_copies > 1 else 'copy'}"
+
+
 def channels_of(rankings: Iterable[Ranking]) -> tuple[Channel, ...]:
     """The channels that some matches were compared in, known ones in the order of the table."""
     seen = {name for ranking in rankings for match in ranking.matches for name in match.channels}
-    known = [name for name in CHANNELS if name in seen]
-    return tuple(_channel(name) for name in _by_kind([*known, *sorted(seen - CHANNELS.keys())]))
+    known = [name for name in KNOWN if name in seen]
+    return tuple(_channel(name) for name in _by_kind([*known, *sorted(seen - KNOWN.keys())]))
 
 
 def embed(rgb: NDArray[np.uint8], max_side: int) -> Embedded:
@@ -179,7 +187,7 @@ def _channel(name: str) -> Channel:
     # Only an embedding is named by what the user chose, so only its name can be unknown here.
     meaning = "likeness to this model; it is not described here"
     unknown = Channel(name, "image", meaning, 0, 1, None, "")
-    return CHANNELS.get(name, unknown)
+    return KNOWN.get(name, unknown)
 
 
 def _by_kind(names: Iterable[str]) -> list[str]:
@@ -197,7 +205,10 @@ def _highest(matches: Sequence[Match]) -> dict[str, float]:
 
 
 def _show_score(channel: Channel, value: float, highest: float) -> Score:
-    """A channel's line; without a bound above, the best of the matches shown is the bar's end."""
+    """A channel's line; without a bound above, the best of the matches shown is the bar's end.
+
+    One without a bound below has no bar.
+    """
     low = channel.low if channel.low is not None else 0.0
     high = channel.high if channel.high is not None else highest
     return Score(
@@ -205,7 +216,9 @@ def _show_score(channel: Channel, value: float, highest: float) -> Score:
         label=_KINDS[channel.kind],
         meaning=channel.meaning,
         value=_two_digits(value),
-        bar=_percent(value, low, high) if math.isfinite(value) else None,
+        bar=_percent(value, low, high)
+        if math.isfinite(value) and channel.low is not None
+        else None,
         mark=None if channel.chance is None else _percent(channel.chance, low, high),
     )
 

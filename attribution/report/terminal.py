@@ -18,7 +18,7 @@ from rich.style import Style
 from rich.table import Table
 from rich.text import Text
 
-from attribution.descriptors import CHANNELS
+from attribution.descriptors import KNOWN
 from attribution.ranking import Match, Ranking
 from attribution.report.origin import origin_record
 from attribution.report.untrusted import cut, short_address, web_link
@@ -38,6 +38,14 @@ def ranking_table(ranking: Ranking, candidates: Mapping[str, Candidate]) -> Rend
     A candidate that is missing is shown with nothing known of it.
     """
     return _RankingTable(ranking, candidates)
+
+
+def ranking_text(ranking: Ranking, candidates: Mapping[str, Candidate]) -> str:
+    """`ranking_table` as it is printed, with colours where standard output shows them."""
+    console = Console()
+    with console.capture() as captured:
+        console.print(ranking_table(ranking, candidates))
+    return captured.get().rstrip("\n")
 
 
 def json_lines(ranking: Ranking, candidates: Mapping[str, Candidate]) -> Iterator[str]:
@@ -182,8 +190,8 @@ def _channels(match: Match) -> list[str]:
     """The channels that decide: likeness, text, and PDQ among the copies' hashes."""
     named: dict[str, float] = {}
     for name, value in match.channels.items():
-        kind = CHANNELS[name].kind if name in CHANNELS else "image"
-        if kind != "copy":
+        kind = KNOWN[name].kind if name in KNOWN else "image"
+        if kind in {"image", "text"}:
             named["img" if kind == "image" else "text"] = value
         elif name == "pdq":
             named[name] = value

@@ -44,6 +44,11 @@ class Prompt:
     model: str = "midjourney"
 
 
+def words_of(text: str | None) -> str | None:
+    """A prompt without its flags, links and weights; None stays None."""
+    return None if text is None else parse_prompt(text).prompt
+
+
 def parse_prompt(text: str) -> Prompt:
     """Read a prompt into words, flags, weights, negatives and references.
 

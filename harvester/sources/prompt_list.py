@@ -75,6 +75,21 @@ def read_prompts(path: str | Path, *, stdin: BinaryIO | None = None) -> Iterator
     )
 
 
+def read_image_jobs(path: str | Path) -> list[Job]:
+    """The jobs of a list that names pictures; those without one among them too.
+
+    Raises:
+        InputError: if no job names a picture, and as `read_prompts` does.
+    """
+    listed = list(read_prompts(path))
+    if not any(job.image for job in listed):
+        raise InputError(
+            f"{path}: expected a column named image, found prompts alone; add the pictures that "
+            "were generated, or search for the prompts with `harvest ddg --prompts`"
+        )
+    return listed
+
+
 def _stdin_lines(stdin: BinaryIO | None) -> Iterator[str]:
     return decode_lines(sys.stdin.buffer if stdin is None else stdin, "standard input")
 
