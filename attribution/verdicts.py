@@ -13,8 +13,10 @@ from numpy.typing import NDArray
 PDQ_MATCH = 1 - 31 / 256
 """PDQ's own threshold, 31 of 256 bits.
 
-Of 1.83 million pairs of Caltech-101 photographs, eight turns each, ten come within it, and all ten
-are copies: the same picture recoloured, mirrored or scaled (benchmarks/near_copies.py).
+Of 1.83 million pairs of Caltech-101 pictures, eight turns each, ten come within it. Nine are
+copies: the same picture recoloured, mirrored or redrawn in part. One is not: two catalogue
+photographs of two motorcycles of one make, in the same place and light
+(benchmarks/near_copies.py).
 """
 
 PDQ_QUALITY = 50

@@ -96,7 +96,7 @@ def test_a_picture_cut_short_is_truncated(kind, mime):
         (b"%PDF-1.7", FetchStatus.NOT_AN_IMAGE, "PDF"),
         (b"\x00\x00\x00\x18ftypheic\x00\x00", FetchStatus.NOT_AN_IMAGE, "HEIC"),
         (b"\x00\x00\x00\x18ftypisom\x00\x00", FetchStatus.NOT_AN_IMAGE, "video"),
-        (b"not found", FetchStatus.NOT_AN_IMAGE, "text that begins 'not found'"),
+        (b"not found", FetchStatus.NOT_AN_IMAGE, "plain text"),
         (b"BM is no bitmap", FetchStatus.NOT_AN_IMAGE, "text"),
         (b"\x00" * 40, FetchStatus.NOT_AN_IMAGE, "unknown bytes"),
     ],
