@@ -170,19 +170,26 @@ class _Faults:
 
     def note(self, exc: SourceError) -> None:
         """Raises what was noted where going on makes no sense."""
+        self._warn_of_last()
         self._in_a_row.append(exc)
         is_final = isinstance(exc, RateLimitedError | SourceChangedError)
         if is_final or len(self._in_a_row) >= _FAILURES_IN_A_ROW:
             raise exc
-        _LOG.warning("one search failed, going on with the next: %s", exc)
 
     def forget(self) -> None:
+        self._warn_of_last()
         self._in_a_row.clear()
         self._any_answer = True
 
     def close(self) -> None:
         if self._in_a_row and not self._any_answer:
             raise self._in_a_row[-1]
+        self._warn_of_last()
+
+    def _warn_of_last(self) -> None:
+        """Told only once the run does go on: what ends it is told by the error itself."""
+        if self._in_a_row:
+            _LOG.warning("one search failed, going on with the next: %s", self._in_a_row[-1])
 
 
 class _Pacer:

@@ -167,7 +167,8 @@ def test_a_blocked_search_is_no_empty_one(run, web, duckduckgo_server):
 def test_no_network_is_one_line_and_exit_code_4(run):
     ran = run("harvest", "ddg", "--prompt", "a castle", "--search-proxy", "http://127.0.0.1:9")
     assert ran.code == 4
-    assert ran.err.strip().splitlines()[-1].startswith("error: duckduckgo.com: expected an answer")
+    [line] = ran.err.strip().splitlines()
+    assert line.startswith("error: duckduckgo.com: expected an answer")
 
 
 def test_a_discord_export_becomes_generations(run, sample, tmp_path):
