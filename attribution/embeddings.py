@@ -1,12 +1,13 @@
 """The embedding channel: ResNet-50 features, pooled by a generalised mean.
 
-The only module that imports torch. The weights are the Keras ResNet-50 of He et al. 2015, the ones
-that Aivalis & Klampanos (arXiv 2504.01771) ranked with; the package carries them, so nothing is
-downloaded. Instead of that paper's flattened 7 by 7 by 2048 map, the map is pooled as in Radenović,
-Tolias & Chum, "Fine-tuning CNN Image Retrieval with No Human Annotation" (2018), eq. 3, with p = 3,
-which finds sources more often and needs 49 times less space.
+With the backbones, the only module that imports torch. The weights are the Keras ResNet-50 of He et
+al. 2015, the ones that Aivalis & Klampanos (arXiv 2504.01771) ranked with; the package carries
+them, so nothing is downloaded. Instead of that paper's flattened 7 by 7 by 2048 map, the map is
+pooled as in Radenović, Tolias & Chum, "Fine-tuning CNN Image Retrieval with No Human Annotation"
+(2018), eq. 3, with p = 3, which finds sources more often and needs 49 times less space.
 
-But: no whitening yet, and the picture is squeezed to a square, so that nothing is cropped away.
+But: the picture is squeezed to a square, so that nothing is cropped away. Whitening is another
+step (`whitening`).
 """
 
 from __future__ import annotations
@@ -67,9 +68,12 @@ class Embedder(Protocol):
         dimension: length of a vector.
     """
 
-    channel: str
-    version: str
-    dimension: int
+    @property
+    def channel(self) -> str: ...
+    @property
+    def version(self) -> str: ...
+    @property
+    def dimension(self) -> int: ...
 
     def embed(self, pictures: Sequence[NDArray[np.uint8]]) -> NDArray[np.float32]:
         """Pictures (h, w, 3) uint8 RGB → (n, dimension) float32, each row of length 1."""
@@ -95,7 +99,7 @@ class ResNet50Gem:
         digest = _checked_sha256(weights)
         self.version = f"{digest[:12]}-{SIDE}"
         self._weights = weights
-        half = precision == "bfloat16" or (precision == "auto" and _has_bfloat16())
+        half = precision == "bfloat16" or (precision == "auto" and has_bfloat16())
         self._dtype = torch.bfloat16 if half else torch.float32
 
     @cached_property
@@ -119,26 +123,44 @@ class ResNet50Gem:
             a time. A picture of 224 by 224 is taken as it is, any other is resized to that.
         """
         parts = [
-            self._last_maps(batch).permute(0, 2, 3, 1).flatten(1).numpy()
+            self._maps(batch).permute(0, 2, 3, 1).flatten(1).numpy()
             for batch in _batched(pictures, BATCH)
         ]
         flat = 2048 * (SIDE // 32) ** 2
         return np.concatenate(parts) if parts else np.empty((0, flat), np.float32)
 
+    def cells(self, pictures: Sequence[NDArray[np.uint8]]) -> NDArray[np.float32]:
+        """Pictures (h, w, 3) uint8 RGB → the third stage's map, for comparing place by place.
+
+        Returns:
+            (n, 14, 14, 1,024) float32, each cell of length 1, or 0 where nothing responds: 800 kB
+            a picture, so give few at a time. Cells are of the picture squeezed to a square.
+        """
+        side = SIDE // 16
+        parts = [
+            functional.normalize(self._maps(batch, stages=3)).permute(0, 2, 3, 1).numpy()
+            for batch in _batched(pictures, BATCH)
+        ]
+        # Concatenating lays the channels side by side, as the products of cells want them.
+        cells = np.concatenate(parts) if parts else np.empty((0, side, side, 1024), np.float32)
+        return np.ascontiguousarray(cells)
+
     def _embed_batch(self, pictures: Sequence[NDArray[np.uint8]]) -> NDArray[np.float32]:
         with torch.inference_mode():
-            maps = self._last_maps(pictures)
+            maps = self._maps(pictures)
             pooled = maps.clamp_(min=1e-6).pow(GEM_POWER).mean((2, 3)).pow(1 / GEM_POWER)
             vectors: NDArray[np.float32] = functional.normalize(pooled).numpy()
         return vectors
 
-    def _last_maps(self, pictures: Sequence[NDArray[np.uint8]]) -> torch.Tensor:
-        """(n, 2048, 7, 7) float32, after the last ReLU."""
+    def _maps(
+        self, pictures: Sequence[NDArray[np.uint8]], *, stages: int = len(_STAGES)
+    ) -> torch.Tensor:
+        """(n, 2048, 7, 7) float32, after the last ReLU; twice the size and half as deep at 3."""
         stacked = np.stack([_to_input(picture) for picture in pictures])
         # (n, h, w, 3) seen as (n, 3, h, w) is channels-last memory, which oneDNN prefers.
         batch = torch.from_numpy(stacked).permute(0, 3, 1, 2).to(self._dtype)
         with torch.inference_mode():
-            return self._trunk(batch).float()
+            return self._trunk(batch, stages=stages).float()
 
 
 def _to_input(picture: NDArray[np.uint8]) -> NDArray[np.float32]:
@@ -159,7 +181,7 @@ def _batched(pictures: Iterable[NDArray[np.uint8]], size: int) -> Iterator[list[
         yield batch
 
 
-def _has_bfloat16() -> bool:
+def has_bfloat16() -> bool:
     """Whether this processor multiplies bfloat16 natively; without, it is slower than float32."""
     capabilities = torch.backends.cpu.get_cpu_capability()
     if not capabilities.startswith(("AVX512", "SVE")):
@@ -240,9 +262,10 @@ class _Trunk:
     stem: _Convolution
     blocks: tuple[_Block, ...]
 
-    def __call__(self, x: torch.Tensor) -> torch.Tensor:
+    def __call__(self, x: torch.Tensor, *, stages: int = len(_STAGES)) -> torch.Tensor:
+        """Run up to the end of a stage; each before the last has a map twice as large."""
         x = functional.max_pool2d(self.stem(x), 3, stride=2, padding=1)
-        for block in self.blocks:
+        for block in self.blocks[: sum(_STAGES[:stages])]:
             x = block(x)
         return x
 
