@@ -9,7 +9,7 @@ import asyncio
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -33,6 +33,10 @@ from harvester.shell import (
     set_up_logging,
     write_out,
 )
+
+if TYPE_CHECKING:
+    from harvester.references import DeclaredReference
+    from harvester.schema import Reference
 
 GENERATIONS = Path("data/midjourney")
 
@@ -253,6 +257,36 @@ def folder(
             run.run_found(found, out, run.Network(), progress.update, source="folder")
         )
     print_harvest(tally, out, as_json=as_json)
+
+
+def fetch_declared(
+    references: Sequence[Reference],
+    *,
+    offline: bool,
+    allow_private: bool = False,
+    ca_file: Path | None = None,
+) -> tuple[DeclaredReference, ...]:
+    """Fetch the pictures that a prompt links to, or list them where nothing may be fetched.
+
+    Raises:
+        InputError: if the authority's file cannot be used.
+    """
+    from harvester import run
+    from harvester.names import hide_credentials
+    from harvester.references import fetch_references, links_of, list_references
+
+    links = links_of(references)
+    if offline or not links:
+        return list_references(references)
+    shown = ", ".join(map(hide_credentials, links))
+    say(f"fetching what the prompt links to: {shown} (--offline to leave that)")
+    network = run.Network(allow_private=allow_private, ca_file=ca_file)
+
+    async def fetch() -> tuple[DeclaredReference, ...]:
+        async with network.open() as fetcher:
+            return await fetch_references(references, fetcher)
+
+    return asyncio.run(fetch())
 
 
 def harvest_prompt(

@@ -75,6 +75,12 @@ def plan_queries(prompt: str) -> tuple[str, ...]:
     return tuple(_distinct(queries))[:MOST_QUERIES]
 
 
+def artists_of(prompt: str) -> tuple[str, ...]:
+    """Whom a prompt names, as written and in its order, each once."""
+    clauses = _clauses(_wanted_parts(prompt))
+    return tuple(dict.fromkeys(name for clause in clauses for name in clause.artists))
+
+
 def _wanted_parts(prompt: str) -> list[str]:
     """The words of a prompt by the parts of a multi-prompt, the weightiest first."""
     parsed = parse_prompt(_plain(prompt))
