@@ -46,7 +46,6 @@ from attribution.gallery import Gallery
 from attribution.query import Query
 from attribution.ranking import Match, Ranking
 from attribution.tfidf import TfidfIndex
-from attribution.verdicts import Verdict
 from harvester.images import PictureError, open_picture
 
 log = logging.getLogger(__name__)
@@ -96,7 +95,7 @@ def rank(generations: Sequence[Query], gallery: Gallery, mapper: Mapper, *, k: i
     Raises:
         GalleryError: if a candidate is gone from its dataset, or no picture can be decoded.
     """
-    rows = shortlist(gallery.texts, generations[0].words)
+    rows = shortlist([text.body for text in gallery.texts], generations[0].words)
     terms = _compare([query.views[0].picture for query in generations], rows, gallery, mapper)
     usable = np.isfinite(terms).all(axis=1)
     rows, terms = rows[usable], terms[usable]
@@ -110,7 +109,7 @@ def rank(generations: Sequence[Query], gallery: Gallery, mapper: Mapper, *, k: i
             candidate_id=gallery.ids[rows[place]],
             rank=number,
             score=-float(distances[place]),
-            verdict=Verdict.LIKENESS,
+            verdict=None,
             tile=None,
             channels={
                 name: float(value if WEIGHTS[name] < 0 else -value)
@@ -119,7 +118,7 @@ def rank(generations: Sequence[Query], gallery: Gallery, mapper: Mapper, *, k: i
         )
         for number, place in enumerate(best, 1)
     ]
-    return Ranking(query, tuple(matches), len(gallery.ids), near_copies=None)
+    return Ranking(query, tuple(matches), len(gallery.ids), found=None)
 
 
 def _name(generations: Sequence[Query]) -> str:

@@ -17,10 +17,12 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, Self
 
-from attribution.embeddings import Embedder
+from attribution.asked import Asked, ask, ask_plainly
 from attribution.errors import QueryImageError
 from attribution.gallery import Gallery
+from attribution.method import Method
 from attribution.parts import Parts
+from attribution.prompts import Origin
 from attribution.query import Grid, Query, open_query, query_from_bytes, with_own_prompt
 from attribution.ranking import Ranking, rank
 from attribution.rankings import failure_row, match_rows
@@ -29,6 +31,9 @@ from harvester.schema import Candidate, Generation
 
 JOBS_PER_PART = 200
 PART_AGE_S = 20.0
+ReadPrompt = Callable[[str, Origin], Asked]
+"""A prompt, and what the file that it was read from says of itself → what it asks for."""
+
 AHEAD = 4
 """Queries opened ahead of the one that is ranked."""
 
@@ -38,7 +43,7 @@ class BatchJob:
     """One picture to rank.
 
     Attributes:
-        words: of the prompt, as `Query` has them.
+        asked: what the prompt asks for; None for all its words.
         id: unique in the batch; a job whose id is done is not done again.
         image: a file, or the picture's bytes; a job without one fails.
         name: what results call the picture.
@@ -48,11 +53,15 @@ class BatchJob:
     prompt: str | None
     image: Path | bytes | None
     name: str
-    words: str | None = None
+    asked: Asked | None = None
 
 
-def jobs_of_dataset(folder: Path) -> Iterator[BatchJob]:
+def jobs_of_dataset(folder: Path, asked_of: ReadPrompt = ask_plainly) -> Iterator[BatchJob]:
     """The generations of a dataset that have a picture, each id once.
+
+    Args:
+        folder: the dataset.
+        asked_of: tells whom a prompt names; its parts and references are in the dataset.
 
     Raises:
         SchemaError, ShardError: as `shards.rows` does.
@@ -61,7 +70,9 @@ def jobs_of_dataset(folder: Path) -> Iterator[BatchJob]:
     for row in shards.rows(folder, Generation):
         if row.image is not None and row.id not in seen:
             seen.add(row.id)
-            yield BatchJob(row.id, row.prompt, row.image, f"{row.id}.jpg")
+            named = asked_of(row.prompt, Origin())
+            asked = ask(row, artists=named.artists, titles=named.titles)
+            yield BatchJob(row.id, row.prompt, row.image, f"{row.id}.jpg", asked)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +104,7 @@ class Batch:
     Args:
         out: a .parquet, .csv or .jsonl file.
         restart: forget what earlier runs did.
-        words_of: takes flags, links and weights off a prompt that was read from a picture's file.
+        asked_of: reads a prompt that was found in a picture's file.
 
     Raises:
         JobError: on entering, as `Parts` does.
@@ -103,19 +114,19 @@ class Batch:
         self,
         out: Path,
         gallery: Gallery,
-        embedder: Embedder,
+        method: Method,
         *,
         k: int = 10,
         grid: Grid = "auto",
         restart: bool = False,
-        words_of: Callable[[str], str | None] = str,
+        asked_of: ReadPrompt = ask_plainly,
     ) -> None:
-        self._words_of = words_of
-        self._gallery, self._embedder = gallery, embedder
+        self._asked_of = asked_of
+        self._gallery, self._method = gallery, method
         self._k, self._grid = k, grid
         settings = {
             "candidates": hashlib.sha256("\n".join(gallery.ids).encode()).hexdigest(),
-            "embedding": f"{embedder.channel}@{embedder.version}",
+            "method": method.described,
             "k": k,
             "grid": grid,
         }
@@ -187,16 +198,16 @@ class Batch:
             raise QueryImageError("expected a picture, found none; fill in the column image")
         if isinstance(job.image, bytes):
             return query_from_bytes(
-                job.image, job.name, job.prompt, grid=self._grid, words=job.words
+                job.image, job.name, job.prompt, grid=self._grid, asked=job.asked
             )
-        return open_query(job.image, job.prompt, grid=self._grid, words=job.words)
+        return open_query(job.image, job.prompt, grid=self._grid, asked=job.asked)
 
     def _rank(self, job: BatchJob, opened: Future[Query]) -> Done:
         try:
-            query = with_own_prompt(opened.result(), self._words_of)
+            query = with_own_prompt(opened.result(), self._asked_of)
         except QueryImageError as exc:
             return Done(job, error=str(exc))
-        ranking = rank(query, self._gallery, self._embedder, k=self._k)
+        ranking = rank(query, self._gallery, self._method, k=self._k)
         picked = self._gallery.pick([match.candidate_id for match in ranking.matches])
         return Done(job, ranking, picked)
 

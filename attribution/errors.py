@@ -7,7 +7,10 @@
     ├── JobError                  3   a batch's settings do not fit what it wrote before
     ├── GalleryError              5   there are no candidates to rank
     ├── DescriptorMismatchError   5   descriptors of another model
-    └── WeightsMissingError       5   a model's weights are not there, or not those named
+    ├── WeightsMissingError       5   a model's weights are not there, or not those named
+    ├── BackgroundError           5   no background, or one that does not fit
+    ├── SuiteError                3   there is nothing to evaluate, or a suite's files are missing
+    └── PeerMissingError          5   a package that is compared with is not installed
 """
 
 from __future__ import annotations
@@ -45,5 +48,23 @@ class DescriptorMismatchError(RankingError):
 
 class WeightsMissingError(RankingError):
     """A model's weights are missing or differ from the ones named."""
+
+    exit_code = 5
+
+
+class BackgroundError(RankingError):
+    """The pictures that chance is measured on are missing, too few, or of another model."""
+
+    exit_code = 5
+
+
+class SuiteError(RankingError):
+    """An evaluation has nothing to work on, or names files that are not there."""
+
+    exit_code = 3
+
+
+class PeerMissingError(RankingError):
+    """A package that a comparison needs is not installed."""
 
     exit_code = 5

@@ -6,40 +6,32 @@ Pictures stay on disk. A candidate without a vector is described on the way, onc
 from __future__ import annotations
 
 import logging
-import os
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, fields
 from functools import cached_property
 from pathlib import Path
-from uuid import uuid4
 
 import numpy as np
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from attribution.describing import Progress, Vectors, describe_dataset
 from attribution.embeddings import Embedder
 from attribution.errors import GalleryError
 from attribution.hashes import BITS, hamming, pack
 from attribution.index import VectorIndex
-from attribution.text import TextIndex
-from attribution.vectors import descriptor_folder, read_vectors, write_vectors
+from attribution.text import CandidateText, TextIndex
+from attribution.tfidf import TfidfIndex
+from attribution.whitening import with_derived
 from harvester import shards
-from harvester.errors import ShardError
 from harvester.images import PictureError, compute_hashes, open_picture
 from harvester.schema import Candidate, FetchStatus, Finding
 
 log = logging.getLogger(__name__)
 
-DESCRIBED_AT_ONCE = 256
-"""Candidates between two writes: what an interruption costs."""
-
 _STORING_BITS = 16
 _STORING_QUALITY = 20
 """What storing a picture as JPEG may change of its PDQ hash, and far less than a forger needs."""
-
-Progress = Callable[[int, int], None]
-"""Called with how many candidates are described and how many there are."""
 
 
 @dataclass(frozen=True)
@@ -47,20 +39,23 @@ class Gallery:
     """Candidates in the order of their ids; row n of every array is candidate n.
 
     Attributes:
-        texts: what is written about each: titles, captions, makers, queries.
+        texts: what is written about each. The queries that found it are no text about it: by these
+            a candidate would agree with a prompt because it was searched for.
         hashes: by channel, packed words and which of them are there, as `hashes.pack` gives.
         pdq_quality: (n,) int16, 0 to 100.
-        vectors: (n, d) float32 unit rows of the channel `embedding`.
+        vectors: by space, (n, d) float32 unit rows; d is the space's own.
+        versions: by channel, what its vectors depend on beside the pictures.
     """
 
     folders: tuple[Path, ...]
     ids: tuple[str, ...]
-    texts: tuple[str, ...]
+    texts: tuple[CandidateText, ...]
     hashes: Mapping[str, tuple[NDArray[np.uint64], NDArray[np.bool_]]]
     pdq_quality: NDArray[np.int16]
-    vectors: NDArray[np.float32]
-    embedding: str
+    vectors: Mapping[str, NDArray[np.float32]]
+    versions: Mapping[str, str]
     _checked: set[int] = field(default_factory=set)
+    _indexes: dict[str, VectorIndex] = field(default_factory=dict)
 
     @cached_property
     def text_index(self) -> TextIndex:
@@ -68,15 +63,21 @@ class Gallery:
         return TextIndex(self.texts)
 
     @cached_property
-    def vector_index(self) -> VectorIndex:
-        """Nearest neighbours among the vectors."""
-        return VectorIndex(self.vectors)
+    def tfidf_index(self) -> TfidfIndex:
+        """TF-IDF over the same texts."""
+        return TfidfIndex([text.body for text in self.texts])
+
+    def nearest(self, space: str, queries: NDArray[np.float32], k: int) -> NDArray[np.int64]:
+        """Rows of the k nearest to any of some queries (m, d), each once."""
+        if space not in self._indexes:
+            self._indexes[space] = VectorIndex(self.vectors[space])
+        return np.unique(self._indexes[space].nearest(queries, k))
 
     def check_hashes(self, rows: Iterable[int]) -> bool:
         """Compute some candidates' PDQ from their pictures; True where one had to be put right.
 
         A dataset may come from anybody, and a hash that is not its picture's would make a near
-        copy, or hide one. Each candidate is checked once.
+        copy, or hide one. A picture that cannot be decoded has no hash. Each is checked once.
 
         Raises:
             GalleryError: if a candidate is gone from its dataset.
@@ -88,7 +89,12 @@ class Gallery:
         picked = self.pick([self.ids[row] for row in fresh])
         for row in fresh:
             body = picked[self.ids[row]].image or b""
-            true = compute_hashes(open_picture(body).rgb)
+            try:
+                true = compute_hashes(open_picture(body).rgb)
+            except PictureError as exc:
+                log.warning("candidate %s: %s; its hash is not used", self.ids[row], exc)
+                there[row], self.pdq_quality[row], was_wrong = False, 0, True
+                continue
             packed, _ = pack([true.pdq], BITS["pdq"])
             distance = int(hamming(packed, words[row : row + 1])[0, 0])
             shift = abs(int(self.pdq_quality[row]) - true.pdq_quality)
@@ -118,24 +124,29 @@ class Gallery:
 
 
 def load_gallery(
-    folders: Sequence[Path], embedder: Embedder, progress: Progress | None = None
+    folders: Sequence[Path], embedders: Sequence[Embedder], progress: Progress | None = None
 ) -> Gallery:
     """The candidates of some datasets, described; one found in several is taken once.
+
+    A candidate whose picture cannot be decoded is left out.
 
     Raises:
         GalleryError: if there is no candidate with a picture.
         SchemaError, ShardError: if a folder holds something else, or a damaged shard.
         DescriptorMismatchError: if descriptors on disk are of another model.
     """
-    vectors: dict[str, NDArray[np.float16]] = {}
+    vectors: Vectors = {one.channel: {} for one in embedders}
     records: dict[str, dict[str, str | int | None]] = {}
-    texts: dict[str, dict[str, None]] = {}
+    texts: dict[str, dict[str, dict[str, None]]] = {}
     for folder in folders:
         here = _candidates(folder)
-        vectors |= _described(folder, here, embedder, progress)
+        for channel, found in describe_dataset(folder, here, embedders, progress).items():
+            vectors[channel] |= found
         records = here | records
         _collect_texts(folder, texts)
-    ids = tuple(sorted(name for name in records if name in vectors))
+    ids = tuple(
+        sorted(name for name in records if all(name in found for found in vectors.values()))
+    )
     if not ids:
         where = ", ".join(str(folder) for folder in folders)
         raise GalleryError(
@@ -143,20 +154,28 @@ def load_gallery(
             "`harvest ddg --prompt` or `harvest folder`"
         )
     kept = [records[name] for name in ids]
-    matrix = np.stack([vectors[name] for name in ids]).astype(np.float32)
-    matrix /= np.linalg.norm(matrix, axis=1, keepdims=True).clip(min=1e-6)
     return Gallery(
         folders=tuple(folders),
         ids=ids,
-        texts=tuple(" ".join(texts.get(name, ())) for name in ids),
+        texts=tuple(_candidate_text(texts.get(name, {})) for name in ids),
         hashes={
             channel: pack([_text(record[channel]) for record in kept], bits)
             for channel, bits in BITS.items()
         },
         pdq_quality=np.array([record["pdq_quality"] or 0 for record in kept], np.int16),
-        vectors=matrix,
-        embedding=embedder.channel,
+        vectors=with_derived(
+            {channel: _unit_rows(found, ids) for channel, found in vectors.items()}
+        ),
+        versions={one.channel: one.version for one in embedders},
     )
+
+
+def _unit_rows(
+    vectors: Mapping[str, NDArray[np.float16]], ids: Sequence[str]
+) -> NDArray[np.float32]:
+    rows = np.stack([vectors[name] for name in ids]).astype(np.float32)
+    rows /= np.linalg.norm(rows, axis=1, keepdims=True).clip(min=1e-6)
+    return rows
 
 
 def _candidates(folder: Path) -> dict[str, dict[str, str | int | None]]:
@@ -165,79 +184,20 @@ def _candidates(folder: Path) -> dict[str, dict[str, str | int | None]]:
     return {record["id"]: record for record in usable.to_pylist()}
 
 
-def _collect_texts(folder: Path, texts: dict[str, dict[str, None]]) -> None:
+def _collect_texts(folder: Path, texts: dict[str, dict[str, dict[str, None]]]) -> None:
     """Add what a dataset says of each candidate; a dict keeps the order and drops repeats."""
-    told = ["title", "caption", "creator", "query"]
+    told = [field.name for field in fields(CandidateText)]
     for row_type, key in ((Candidate, "id"), (Finding, "candidate_id")):
         for batch in shards.batches(folder, row_type, [key, *told]):
             for record in batch.to_pylist():
                 words = texts.setdefault(record[key], {})
-                words.update((record[name], None) for name in told if record[name])
+                for name in told:
+                    if record[name]:
+                        words.setdefault(name, {})[record[name]] = None
 
 
-def _described(
-    folder: Path,
-    candidates: Mapping[str, object],
-    embedder: Embedder,
-    progress: Progress | None,
-) -> dict[str, NDArray[np.float16]]:
-    """The vectors of a dataset, those that were missing computed and stored."""
-    where = descriptor_folder(folder, embedder.channel, embedder.version)
-    vectors = read_vectors(where, embedder.dimension)
-    missing = candidates.keys() - vectors.keys()
-    done, run, keeps = len(candidates) - len(missing), uuid4().hex[:12], True
-    for number, (ids, pictures) in enumerate(_pictures(folder, missing)):
-        fresh = embedder.embed(pictures)
-        vectors |= zip(ids, fresh.astype(np.float16), strict=True)
-        done += len(ids)
-        if progress is not None:
-            progress(done, len(candidates))
-        try:
-            if keeps:
-                write_vectors(where / f"part-{run}-{number:05d}.parquet", ids, fresh)
-        except ShardError as exc:
-            keeps = False
-            log.warning("descriptors are not kept for the next run: %s", exc)
-    return vectors
-
-
-def _pictures(
-    folder: Path, wanted: set[str]
-) -> Iterator[tuple[list[str], list[NDArray[np.uint8]]]]:
-    """The stored pictures of some candidates, decoded, a few hundred at a time."""
-    wanted = set(wanted)
-    ids: list[str] = []
-    pictures: list[NDArray[np.uint8]] = []
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        for batch in shards.batches(folder, Candidate, ["id", "image"]) if wanted else ():
-            here = [
-                (name, image["bytes"])
-                for name, image in zip(
-                    batch.column("id").to_pylist(), batch.column("image").to_pylist(), strict=True
-                )
-                if name in wanted and image and image["bytes"]
-            ]
-            wanted.difference_update(name for name, _ in here)
-            for (name, _), picture in zip(
-                here, pool.map(_decoded, (body for _, body in here)), strict=True
-            ):
-                if picture is None:
-                    log.warning("candidate %s: its stored picture cannot be decoded", name)
-                    continue
-                ids.append(name)
-                pictures.append(picture)
-            if len(ids) >= DESCRIBED_AT_ONCE:
-                yield ids, pictures
-                ids, pictures = [], []
-    if ids:
-        yield ids, pictures
-
-
-def _decoded(body: bytes) -> NDArray[np.uint8] | None:
-    try:
-        return open_picture(body).rgb
-    except PictureError:
-        return None
+def _candidate_text(words: Mapping[str, Mapping[str, None]]) -> CandidateText:
+    return CandidateText(**{name: "\n".join(values) for name, values in words.items()})
 
 
 def _text(value: object) -> str | None:

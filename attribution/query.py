@@ -14,6 +14,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from attribution.asked import Asked, Declared, ask_plainly
 from attribution.errors import QueryImageError
 from attribution.grid import looks_like_grid, split_tiles
 from attribution.hashes import dihedral
@@ -56,16 +57,22 @@ class Query:
         name: for a person; the file's name.
         prompt: as a person sees it, flags and all.
         views: the whole first; then four tiles if it is a grid.
-        words: what of the prompt is looked for in texts; None for all of it. Flags are no words,
-            and what `--no` names is not asked for.
+        asked: what the prompt asks for; None without a prompt.
+        declared: the pictures that the prompt itself names, apart from any that were found.
         origin: what the file says of itself, whatever prompt was given.
     """
 
     name: str
     prompt: str | None
     views: tuple[View, ...]
-    words: str | None = None
+    asked: Asked | None = None
+    declared: tuple[Declared, ...] = ()
     origin: Origin = field(default_factory=Origin)
+
+    @property
+    def words(self) -> str | None:
+        """What of the prompt is wanted, without weights; None without a prompt."""
+        return self.asked.words if self.asked else None
 
     @property
     def is_grid(self) -> bool:
@@ -79,9 +86,9 @@ class Query:
 
 
 def open_query(
-    image: Path, prompt: str | None, *, grid: Grid = "auto", words: str | None = None
+    image: Path, prompt: str | None, *, grid: Grid = "auto", asked: Asked | None = None
 ) -> Query:
-    """Read a generated picture from a file; `words` is as in `Query`.
+    """Read a generated picture from a file; without `asked`, all words of a prompt are wanted.
 
     Raises:
         QueryImageError: if it is missing, unreadable, or no picture; says which.
@@ -92,11 +99,11 @@ def open_query(
         raise QueryImageError(
             f"{image}: expected a picture, found {reason_of(exc)}; check the path"
         ) from exc
-    return query_from_bytes(body, str(image), prompt, grid=grid, words=words)
+    return query_from_bytes(body, str(image), prompt, grid=grid, asked=asked)
 
 
 def query_from_bytes(
-    body: bytes, name: str, prompt: str | None, *, grid: Grid = "auto", words: str | None = None
+    body: bytes, name: str, prompt: str | None, *, grid: Grid = "auto", asked: Asked | None = None
 ) -> Query:
     """As `open_query`, for a picture in memory; `name` is what errors and reports call it."""
     try:
@@ -108,25 +115,23 @@ def query_from_bytes(
     is_grid = grid == "yes" or (grid == "auto" and looks_like_grid(picture))
     tiles = split_tiles(picture) if is_grid and min(picture.shape[:2]) > 1 else ()
     views = [_view(None, picture), *(_view(n, tile) for n, tile in enumerate(tiles, 1))]
-    return Query(
-        Path(name).name,
-        prompt,
-        tuple(views),
-        prompt if words is None else words,
-        read_origin(body),
-    )
+    if asked is None and prompt:
+        asked = ask_plainly(prompt)
+    return Query(Path(name).name, prompt, tuple(views), asked, origin=read_origin(body))
 
 
-def with_own_prompt(query: Query, words_of: Callable[[str], str | None]) -> Query:
+def with_own_prompt(query: Query, asked_of: Callable[[str, Origin], Asked]) -> Query:
     """A query without a prompt with the one that its file tells, if it tells one.
 
     Args:
         query: as it was opened.
-        words_of: takes flags, links and weights off a prompt.
+        asked_of: reads a prompt that stands in a file which says this of itself.
     """
     if query.prompt is not None or not query.origin.prompt:
         return query
-    return replace(query, prompt=query.origin.prompt, words=words_of(query.origin.prompt))
+    return replace(
+        query, prompt=query.origin.prompt, asked=asked_of(query.origin.prompt, query.origin)
+    )
 
 
 def _read_regular(path: Path) -> bytes:

@@ -1,6 +1,8 @@
 """What may be said of a candidate, and from which evidence; the thresholds stand here alone.
 
-A verdict is about a picture found on the web. None of them says that a model was trained on it.
+A ladder: near copy, replication, above chance, no evidence. A verdict is about a picture found on
+the web. None of them says that a model was trained on it. How often each is said wrongly is
+measured by `attribute evaluate`, and stands in `benchmarks/README.md`.
 """
 
 from __future__ import annotations
@@ -22,12 +24,23 @@ photographs of two motorcycles of one make, in the same place and light
 PDQ_QUALITY = 50
 """Below this a picture has too little structure for its PDQ hash to mean anything."""
 
+EXTRACTION_RATIO = 1.0
+"""Below it a candidate is extraction-like (Carlini et al. 2023); with a matched region, a copy."""
+
+FALSE_DISCOVERIES = 0.05
+"""Expected share of false ones among the candidates that are called above chance."""
+
+FLAT = 2.0
+"""Standard deviation of the colours, of 255, below which a picture offers nothing to compare."""
+
 
 class Verdict(StrEnum):
     """What the evidence for one candidate amounts to, the strongest first."""
 
     NEAR_COPY = "near copy"
-    LIKENESS = "likeness only"
+    REPLICATION = "replication"
+    ABOVE_CHANCE = "above chance"
+    NO_EVIDENCE = "no evidence"
 
     @property
     def explanation(self) -> str:
@@ -40,9 +53,17 @@ _EXPLANATIONS = {
         "This candidate, found on the web, and the generated picture, or a tile of it, are the "
         "same picture but for small edits."
     ),
-    Verdict.LIKENESS: (
-        "This candidate, found on the web, stands in the order of likeness and words. That alone "
-        "is no evidence that it was drawn from."
+    Verdict.REPLICATION: (
+        "A part of this candidate, found on the web, agrees with a part of the generated picture "
+        "place by place; the marked regions show where."
+    ),
+    Verdict.ABOVE_CHANCE: (
+        "This candidate, found on the web, is nearer than unrelated pictures are. A shared subject "
+        "or manner can be the whole reason."
+    ),
+    Verdict.NO_EVIDENCE: (
+        "This candidate, found on the web, is no nearer than unrelated pictures can be. It stands "
+        "in the order all the same; that is no evidence that it was drawn from."
     ),
 }
 
@@ -56,3 +77,25 @@ def near_copies(
     agrees = np.nan_to_num(pdq) >= np.float32(PDQ_MATCH - 0.5 / 256)
     found: NDArray[np.bool_] = trusted & agrees
     return found
+
+
+def judge(*, is_copy: bool, has_region: bool, ratio: float, q: float) -> Verdict:
+    """The highest rung that the evidence for one candidate reaches.
+
+    Args:
+        is_copy: by its hash.
+        has_region: a matched region was accepted.
+        ratio: `calibration.memorisation_ratio`.
+        q: false discovery rate.
+    """
+    if is_copy or (has_region and ratio < EXTRACTION_RATIO):
+        return Verdict.NEAR_COPY
+    if has_region:
+        return Verdict.REPLICATION
+    return Verdict.ABOVE_CHANCE if q <= FALSE_DISCOVERIES else Verdict.NO_EVIDENCE
+
+
+def is_flat(picture: NDArray[np.uint8]) -> bool:
+    """Whether a picture (h, w, 3) is of one colour, or as good as."""
+    # Not of the grey values: red and blue can have the same one.
+    return float(picture.reshape(-1, 3).std(axis=0, dtype=np.float32).max()) < FLAT

@@ -33,6 +33,7 @@ from attribution.errors import GalleryError
 from attribution.gallery import load_gallery
 from attribution.query import query_from_bytes
 from attribution.report.page import show_query
+from attribution.report.words import conclusion
 from attribution.verdicts import Verdict
 from harvester.images import encode_jpeg, open_picture
 from harvester.schema import Candidate
@@ -221,7 +222,7 @@ def decoded(picture: np.ndarray) -> np.ndarray:
 def test_a_ranking_is_the_plain_computation(tmp_path, embedder):
     """Two generations and pictures of many sizes, from the files to the order."""
     pictures = [scene(n, 60 + 17 * n, 150 - 13 * n) for n in range(9)] + [scene(3, 111, 111)] * 2
-    gallery = load_gallery([stored(tmp_path / "candidates", pictures)], embedder)
+    gallery = load_gallery([stored(tmp_path / "candidates", pictures)], [embedder])
     generations = [scene(3, 111, 111), scene(20, 200, 100)]
     ranking = rank([query(one) for one in generations], gallery, embedder, k=20)
     opened = [decoded(picture) for picture in pictures]
@@ -261,7 +262,7 @@ def test_a_ranking_is_the_plain_computation(tmp_path, embedder):
 
 def test_the_same_picture_is_first_and_copies_of_one_stand_by_id(tmp_path, embedder):
     pictures = [scene(n) for n in (1, 7, 3, 7, 4, 7)]
-    gallery = load_gallery([stored(tmp_path / "candidates", pictures)], embedder)
+    gallery = load_gallery([stored(tmp_path / "candidates", pictures)], [embedder])
     ranking = rank([query(decoded(scene(7)))], gallery, embedder, k=4)
     assert [match.candidate_id for match in ranking.matches[:3]] == sorted(
         name_of(number) for number in (1, 3, 5)
@@ -274,20 +275,20 @@ def test_the_same_picture_is_first_and_copies_of_one_stand_by_id(tmp_path, embed
 def test_text_decides_who_is_compared_and_nothing_else(tmp_path, embedder):
     pictures = [scene(n, 40, 40) for n in range(104)]
     titles = ["a barn at dusk"] * 100 + ["something else"] * 4
-    gallery = load_gallery([stored(tmp_path / "candidates", pictures, titles)], embedder)
+    gallery = load_gallery([stored(tmp_path / "candidates", pictures, titles)], [embedder])
     asked = query(decoded(scene(102, 40, 40)), "a barn", "gen.png")
     ranking = rank([asked, asked], gallery, embedder, k=200)
     compared = {match.candidate_id for match in ranking.matches}
     assert compared == {name_of(number) for number in range(100)}
     assert ranking.query.name == "gen.png and 1 more"
     assert ranking.gallery_size == 104
-    assert ranking.near_copies is None
-    assert show_query(1, ranking, {}).verdict == "order only"
-    assert ranking.conclusion.startswith("An order and no evidence: 104 candidates searched")
+    assert ranking.found is None
+    assert show_query(1, ranking, {}).verdict.text == "order only"
+    assert conclusion(ranking).startswith("An order and no evidence: 104 candidates searched")
 
 
 def test_a_picture_that_went_bad_is_left_out(tmp_path, embedder, monkeypatch, caplog):
-    gallery = load_gallery([stored(tmp_path / "c", [scene(n) for n in range(3)])], embedder)
+    gallery = load_gallery([stored(tmp_path / "c", [scene(n) for n in range(3)])], [embedder])
     good = type(gallery).pick
 
     def spoil(self, ids):

@@ -17,26 +17,9 @@ from attribution.gallery import load_gallery
 from harvester.images import compute_hashes, encode_jpeg
 from harvester.schema import Candidate
 from harvester.store import Store
+from tests.unit.tiny import TinyEmbedder, tiny_method
 
-
-class MeanColour:
-    """A stand-in for the network: the mean colours of the picture's halves."""
-
-    channel = "resnet50-gem"  # results have a column for it
-    version = "1"
-    dimension = 6
-
-    def __init__(self):
-        self.embedded = 0
-
-    def embed(self, pictures):
-        self.embedded += len(pictures)
-        halves = [
-            np.concatenate([half.mean(axis=(0, 1)) for half in np.array_split(picture, 2)])
-            for picture in pictures
-        ]
-        vectors = np.array(halves, np.float32).reshape(-1, self.dimension) + 1
-        return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+CHANNEL = "lab-histogram"  # results have a column for it
 
 
 def scene(seed: int) -> np.ndarray:
@@ -65,7 +48,7 @@ def gallery(tmp_path):
                     pdq_quality=hashes.pdq_quality,
                 )
             )
-    return load_gallery([tmp_path / "candidates"], MeanColour())
+    return load_gallery([tmp_path / "candidates"], [TinyEmbedder(CHANNEL)])
 
 
 def jobs(count: int, **broken: bytes) -> list[BatchJob]:
@@ -82,7 +65,10 @@ def run(batch: Batch, work: list[BatchJob]) -> list[str]:
 
 def test_every_job_has_its_rows_and_failures_have_theirs(tmp_path, gallery):
     out = tmp_path / "r.parquet"
-    outcomes = run(Batch(out, gallery, MeanColour(), k=3), jobs(5, job2=b"<html>", job4=b""))
+    outcomes = run(
+        Batch(out, gallery, tiny_method(TinyEmbedder(CHANNEL)), k=3),
+        jobs(5, job2=b"<html>", job4=b""),
+    )
     assert outcomes == ["ranked", "ranked", "failed", "ranked", "failed"]
     rows = pq.read_table(out).to_pylist()
     assert [row["job_id"] for row in rows] == ["0"] * 3 + ["1"] * 3 + ["2"] + ["3"] * 3 + ["4"]
@@ -99,7 +85,8 @@ def test_every_job_has_its_rows_and_failures_have_theirs(tmp_path, gallery):
 def test_a_missing_file_is_a_row(tmp_path, gallery):
     out = tmp_path / "r.parquet"
     [outcome] = run(
-        Batch(out, gallery, MeanColour()), [BatchJob("a", None, tmp_path / "no.png", "no.png")]
+        Batch(out, gallery, tiny_method(TinyEmbedder(CHANNEL))),
+        [BatchJob("a", None, tmp_path / "no.png", "no.png")],
     )
     assert outcome == "failed"
     assert "No such file" in pq.read_table(out).to_pylist()[0]["error"]
@@ -107,14 +94,14 @@ def test_a_missing_file_is_a_row(tmp_path, gallery):
 
 def test_an_interrupted_batch_goes_on_and_does_nothing_twice(tmp_path, gallery):
     out = tmp_path / "r.parquet"
-    with Batch(out, gallery, MeanColour(), k=2) as batch:
+    with Batch(out, gallery, tiny_method(TinyEmbedder(CHANNEL)), k=2) as batch:
         running = batch.run(jobs(9))
         for _ in range(4):
             next(running)
         running.close()  # as Ctrl-C does
     assert not out.exists()
-    again = MeanColour()
-    outcomes = run(Batch(out, gallery, again, k=2), jobs(9))
+    again = TinyEmbedder(CHANNEL)
+    outcomes = run(Batch(out, gallery, tiny_method(again), k=2), jobs(9))
     assert outcomes == ["known"] * 4 + ["ranked"] * 5
     assert again.embedded == 5
     assert sorted({row["job_id"] for row in pq.read_table(out).to_pylist()}) == list("012345678")
@@ -122,8 +109,8 @@ def test_an_interrupted_batch_goes_on_and_does_nothing_twice(tmp_path, gallery):
 
 def test_more_jobs_are_added_and_failed_ones_tried_again(tmp_path, gallery):
     out = tmp_path / "r.parquet"
-    run(Batch(out, gallery, MeanColour(), k=2), jobs(3, job1=b"broken"))
-    outcomes = run(Batch(out, gallery, MeanColour(), k=2), jobs(4))
+    run(Batch(out, gallery, tiny_method(TinyEmbedder(CHANNEL)), k=2), jobs(3, job1=b"broken"))
+    outcomes = run(Batch(out, gallery, tiny_method(TinyEmbedder(CHANNEL)), k=2), jobs(4))
     assert outcomes == ["known", "ranked", "known", "ranked"]
     rows = pq.read_table(out).to_pylist()
     assert {row["status"] for row in rows} == {"ok"}
@@ -132,10 +119,13 @@ def test_more_jobs_are_added_and_failed_ones_tried_again(tmp_path, gallery):
 
 def test_other_settings_are_refused_and_restart_takes_them(tmp_path, gallery):
     out = tmp_path / "r.parquet"
-    run(Batch(out, gallery, MeanColour(), k=2), jobs(2))
+    run(Batch(out, gallery, tiny_method(TinyEmbedder(CHANNEL)), k=2), jobs(2))
     with pytest.raises(JobError, match=r"found others for k; use --restart"):
-        run(Batch(out, gallery, MeanColour(), k=5), [])
-    assert run(Batch(out, gallery, MeanColour(), k=5, restart=True), jobs(2)) == ["ranked"] * 2
+        run(Batch(out, gallery, tiny_method(TinyEmbedder(CHANNEL)), k=5), [])
+    assert (
+        run(Batch(out, gallery, tiny_method(TinyEmbedder(CHANNEL)), k=5, restart=True), jobs(2))
+        == ["ranked"] * 2
+    )
     assert pq.read_table(out).num_rows == 10
 
 
@@ -143,7 +133,7 @@ def test_csv_and_json_lines_hold_the_same_rows(tmp_path, gallery):
     tables = {}
     for ending in ("parquet", "csv", "jsonl"):
         out = tmp_path / f"r.{ending}"
-        run(Batch(out, gallery, MeanColour(), k=12), jobs(2))
+        run(Batch(out, gallery, tiny_method(TinyEmbedder(CHANNEL)), k=12), jobs(2))
         tables[ending] = out
     parquet = pq.read_table(tables["parquet"]).to_pylist()
     with tables["csv"].open(newline="", encoding="utf-8") as file:
@@ -157,29 +147,32 @@ def test_csv_and_json_lines_hold_the_same_rows(tmp_path, gallery):
 
 def test_an_unknown_ending_is_refused_before_any_work(tmp_path, gallery):
     with pytest.raises(JobError, match=r"ending in \.parquet, \.csv, \.jsonl, found '\.xlsx'"):
-        Batch(tmp_path / "r.xlsx", gallery, MeanColour())
+        Batch(tmp_path / "r.xlsx", gallery, tiny_method(TinyEmbedder(CHANNEL)))
     assert not list(tmp_path.glob("*.parts"))
 
 
 def test_an_output_that_cannot_be_written_is_one_line(tmp_path, gallery):
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(JobError, match="give another --out"):
-        run(Batch(Path(tmp_path / "file" / "r.csv"), gallery, MeanColour()), [])
+        run(
+            Batch(Path(tmp_path / "file" / "r.csv"), gallery, tiny_method(TinyEmbedder(CHANNEL))),
+            [],
+        )
 
 
 def test_a_second_run_at_the_same_time_is_refused(tmp_path, gallery):
     out = tmp_path / "r.csv"
     with (
-        Batch(out, gallery, MeanColour()),
+        Batch(out, gallery, tiny_method(TinyEmbedder(CHANNEL))),
         pytest.raises(JobError, match="another process is writing"),
     ):
-        run(Batch(out, gallery, MeanColour(), restart=True), [])
+        run(Batch(out, gallery, tiny_method(TinyEmbedder(CHANNEL)), restart=True), [])
 
 
 def test_a_folder_as_output_is_refused_before_any_work(tmp_path, gallery):
     (tmp_path / "r.csv").mkdir()
     with pytest.raises(JobError, match="expected a file to write, found a folder"):
-        Batch(tmp_path / "r.csv", gallery, MeanColour())
+        Batch(tmp_path / "r.csv", gallery, tiny_method(TinyEmbedder(CHANNEL)))
 
 
 def test_candidates_that_vanish_meanwhile_end_the_batch(tmp_path, gallery):
@@ -187,7 +180,7 @@ def test_candidates_that_vanish_meanwhile_end_the_batch(tmp_path, gallery):
     for path in (tmp_path / "candidates").glob("part-*.parquet"):
         path.unlink()
     with pytest.raises(GalleryError, match="found some gone"):
-        run(Batch(tmp_path / "r.csv", gallery, MeanColour()), jobs(1))
+        run(Batch(tmp_path / "r.csv", gallery, tiny_method(TinyEmbedder(CHANNEL))), jobs(1))
 
 
 def test_a_batch_that_ranked_nothing_is_no_success():
