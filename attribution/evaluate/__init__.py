@@ -1,0 +1,1 @@
+"""How well the ranking finds what it should: edited copies, figures with intervals, peers."""

@@ -1,0 +1,84 @@
+"""What a suite needs to know of a gallery: parts of it, twins, where its pictures were found."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import replace
+
+import numpy as np
+
+from attribution.gallery import Gallery
+from attribution.hashes import BITS, hamming
+from attribution.verdicts import near_copies
+from harvester import shards
+from harvester.schema import Finding
+
+
+def only(gallery: Gallery, rows: Collection[int]) -> Gallery:
+    """A gallery of some rows, in their order."""
+    kept = np.array(sorted(rows), np.int64)
+    return replace(
+        gallery,
+        ids=tuple(gallery.ids[row] for row in kept),
+        texts=tuple(gallery.texts[row] for row in kept),
+        hashes={
+            name: (words[kept], there[kept]) for name, (words, there) in gallery.hashes.items()
+        },
+        pdq_quality=gallery.pdq_quality[kept],
+        vectors={space: vectors[kept] for space, vectors in gallery.vectors.items()},
+        _checked=set(),
+        _indexes={},
+    )
+
+
+Same = Mapping[str, Collection[str]]
+"""By candidate id, the ids of pictures that a person found to be the same."""
+
+
+def twins(gallery: Gallery, row: int, same: Same) -> list[int]:
+    """Other rows that are as good as one: near copies as they stand, or found to be by a person."""
+    told = same.get(gallery.ids[row], ())
+    found = {other for other, name in enumerate(gallery.ids) if told and name in told}
+    return sorted((found | set(_near_copies_of(gallery, row))) - {row})
+
+
+def _near_copies_of(gallery: Gallery, row: int) -> list[int]:
+    words, there = gallery.hashes["pdq"]
+    if not there[row]:
+        return []
+    agreement = 1 - hamming(words[row : row + 1], words)[0].astype(np.float32) / BITS["pdq"]
+    near = there & near_copies(agreement, gallery.pdq_quality, int(gallery.pdq_quality[row]))
+    alike: list[int] = np.flatnonzero(near).tolist()
+    return alike
+
+
+def folders_of(gallery: Gallery) -> dict[str, list[int]]:
+    """Rows by the sub-folder that they were harvested from; empty if there is one at most."""
+    row_of = {name: row for row, name in enumerate(gallery.ids)}
+    found: dict[str, dict[int, None]] = {}
+    for record in _findings(gallery):
+        row = row_of.get(record["candidate_id"] or "")
+        if record["source"] == "folder" and row is not None:
+            # `file:pictures/cats/1.jpg`: between the folder's own name and the file's.
+            below = "/".join((record["url"] or "").split("/")[1:-1])
+            found.setdefault(below, {})[row] = None
+    return {name: sorted(rows) for name, rows in found.items()} if len(found) > 1 else {}
+
+
+def prompts_of(gallery: Gallery) -> list[set[str]]:
+    """By row, the prompts whose searches led to it."""
+    found_by: dict[str, set[str]] = {name: set() for name in gallery.ids}
+    for record in _findings(gallery):
+        if record["query_prompt"] and record["candidate_id"] in found_by:
+            found_by[record["candidate_id"]].add(record["query_prompt"])
+    return [found_by[name] for name in gallery.ids]
+
+
+def _findings(gallery: Gallery) -> list[dict[str, str | None]]:
+    told = ["candidate_id", "query_prompt", "source", "url"]
+    return [
+        record
+        for folder in gallery.folders
+        for records in shards.records(folder, Finding, told)
+        for record in records
+    ]

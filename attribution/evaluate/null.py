@@ -1,0 +1,169 @@
+"""Queries without a source: whether p-values are uniform, and how often something is found.
+
+A query's p-values are not independent of each other, for all stand against one query's background;
+so the test of uniformity takes one candidate's of each query, drawn. The p-values of all its
+candidates are taken together for shares.
+
+Two backgrounds: the one that a method has, and a random half of the gallery, fitted anew for each
+query (without what is passed over for it), the other half being its candidates. The second half is
+exchangeable with the first, so that p-values must hold there; with the first background they hold
+as far as it resembles the gallery.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from attribution.background import FEWEST, fit_background
+from attribution.calibration import p_values
+from attribution.comparison import Comparison
+from attribution.errors import SuiteError
+from attribution.evaluate.edits import rng_for
+from attribution.evaluate.galleries import only
+from attribution.evaluate.metrics import Interval, Uniformity, bootstrap, ks_uniform
+from attribution.evaluate.suites import Suite
+from attribution.gallery import Gallery
+from attribution.method import Method
+from attribution.query import Query
+from attribution.scoring import look_at, score_images
+from attribution.verdicts import FALSE_DISCOVERIES, Verdict
+
+LEVELS = (0.05, 0.01, 0.001)
+
+
+@dataclass(frozen=True, slots=True)
+class NullFigures:
+    """What a background makes of queries without a source.
+
+    Attributes:
+        background: its name.
+        pairs: of a query and a candidate.
+        uniformity: of one candidate's p-value a query.
+        discovered: share of queries with any candidate at q ≤ .05.
+        below: by level, the share of pairs with p at or below it, by query.
+        verdicts: pairs with each verdict; none would be right.
+        worst: ids of query and candidate of the strongest verdicts, some of them, to be looked at.
+    """
+
+    background: str
+    queries: int
+    pairs: int
+    uniformity: Uniformity
+    discovered: Interval
+    below: Mapping[float, Interval]
+    verdicts: Mapping[Verdict, int]
+    worst: tuple[tuple[Verdict, str, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _OneNull:
+    p: NDArray[np.float64]
+    drawn_p: float
+    has_discovery: bool
+    verdicts: Counter[Verdict]
+    worst: list[tuple[Verdict, str, str]]
+
+
+_SHOWN = 20
+
+
+def figures_of_null(
+    suite: Suite, method: Method, *, split: bool = False, step: Callable[[], None] | None = None
+) -> NullFigures:
+    """Figures of queries without a source.
+
+    Args:
+        suite: as `suites.make_null` makes it.
+        method: what queries are compared by.
+        split: with a half of the gallery as the background, in place of the method's.
+        step: called after each query.
+
+    Raises:
+        SuiteError: if half of the gallery is too little for a background.
+        GalleryError: if a candidate is gone from its dataset.
+    """
+    found: list[_OneNull] = []
+    for case in suite.cases:
+        out = set(case.passed_over.tolist())
+        rows = [row for row in range(len(suite.gallery.ids)) if row not in out]
+        draw = rng_for(suite.seed, "null", case.name)
+        here, with_background = only(suite.gallery, rows), method
+        if split:
+            here, with_background = _split(suite.gallery, rows, method, draw)
+        found.append(_ask(case.open(), case.name, here, with_background, draw))
+        if step is not None:
+            step()
+    discovered = np.array([one.has_discovery for one in found])
+    shares = {level: np.array([(one.p <= level).mean() for one in found]) for level in LEVELS}
+    verdicts = sum((one.verdicts for one in found), Counter[Verdict]())
+    worst = sorted((bad for one in found for bad in one.worst), key=lambda bad: _RUNG[bad[0]])
+    return NullFigures(
+        background="a random half of the gallery" if split else method.background.name,
+        queries=len(found),
+        pairs=sum(len(one.p) for one in found),
+        uniformity=ks_uniform(np.array([one.drawn_p for one in found])),
+        discovered=_mean(discovered.astype(np.float64), suite.seed),
+        below={level: _mean(values, suite.seed) for level, values in shares.items()},
+        verdicts={verdict: verdicts[verdict] for verdict in Verdict},
+        worst=tuple(worst[:_SHOWN]),
+    )
+
+
+_RUNG = {verdict: rung for rung, verdict in enumerate(Verdict)}
+
+
+def _ask(
+    query: Query, name: str, gallery: Gallery, method: Method, draw: np.random.Generator
+) -> _OneNull:
+    looked = look_at(query, method.embedders, method.channels)
+    compared = Comparison(query, gallery, method, looked)
+    if not compared.is_flat:
+        compared.verify(compared.order()[: method.verified])
+    # Of all candidates: the pool's are the nearest, and none of those is drawn by chance.
+    images = score_images(looked, gallery.vectors, method.background, method.channels)
+    p = p_values(method.fusion.log_odds(images.z), compared.null)
+    verdicts = compared.verdicts()
+    counts = Counter(verdicts)
+    counts[Verdict.NO_EVIDENCE] += len(gallery.ids) - len(compared.rows)
+    return _OneNull(
+        p,
+        float(p[draw.integers(len(p))]),
+        bool((compared.q <= FALSE_DISCOVERIES).any()) and not compared.is_flat,
+        counts,
+        [
+            (verdict, name, gallery.ids[row])
+            for verdict, row in zip(verdicts, compared.rows, strict=True)
+            if verdict in {Verdict.NEAR_COPY, Verdict.REPLICATION}
+        ],
+    )
+
+
+def _split(
+    gallery: Gallery, rows: list[int], method: Method, draw: np.random.Generator
+) -> tuple[Gallery, Method]:
+    """One half of some rows as candidates, and a method with the other half as its background."""
+    if len(rows) < 2 * FEWEST:
+        raise SuiteError(
+            f"expected at least {2 * FEWEST} pictures beside a query and its folder for a "
+            f"background of half of them, found {len(rows)}; give more, or leave out --split"
+        )
+    order = draw.permutation(rows)
+    half = np.sort(order[: len(order) // 2])
+    background = fit_background(
+        "half of the gallery",
+        [gallery.ids[row] for row in half],
+        {space: vectors[half] for space, vectors in gallery.vectors.items()},
+        gallery.versions,
+        # Regions have no part in p-values, and counting agreeing points takes minutes.
+        method.background.inliers,
+    )
+    return only(gallery, order[len(order) // 2 :].tolist()), replace(method, background=background)
+
+
+def _mean(values: NDArray[np.float64], seed: int) -> Interval:
+    return bootstrap(lambda drawn: float(values[drawn].mean()), len(values), seed=seed)
