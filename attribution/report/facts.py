@@ -45,8 +45,8 @@ class Fact:
 def describe(candidate: Candidate) -> tuple[Fact, ...]:
     """The facts of a candidate in reading order; unknown ones too, but for opt-out signals."""
     facts = [
-        Fact("Page", _address(candidate.page_url)),
-        Fact("Picture file", _address(candidate.url)),
+        Fact("Page", to_address(candidate.page_url)),
+        Fact("Picture file", to_address(candidate.url)),
         Fact("Creator", to_words(candidate.creator, 100)),
         Fact("Licence", _licence(candidate), "unknown \N{EN DASH} ask the maker"),
         Fact("Found by", _finding(candidate)),
@@ -72,7 +72,8 @@ def to_words(text: str | None, limit: int) -> Words | None:
     return Words(shown, whole if shown != whole else None) if shown else None
 
 
-def _address(address: str | None) -> Words | None:
+def to_address(address: str | None) -> Words | None:
+    """An address, short; a link where it may be followed, and None where nothing can be read."""
     words = to_words(address, _WHOLE)
     if words is None or not address:
         return None
@@ -81,7 +82,7 @@ def _address(address: str | None) -> Words | None:
 
 
 def _licence(candidate: Candidate) -> Words | None:
-    name, link = to_words(candidate.license, 100), _address(candidate.license_url)
+    name, link = to_words(candidate.license, 100), to_address(candidate.license_url)
     if name is None or link is None:
         return name or link
     if link.href is None:

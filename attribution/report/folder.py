@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from attribution.ranking import Ranking
 from attribution.report.html import Provenance, render_index, render_report, write_report
+from attribution.report.page import rung_style
 from attribution.report.untrusted import cut
 from harvester.images import PictureError, encode_jpeg, open_picture
 from harvester.printable import clean
@@ -97,11 +98,13 @@ class ReportFolder:
         job_id = str(row["job_id"])
         name = page_name(job_id)
         has_page = (self._folder / name).exists()
+        verdict = row["ranking_verdict"]
         self.missing += row["status"] == "ok" and not has_page
         return {
             "name": cut(clean(row["image"] or job_id), 80),
             "prompt": cut(clean(row["prompt"] or ""), 160),
-            "verdict": row["verdict"] or "failed",
+            "verdict": verdict or ("order only" if row["status"] == "ok" else "failed"),
+            "style": rung_style(verdict),
             "title": cut(clean(row["title"] or ""), 80),
             "error": cut(clean(row["error"] or ""), 300),
             "score": row["score"],

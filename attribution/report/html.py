@@ -18,17 +18,18 @@ from typing import TYPE_CHECKING, Any
 from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 
 from attribution.errors import RankingError
-from attribution.fusion import WEIGHTS
 from attribution.ranking import Ranking
 from attribution.report.facts import show_instant
-from attribution.report.page import channels_of, show_query
+from attribution.report.page import show_query
+from attribution.report.scores import channels_of
+from attribution.verdicts import FALSE_DISCOVERIES
 from harvester.errors import reason_of
 from harvester.printable import clean
 from harvester.schema import Candidate
 from harvester.shards import replacing
 
 if TYPE_CHECKING:
-    from attribution.embeddings import Embedder
+    from attribution.method import Method
 
 
 class ReportError(RankingError):
@@ -44,22 +45,37 @@ class Provenance:
     Attributes:
         made_at: with its time zone; shown in UTC.
         candidates: the datasets searched, named as the user gave them.
-        embedding: channel and version of the features, `channel@version`.
+        method: models and background with their versions, as `Method.described` has them.
+        background: name and number of the pictures that chance is measured on; None for a ranker
+            that measures none.
     """
 
     whence_version: str
     made_at: datetime
     candidates: tuple[str, ...]
-    embedding: str
+    method: str
+    background: tuple[str, int] | None = None
 
 
-def made_now(folders: Iterable[Path], embedder: Embedder, version: str) -> Provenance:
-    """What a report that is made now is made with; `version` is whence's."""
+def made_now(folders: Iterable[Path], method: Method | str, version: str) -> Provenance:
+    """What a report that is made now is made with.
+
+    Args:
+        folders: the datasets searched.
+        method: of the ranking; of a ranker that has none, its model as `channel@version`.
+        version: whence's.
+    """
+    if isinstance(method, str):
+        described, background = method, None
+    else:
+        described = method.described
+        background = (method.background.name, len(method.background))
     return Provenance(
         whence_version=version,
         made_at=datetime.now(UTC),
         candidates=tuple(str(folder) for folder in folders),
-        embedding=f"{embedder.channel}@{embedder.version}",
+        method=described,
+        background=background,
     )
 
 
@@ -77,8 +93,9 @@ def render_report(
             for number, (ranking, candidates) in enumerate(rankings, 1)
         ],
         channels=channels_of(ranking for ranking, _ in rankings),
-        is_published=any(ranking.near_copies is None for ranking, _ in rankings),
-        weights={kind: f"{weight:.0%}" for kind, weight in WEIGHTS.items()},
+        is_published=any(ranking.found is None for ranking, _ in rankings),
+        is_judged=any(ranking.found is not None for ranking, _ in rankings),
+        false_discoveries=f"{FALSE_DISCOVERIES:.0%}",
         **_shown(provenance),
     )
 
@@ -93,7 +110,8 @@ def render_index(
     """The page that leads to the pages of a batch.
 
     Args:
-        jobs: name, prompt, verdict, title, error, href and thumb (a data: address) of each.
+        jobs: name, prompt, verdict, style (a class for its badge), title, error, href and thumb
+            (a data: address) of each.
         provenance: of the whole batch.
         before: address of the index page that stands before this one.
         after: address of the one behind it.
@@ -107,7 +125,9 @@ def _shown(provenance: Provenance) -> dict[str, Any]:
         "version": clean(provenance.whence_version),
         "made_at": show_instant(provenance.made_at),
         "datasets": [clean(name) for name in provenance.candidates],
-        "embedding": clean(provenance.embedding),
+        "method": clean(provenance.method),
+        "background": provenance.background
+        and (clean(provenance.background[0]), f"{provenance.background[1]:,}"),
     }
 
 

@@ -1,4 +1,4 @@
-"""Rankings for a terminal, and as JSON Lines for a program.
+"""Rankings for a terminal.
 
 Whatever a stranger wrote goes through `printable.clean` and a `rich.text.Text`, so that neither
 an escape sequence nor rich's own markup in a title can act on the reader's terminal.
@@ -6,11 +6,9 @@ an escape sequence nor rich's own markup in a title can act on the reader's term
 
 from __future__ import annotations
 
-import json
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import UTC
 
 from rich import box
 from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
@@ -18,10 +16,16 @@ from rich.style import Style
 from rich.table import Table
 from rich.text import Text
 
-from attribution.descriptors import KNOWN
 from attribution.ranking import Match, Ranking
-from attribution.report.origin import origin_record
 from attribution.report.untrusted import cut, short_address, web_link
+from attribution.report.words import (
+    UNTESTED,
+    conclusion,
+    shares_line,
+    short_regions,
+    show_chance,
+    show_share,
+)
 from attribution.verdicts import Verdict
 from harvester.printable import clean
 from harvester.schema import Candidate
@@ -29,11 +33,17 @@ from harvester.schema import Candidate
 WIDE = 130
 """Columns from which each match has a line of its own; below, its facts stand under each other."""
 
-_STYLES = {Verdict.NEAR_COPY: "bold red", Verdict.LIKENESS: "dim"}
+_STYLES = {
+    Verdict.NEAR_COPY: "bold red",
+    Verdict.REPLICATION: "bold blue",
+    Verdict.ABOVE_CHANCE: "green",
+    Verdict.NO_EVIDENCE: "dim",
+    None: "dim",
+}
 
 
 def ranking_table(ranking: Ranking, candidates: Mapping[str, Candidate]) -> RenderableType:
-    """The conclusion, and under it a table of the matches that fits the terminal it is printed on.
+    """The conclusion, the shares, and a table that fits the terminal that it is printed on.
 
     A candidate that is missing is shown with nothing known of it.
     """
@@ -48,60 +58,24 @@ def ranking_text(ranking: Ranking, candidates: Mapping[str, Candidate]) -> str:
     return captured.get().rstrip("\n")
 
 
-def json_lines(ranking: Ranking, candidates: Mapping[str, Candidate]) -> Iterator[str]:
-    """One JSON object a match, best first, without the line's end; keys are always all there.
-
-    Unknown values and scores that are no number are null, and all text is ASCII (JSON escapes), so
-    that a terminal may print it. Dates are ISO 8601 in UTC; scores are rounded to six decimals.
-    """
-    for match in ranking.matches:
-        found = candidates.get(match.candidate_id) or Candidate(id=match.candidate_id)
-        record = {
-            "image": ranking.query.name,
-            "prompt": ranking.query.prompt,
-            "origin": origin_record(ranking.query.origin),
-            "gallery_size": ranking.gallery_size,
-            "rank": match.rank,
-            "candidate_id": match.candidate_id,
-            "score": _number(match.score),
-            "verdict": match.verdict.value,
-            "tile": match.tile,
-            "channels": {name: _number(value) for name, value in match.channels.items()},
-            "title": found.title,
-            "creator": found.creator,
-            "license": found.license,
-            "license_url": found.license_url,
-            "rights": list(found.rights),
-            "page_url": found.page_url,
-            "url": found.url or None,
-            "source": found.source or None,
-            "query": found.query,
-            "fetched_at": found.fetched_at and found.fetched_at.astimezone(UTC).isoformat(),
-            "width": found.width,
-            "height": found.height,
-        }
-        # Surrogates without a partner are no text, and strict JSON readers stop at them.
-        line = json.dumps(record, allow_nan=False, ensure_ascii=False)
-        whole = line.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-        yield json.dumps(json.loads(whole), allow_nan=False)
-
-
-def _number(value: float) -> float | None:
-    return round(float(value), 6) if math.isfinite(value) else None
-
-
 @dataclass(frozen=True, slots=True)
 class _RankingTable:
     ranking: Ranking
     candidates: Mapping[str, Candidate]
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        yield Text(self.ranking.conclusion, "bold")
+        yield Text(conclusion(self.ranking), "bold")
+        shares = shares_line(self.ranking)
+        if shares is not None:
+            yield Text(f"Shares: {shares}")
         if not self.ranking.matches:
             yield Text("There is no candidate to show.")
             return
         rows = [
-            (match, _Told.of(self.candidates.get(match.candidate_id), options.encoding))
+            _Row(
+                match,
+                _Told.of(self.candidates.get(match.candidate_id), options.encoding),
+            )
             for match in self.ranking.matches
         ]
         draw = _draw_wide if options.max_width >= WIDE else _draw_narrow
@@ -140,68 +114,69 @@ def _text(value: str | None, limit: int, encoding: str) -> Text:
     return Text(known.encode(encoding, "replace").decode(encoding))
 
 
-def _draw_wide(rows: Iterable[tuple[Match, _Told]], *, grid: bool) -> Table:
+@dataclass(frozen=True, slots=True)
+class _Row:
+    match: Match
+    told: _Told
+
+    @property
+    def rung(self) -> Text:
+        verdict = self.match.verdict
+        return Text(UNTESTED if verdict is None else verdict.value, _STYLES[verdict])
+
+    @property
+    def q(self) -> str:
+        return show_chance(self.match.q)
+
+    @property
+    def share(self) -> str:
+        return "-" if self.match.verdict is None else show_share(self.match.share)
+
+
+def _draw_wide(rows: Iterable[_Row], *, grid: bool) -> Table:
     table = Table(box=box.SIMPLE_HEAD, expand=True, pad_edge=False)
     for name in ("", "Score", *(["Tile"] if grid else [])):
         table.add_column(name, justify="right", no_wrap=True)
     table.add_column("Verdict", no_wrap=True)
-    table.add_column("Channels", no_wrap=True)
-    for name, ratio in (("Title", 4), ("Creator", 2), ("Licence", 2), ("Page", 4)):
+    for name in ("q", "Share"):
+        table.add_column(name, justify="right", no_wrap=True)
+    columns = (("Agrees at", 3), ("Title", 4), ("Creator", 2), ("Licence", 2), ("Page", 4))
+    for name, ratio in columns:
         table.add_column(name, ratio=ratio, overflow="fold")
-    for match, told in rows:
+    for row in rows:
         table.add_row(
-            str(match.rank),
-            _score(match),
-            *([str(match.tile or "whole")] if grid else []),
-            _verdict(match),
-            Text(" ".join(_channels(match))),
-            *(told.title, told.creator, told.license, told.page),
+            str(row.match.rank),
+            _score(row.match),
+            *([str(row.match.tile or "whole")] if grid else []),
+            *(row.rung, row.q, row.share, short_regions(row.match) or "-"),
+            *(row.told.title, row.told.creator, row.told.license, row.told.page),
         )
     return table
 
 
-def _draw_narrow(rows: Iterable[tuple[Match, _Told]], *, grid: bool) -> Table:
+def _draw_narrow(rows: Iterable[_Row], *, grid: bool) -> Table:
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_lines=True)
     table.add_column("", justify="right", no_wrap=True)
-    table.add_column("Verdict, scores")
+    table.add_column("Verdict, score, q, share")
     table.add_column("Title, creator, licence, page", overflow="fold")
-    for match, told in rows:
-        head = Text.assemble(_verdict(match), " ", _score(match))
+    for row in rows:
+        match, told = row.match, row.told
+        head = Text.assemble(row.rung, " ", _score(match))
         if grid:
             head.append(", whole" if match.tile is None else f", tile {match.tile}")
+        lines = [head]
+        if match.verdict is not None:
+            lines.append(Text(f"q {row.q}, share {row.share}"))
+        if match.regions:
+            lines.append(Text(short_regions(match)))
         maker = Text.assemble("creator ", told.creator, ", licence ", told.license)
         table.add_row(
             str(match.rank),
-            Text("\n").join([head, Text(" ".join(_channels(match)))]),
+            Text("\n").join(lines),
             Text("\n").join([told.title, maker, told.page]),
         )
     return table
 
 
-def _verdict(match: Match) -> Text:
-    return Text(match.verdict.value, _STYLES[match.verdict])
-
-
 def _score(match: Match) -> str:
     return f"{match.score:.2f}" if math.isfinite(match.score) else "-"
-
-
-def _channels(match: Match) -> list[str]:
-    """The channels that decide: likeness, text, and PDQ among the copies' hashes."""
-    named: dict[str, float] = {}
-    for name, value in match.channels.items():
-        kind = KNOWN[name].kind if name in KNOWN else "image"
-        if kind in {"image", "text"}:
-            named["img" if kind == "image" else "text"] = value
-        elif name == "pdq":
-            named[name] = value
-    return [f"{name} {_short(named[name])}" for name in ("img", "text", "pdq") if name in named]
-
-
-def _short(value: float) -> str:
-    """Two digits that count: `.83`, `4.2`, `12`; a dash where there is no score."""
-    if not math.isfinite(value):
-        return "-"
-    if abs(value) >= 10:
-        return f"{value:.0f}"
-    return f"{value:.2f}".replace("0.", ".", 1) if abs(value) < 1 else f"{value:.1f}"

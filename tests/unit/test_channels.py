@@ -8,12 +8,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from attribution.descriptors import CHANNELS
-from attribution.fusion import WEIGHTS, blend, likeness, relevance
+from attribution.asked import ask_plainly
+from attribution.backbones import parse_backbone
+from attribution.colour import LabHistogram
+from attribution.descriptors import CHANNELS, KNOWN, PLACES, describe_channel
+from attribution.fusion import probability, relevance
 from attribution.grid import looks_like_grid, split_tiles
 from attribution.hashes import agreement, dihedral, hamming, pack
 from attribution.index import VectorIndex
-from attribution.text import TextIndex
+from attribution.text import CandidateText, TextIndex
+from attribution.texture import LocalBinaryPatterns
+from attribution.tfidf import TfidfIndex
 from attribution.verdicts import PDQ_QUALITY, near_copies
 
 words = st.integers(0, 2**64 - 1)
@@ -76,24 +81,6 @@ def test_a_missing_hash_is_no_near_copy():
     assert not near_copies(np.array([np.nan], np.float32), np.array([100], np.int16), 100)[0]
 
 
-def test_bm25_prefers_rarer_words_and_is_zero_without_any():
-    index = TextIndex(["a red barn", "a red lighthouse", "", "red red red", "Ein roter Leuchtturm"])
-    scores = index.scores("the red lighthouse")
-    assert scores.argmax() == 1
-    assert scores[2] == scores[4] == 0
-    assert scores[0] > 0
-    assert (index.scores("zebra") == 0).all()
-    assert (index.scores("the of a") == 0).all()
-
-
-def test_text_takes_any_script_and_galleries_without_words():
-    index = TextIndex(["рыбацкая деревня", "富士山 の 風景", ""])
-    assert index.scores("деревня").argmax() == 0
-    assert index.scores("風景").argmax() == 1
-    assert (TextIndex(["", ""]).scores("anything") == 0).all()
-    assert (TextIndex(["a", "the of"]).scores("anything") == 0).all()
-
-
 def test_nearest_neighbours_are_those_of_a_full_sort():
     """The index against brute force, up to ties."""
     generator = np.random.default_rng(5)
@@ -108,22 +95,73 @@ def test_nearest_neighbours_are_those_of_a_full_sort():
     assert VectorIndex(vectors[:3]).nearest(queries, 7).shape == (20, 3)
 
 
-def test_the_blend_stays_between_0_and_1_and_rises_with_each_channel():
-    assert sum(WEIGHTS.values()) == pytest.approx(1)
-    image = likeness(np.array([-1, 0.45, 0.725, 1], np.float32))
-    np.testing.assert_allclose(image, [0, 0, 0.5, 1], atol=1e-6)
-    text = relevance(np.array([0, 1, 2, 4], np.float32), 4)
-    np.testing.assert_allclose(text, [0, 0.25, 0.5, 1])
-    assert (np.diff(blend(image, text)) > 0).all()
-    np.testing.assert_array_equal(blend(image, None), image)
-    np.testing.assert_array_equal(relevance(np.zeros(2, np.float32), 0), [0, 0])
+def test_words_lie_between_what_is_excluded_and_the_best():
+    found = relevance(np.array([-3, -0.5, 0, 1, 4], np.float32))
+    np.testing.assert_allclose(found, [-0.75, -0.125, 0, 0.25, 1])
+    np.testing.assert_array_equal(relevance(np.array([-3, 0], np.float32)), [-1, 0])
+
+
+def test_log_odds_are_shown_from_0_to_1():
+    shown = probability(np.array([-99, -np.log(3), 0, np.log(3), 99]))
+    np.testing.assert_allclose(shown, [0, 0.25, 0.5, 0.75, 1], atol=1e-6)
 
 
 def test_every_channel_says_what_its_score_means():
-    for name, channel in CHANNELS.items():
+    for name, channel in KNOWN.items():
         assert channel.name == name
         assert len(channel.meaning) > 20
+        assert not channel.meaning.endswith(".")  # the page adds it
         assert channel.source
+        assert describe_channel(name) is channel
+        assert channel.chance is None or channel.low <= channel.chance <= channel.high
+
+
+def test_the_table_names_what_the_code_computes():
+    """A channel that the code renames would lose its meaning on every page."""
+    from attribution import regions, whitening  # noqa: PLC0415  # names alone
+
+    computed = {LabHistogram.channel, LocalBinaryPatterns.channel, whitening.BASE}
+    assert computed | {whitening.CHANNEL} <= CHANNELS.keys()
+    assert set(PLACES) == set(regions.Method.__args__)
+
+
+def test_scores_keep_within_what_the_table_says():
+    """Of real channels on real pictures: a bar never runs over its end."""
+    pictures = [smooth(seed, 64) for seed in range(8)]
+    for embedder in (LabHistogram(), LocalBinaryPatterns()):
+        rows = embedder.embed(pictures)
+        channel = CHANNELS[embedder.channel]
+        assert (rows @ rows.T).min() >= channel.low - 1e-6
+        assert (rows @ rows.T).max() <= channel.high + 1e-6
+    texts = ["a red barn", "a red barn", "the sea"]
+    assert 0 <= TfidfIndex(texts).scores("a red barn").max() <= 1 + 1e-9
+    index = TextIndex([CandidateText(title=text) for text in texts])
+    assert index.scores(ask_plainly("red barn")).min() == 0
+
+
+@pytest.mark.parametrize(
+    ("asked", "kind", "told"),
+    [
+        ("dinov2", "image", "DINOv2"),
+        ("openclip", "image", "CLIP's picture features"),
+        ("sscd:sscd_disc_mixup.torchscript.pt", "image", "copies"),
+        ("torchscript:own.pt", "image", "not described"),
+        ("timm:resnet18", "image", "not described"),
+    ],
+)
+def test_a_further_model_is_known_by_its_family(asked, kind, told):
+    """By the name that its backbone really gives the channel."""
+    name = parse_backbone(asked).channel
+    channel = describe_channel(name)
+    assert (channel.name, channel.kind) == (name, kind)
+    assert told in channel.meaning
+    assert (channel.low, channel.high, channel.chance) == (-1, 1, None)
+
+
+def test_a_text_tower_is_a_channel_of_words():
+    channel = describe_channel(parse_backbone("openclip").channel + "-text")
+    assert channel.kind == "text"
+    assert "prompt" in channel.meaning
 
 
 def smooth(seed: int, side: int) -> np.ndarray:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections import Counter
+from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from html.parser import HTMLParser
 from importlib import resources
@@ -16,16 +18,30 @@ from PIL import Image
 from attribution.descriptors import CHANNELS
 from attribution.query import query_from_bytes
 from attribution.ranking import Match, Ranking
-from attribution.report.html import Provenance, ReportError, render_report, write_report
+from attribution.regions import Box, Region
+from attribution.report.html import (
+    Provenance,
+    ReportError,
+    made_now,
+    render_report,
+    write_report,
+)
 from attribution.verdicts import Verdict
 from harvester.images import encode_jpeg
-from harvester.schema import Candidate
+from harvester.references import DeclaredReference
+from harvester.schema import Candidate, FetchStatus, ReferenceRole
+from tests.unit.tiny import tiny_method
 
 MADE = Provenance(
     whence_version="0.1.0",
     made_at=datetime(2025, 3, 4, 6, 0, tzinfo=timezone(timedelta(hours=2))),
     candidates=("data/candidates", "s3://b/<more>"),
-    embedding="resnet50-gem@20f463085ca7-224",
+    method="resnet50-gem@20f463085ca7-224, background scenes@123456789abc",
+    background=("scenes & <views>", 1200),
+)
+REGIONS = (
+    Region(Box(0.1, 0.2, 0.5, 0.6), Box(0, 0, 1, 1), 34, "sift", mirrored=False),
+    Region(Box(0.5, 0, 1, 0.5), Box(0.25, 0.5, 0.5, 1), 41, "cells", mirrored=True),
 )
 VOID = {"meta", "img", "link", "br", "hr", "input"}
 
@@ -76,13 +92,19 @@ def noise(seed: int, height: int = 96, width: int = 128) -> np.ndarray:
 
 def match(name: str = "a", number: int = 1, **given) -> Match:
     channels = {"pdq": 0.52, "resnet50-gem": 0.83, "phash": 0.6, "dhash": 0.5, "bm25": 4.21}
-    default = {"score": 0.7, "verdict": Verdict.LIKENESS, "tile": None, "channels": channels}
+    default = {"score": 0.7, "verdict": Verdict.NO_EVIDENCE, "tile": None, "channels": channels}
     return Match(name, number, **(default | given))
 
 
 def ranking(*matches: Match, name: str = "gen.png", prompt: str | None = "boats", grid="no"):
     query = query_from_bytes(encode_jpeg(noise(1, 256, 320)), name, prompt, grid=grid)
-    return Ranking(query, matches, 1234, sum(m.verdict is Verdict.NEAR_COPY for m in matches))
+    rest = 1 - sum(one.share for one in matches)
+    return Ranking(query, matches, 1234, Counter(m.verdict for m in matches), rest)
+
+
+def order(*matches: Match) -> Ranking:
+    """As the published ranker's, which gives no verdicts."""
+    return replace(ranking(*matches), found=None)
 
 
 def candidate(name: str = "a", **given) -> Candidate:
@@ -112,17 +134,107 @@ def test_the_page_shows_the_evidence_and_what_it_stands_on():
     assert text.index("No evidence: among 1,234 candidates") < text.index("boats")
     assert text.index("Boats at low tide") < text.index("Title unknown")
     for told in (
-        *("x.png", "1,234 candidates", "likeness only", Verdict.LIKENESS.explanation, "0.70"),
+        *("x.png", "1,234 candidates", "no evidence", Verdict.NO_EVIDENCE.explanation, "0.70"),
         *("Ana Lima", "CC BY 4.0", "example.org/boats", "img.example.org/boats.jpg", "noai"),
-        *("What this does not show", "training set", "stand-in", "80% likeness", "20% words"),
+        *("What this does not show", "training set", "stand-in", "log-odds"),
+        "1,200 pictures of the background",
     ):
         assert told in text
-    for channel in CHANNELS.values():
-        assert channel.meaning in text
-        assert channel.source in text
+    for name in match().channels:
+        assert CHANNELS[name].meaning in text
+        assert CHANNELS[name].source in text
+    assert CHANNELS["tfidf"].meaning not in text
     assert shown.all("tr").count({"title": CHANNELS["pdq"].meaning}) == 2
     assert "https://creativecommons.org/licenses/by/4.0/" in shown.links
-    assert len(shown.all("img")) == 2
+    assert len(shown.all("image")) == 3  # the generated one once, and two candidates
+
+
+@pytest.mark.parametrize("rung", [*Verdict, None])
+def test_each_verdict_has_its_words_and_its_badge(rung):
+    shown = page((ranking(match(verdict=rung)) if rung else order(match(verdict=rung)), {}))
+    style = f"rung-{rung.replace(' ', '-')}" if rung else "rung-none"
+    (badge,) = [a for a in shown.all("strong") if (a.get("class") or "").startswith("badge")]
+    assert badge["class"] == f"badge {style}"
+    assert (rung or "not tested") in shown.text
+    assert (rung.explanation if rung else "gives no verdicts") in shown.text
+    css = resources.files("attribution.report").joinpath("ranking.css").read_text("utf-8")
+    assert style == "rung-no-evidence" or f".badge.{style} " in css
+
+
+def test_the_chance_the_share_and_the_ratio_are_told_and_explained():
+    evidence = {"p": 2.1e-5, "q": 0.002, "share": 0.41, "ratio": 0.624, "z": {"resnet50-gem": 4.21}}
+    shown = page((ranking(match(**evidence), match("b", 2, ratio=1.0)), {}))
+    text = " ".join(shown.text.split())
+    for told in ("p 3e-5 · q .002", "share 41%", "z 4.2", "unattributed 59%"):
+        assert told in text
+    assert text.count("Memorisation ratio 0.62, below 1") == 1
+    leads = {a["href"] for a in shown.all("a")}
+    ids = {a["id"] for _, a in shown.elements if "id" in a}
+    assert {"#chance", "#shares", "#match-1-1"} <= leads & {f"#{one}" for one in ids}
+
+
+def test_a_ranker_without_verdicts_has_neither_chance_nor_shares():
+    text = page((order(match(verdict=None)), {})).text
+    assert "An order and no evidence: 1,234 candidates searched" in text
+    assert "it always puts one candidate first" in text
+    for told in ("unattributed", "share 0%", "log-odds", "p - "):
+        assert told not in text
+
+
+def test_the_boxes_lie_over_both_pictures_and_are_told_in_words():
+    known = {"a": candidate(image=encode_jpeg(noise(2, 100, 200)))}
+    shown = page((ranking(match(regions=REGIONS)), known))
+    rects = [a for a in shown.all("rect") if a.get("class") != "under"]
+    sides = [tuple(float(a[name]) for name in ("x", "y", "width", "height")) for a in rects]
+    assert sides == [
+        *[(32, 51.2, 128, 102.4), (160, 0, 160, 128)],  # of 320 by 256
+        *[(0, 0, 200, 100), (50, 50, 50, 50)],  # of 200 by 100
+    ]
+    groups = [a["class"] for a in shown.all("g")]
+    assert groups == ["box box-1", "box box-2"] * 2
+    text = " ".join(shown.text.split())
+    assert "SIFT: 34 points agree, left side (16%) of the generated picture" in text
+    assert "↔ nearly all (100%) of the candidate" in text
+    assert "ResNet cells: 41 points agree, upper right (25%)" in text
+    assert text.count("mirrored") == 1
+
+
+def test_a_tiles_boxes_are_drawn_on_the_tile():
+    shown = page((ranking(match(tile=4, regions=REGIONS[1:]), grid="yes"), {}))
+    (box,) = [a for a in shown.all("rect") if a.get("class") != "under"]
+    assert [box[name] for name in ("x", "y", "width", "height")] == ["80.0", "0.0", "80.0", "64.0"]
+    assert "upper right (25%) of tile 4" in shown.text
+
+
+def test_what_the_prompt_declares_stands_apart():
+    picture = encode_jpeg(noise(7))
+    url = "https://a.example/1.png"
+    declared = (
+        DeclaredReference(url, ReferenceRole.IMAGE, FetchStatus.OK, picture),
+        DeclaredReference("2067381016", ReferenceRole.STYLE),
+        DeclaredReference(
+            "javascript:x", ReferenceRole.OBJECT, FetchStatus.NOT_FOUND, None, "<i>gone</i>"
+        ),
+        DeclaredReference(url, ReferenceRole.CHARACTER, FetchStatus.TIMEOUT, b"no picture"),
+    )
+    made = ranking(match())
+    made = replace(made, query=replace(made.query, declared=declared))
+    shown = page((made, {}))
+    text = " ".join(shown.text.split())
+    assert text.index("Declared by the prompt") < text.index("The nearest candidates")
+    for told in ("not found by the search", "2067381016", "not fetched", "<i>gone</i>", "timeout"):
+        assert told in text
+    assert shown.links == [url, url]
+    assert len(shown.all("image")) == 2
+    assert "Declared by the prompt" not in one().text
+
+
+def test_a_prompt_of_many_links_makes_no_endless_page():
+    declared = (DeclaredReference("https://a.example/1", ReferenceRole.IMAGE),) * 2000
+    made = ranking(match())
+    shown = page((replace(made, query=replace(made.query, declared=declared)), {}))
+    assert len(shown.links) == 16
+    assert "And 1,984 more." in shown.text
 
 
 HOSTILE = (
@@ -142,8 +254,11 @@ def test_markup_in_words_is_shown_and_not_obeyed(hostile):
 
     def full(word: str) -> str:
         known = candidate(**dict.fromkeys(told, word), rights=(word,), rank=1)
-        evil = Provenance(word, MADE.made_at, (word,), word)
-        rankings = [(ranking(match(), name=word, prompt=word), {"a": known})] * 2
+        evil = Provenance(word, MADE.made_at, (word,), word, (word, 200))
+        made = ranking(match(regions=REGIONS), name=word, prompt=word)
+        reference = DeclaredReference(word, ReferenceRole.STYLE, error=word)
+        made = replace(made, query=replace(made.query, declared=(reference,)))
+        rankings = [(made, {"a": known})] * 2
         return render_report(rankings, evil)
 
     html = full(hostile)
@@ -153,6 +268,7 @@ def test_markup_in_words_is_shown_and_not_obeyed(hostile):
     assert not {"script", "iframe", "object", "embed", "form", "link", "base"} & set(tags)
     for (_, attributes), (_, expected) in zip(shown.elements, harmless.elements, strict=True):
         assert attributes.keys() - {"title"} == expected.keys() - {"title"}
+        assert attributes.get("href", "")[:5] == expected.get("href", "")[:5]
     odd = {unicodedata.category(letter) for letter in html if letter != "\n"}
     assert not odd & {"Cc", "Cf", "Cs", "Co", "Zl", "Zp"}
     html.encode("utf-8")
@@ -239,7 +355,7 @@ def test_what_is_missing_is_unknown(known):
     assert "unknown – ask the maker" in shown.text
     assert "No picture to show" in shown.text
     assert "None" not in shown.text
-    assert shown.all("img") == []
+    assert len(shown.all("image")) == 1
 
 
 def test_no_match_is_said_in_words():
@@ -258,6 +374,8 @@ def test_several_queries_have_an_index_with_their_verdicts():
     assert nav["aria-label"] == "Generated pictures"
     head = " ".join(shown.text[: shown.text.index("1,234 candidates")].split())
     assert re.search(r"one\.png no evidence .*gen\.png 2 near copies", head)
+    badges = [a["class"] for a in shown.all("span") if (a.get("class") or "").startswith("badge")]
+    assert badges == ["badge rung-no-evidence", "badge rung-near-copy"]
     assert one().all("nav") == []
 
 
@@ -266,7 +384,9 @@ def test_a_grid_is_numbered_and_the_tile_stands_beside_its_candidate():
     assert "Generated, tile 4" in shown.text
     assert [a.get("r") for a in shown.all("circle")] == ["22"] * 4
     boxes = [a.get("viewbox") for a in shown.all("svg")]
-    assert boxes == ["0 0 320 256", "0 0 160.0 128.0", "160.0 128.0 160.0 128.0"]
+    generated, candidates = boxes[:3], boxes[3:]
+    assert generated == ["0 0 320 256", "0 0 160.0 128.0", "160.0 128.0 160.0 128.0"]
+    assert candidates == ["0 0 128 96"]
 
 
 def test_a_reader_without_eyes_or_mouse_gets_all_of_it():
@@ -278,7 +398,10 @@ def test_a_reader_without_eyes_or_mouse_gets_all_of_it():
     levels = [int(tag[1]) for tag, _ in shown.elements if re.fullmatch(r"h[1-6]", tag)]
     assert levels[0] == 1
     assert all(after - before <= 1 for before, after in pairwise(levels))
-    assert [a["alt"] for a in shown.all("img")] == ["Candidate 1: Boats", "Candidate 2"]
+    assert [a["aria-label"] for a in shown.all("svg")][2::2] == [
+        "Candidate 1: Boats",
+        "Candidate 2",
+    ]
     assert all(a["aria-label"] for a in shown.all("svg") if a.get("role") == "img")
     assert shown.all("a")[0]["href"] == "#main"
 
@@ -289,17 +412,26 @@ def test_twenty_matches_stay_below_two_megabytes():
     image = encode_jpeg(random.integers(0, 256, (512, 512, 3), np.uint8), quality=95)
     query = query_from_bytes(image, "gen.png", "long " * 500, grid="yes")
     known = {str(n): candidate(str(n), image=image, title="t" * 10_000) for n in range(20)}
-    matches = tuple(match(str(n), n + 1) for n in range(20))
-    html = render_report([(Ranking(query, matches, 20, 0), known)], MADE)
+    matches = tuple(match(str(n), n + 1, regions=REGIONS) for n in range(20))
+    html = render_report([(Ranking(query, matches, 20, {}), known)], MADE)
     assert len(html.encode()) < 2_000_000
-    assert html.count('src="data:image/jpeg;base64,') == 20
+    assert html.count('href="data:image/jpeg;base64,') == 21
 
 
 def test_the_footer_says_what_it_was_made_with():
     text = " ".join(one().text.split())
     assert "whence 0.1.0 on 2025-03-04 04:00 UTC" in text
     assert "Candidates from data/candidates, s3://b/<more>." in text
-    assert "resnet50-gem@20f463085ca7-224" in text
+    assert "resnet50-gem@20f463085ca7-224, background scenes@123456789abc" in text
+
+
+def test_provenance_names_the_method_and_its_background(tmp_path):
+    made = made_now([tmp_path], tiny_method(), "9")
+    assert (made.whence_version, made.candidates) == ("9", (str(tmp_path),))
+    assert made.method.startswith("tiny@1, background scenes@")
+    assert made.background == ("scenes", 400)
+    assert made_now([], "resnet50-gem@1", "9").method == "resnet50-gem@1"
+    assert made_now([], "resnet50-gem@1", "9").background is None
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
@@ -310,7 +442,8 @@ def test_text_stands_out_from_its_ground(scheme):
     block = blocks[0 if scheme == "light" else 1]
     colours = dict(re.findall(r"--([\w-]+): (#\w{6})", block))
     pairs = [(text, ground) for text in ("ink", "soft", "link") for ground in ("paper", "card")]
-    for text, ground in [*pairs, ("soft", "well"), ("ink", "well"), ("on-copy", "copy")]:
+    badges = [("on-copy", "copy"), ("on-part", "part"), ("above", "card"), ("above", "paper")]
+    for text, ground in [*pairs, ("soft", "well"), ("ink", "well"), *badges]:
         assert contrast(colours[text], colours[ground]) >= 4.5, (text, ground)
 
 

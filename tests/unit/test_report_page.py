@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import base64
 import io
+import itertools
 import math
+from collections import Counter
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -15,12 +18,19 @@ from PIL import Image
 from attribution.gallery import Gallery, load_gallery
 from attribution.query import query_from_bytes
 from attribution.ranking import Match, Ranking, rank
+from attribution.regions import Box
 from attribution.report.facts import Words
-from attribution.report.page import ShownMatch, channels_of, embed, show_query
+from attribution.report.overlays import embed, outline
+from attribution.report.page import ShownMatch, show_query
+from attribution.report.scores import channels_of, show_shares
 from attribution.verdicts import Verdict
-from harvester.images import compute_hashes, encode_jpeg
+from harvester import shards
+from harvester.images import encode_jpeg
 from harvester.schema import Candidate
 from harvester.store import Store
+from tests.unit.tiny import TinyEmbedder, tiny_method
+
+ROOT = Path(__file__).parents[2]
 
 
 def noise(seed: int, height: int = 96, width: int = 128) -> np.ndarray:
@@ -30,13 +40,19 @@ def noise(seed: int, height: int = 96, width: int = 128) -> np.ndarray:
 
 
 def match(name: str = "a", number: int = 1, **given) -> Match:
-    default = {"score": 0.7, "verdict": Verdict.LIKENESS, "tile": None, "channels": {"pdq": 0.52}}
+    default = {
+        "score": 0.7,
+        "verdict": Verdict.NO_EVIDENCE,
+        "tile": None,
+        "channels": {"pdq": 0.52},
+    }
     return Match(name, number, **(default | given))
 
 
 def ranking(*matches: Match) -> Ranking:
     query = query_from_bytes(encode_jpeg(noise(1)), "gen.png", "boats", grid="no")
-    return Ranking(query, matches, 1234, sum(m.verdict is Verdict.NEAR_COPY for m in matches))
+    rest = 1 - sum(one.share for one in matches)
+    return Ranking(query, matches, 1234, Counter(m.verdict for m in matches), rest)
 
 
 def shown(*matches: Match, **given) -> tuple[ShownMatch, ...]:
@@ -48,56 +64,75 @@ def facts(**given) -> dict[str, Words | str]:
     return {fact.label: fact.words or fact.missing for fact in only.facts}
 
 
-class ColourEmbedder:
-    """Pictures as their mean colour: enough to rank by."""
-
-    channel = "mean-colour"
-    version = "1"
-    dimension = 3
-
-    def embed(self, pictures):
-        means = np.stack([picture.mean(axis=(0, 1)) for picture in pictures]).astype(np.float32)
-        return means / np.linalg.norm(means, axis=1, keepdims=True)
-
-
-def gallery_of(folder: Path, pictures: dict[str, np.ndarray]) -> Gallery:
+def sample_of(folder: Path, count: int) -> tuple[Gallery, list[Candidate]]:
+    """The first candidates of the sample, as a dataset of their own."""
+    rows = shards.rows(ROOT / "data" / "sample" / "candidates", Candidate)
+    some = list(itertools.islice((row for row in rows if row.image), count))
     with Store(folder, Candidate) as store:
-        for name, picture in pictures.items():
-            hashes = compute_hashes(picture)
-            store.append(
-                Candidate(
-                    id=name,
-                    title="boats at sea",
-                    image=encode_jpeg(picture),
-                    phash=hashes.phash,
-                    dhash=hashes.dhash,
-                    pdq=hashes.pdq,
-                    pdq_quality=hashes.pdq_quality,
-                )
-            )
-    return load_gallery([folder], ColourEmbedder())
+        for row in some:
+            store.append(row)
+    return load_gallery([folder], (TinyEmbedder(),)), some
 
 
 def test_a_real_ranking_leads_with_its_near_copy(tmp_path):
     """Query and gallery through `rank`, in a gallery smaller than the ten that were asked for."""
-    pictures = {name: noise(seed) for name, seed in (("a", 7), ("b", 8), ("c", 9))}
-    query = query_from_bytes(encode_jpeg(pictures["b"]), "gen.png", "boats", grid="no")
-    ranked = rank(query, gallery_of(tmp_path, pictures), ColourEmbedder(), k=10)
-    known = {name: Candidate(id=name, image=encode_jpeg(p)) for name, p in pictures.items()}
+    gallery, rows = sample_of(tmp_path, 3)
+    query = query_from_bytes(rows[1].image, "gen.png", rows[1].title, grid="no")
+    ranked = rank(query, gallery, tiny_method(), k=10)
+    known = {row.id: row for row in rows}
     page = show_query(1, ranked, known)
-    assert (page.verdict, page.near_copies, page.gallery_size) == ("1 near copy", 1, 3)
+    assert (page.verdict.text, page.verdict.style) == ("1 near copy", "rung-near-copy")
+    assert page.gallery_size == 3
     first, *others = page.matches
-    assert first.verdict is Verdict.NEAR_COPY
-    assert {other.verdict for other in others} == {Verdict.LIKENESS}
-    assert [score.channel for score in first.scores] == [
-        *("mean-colour", "bm25", "pdq", "phash", "dhash")
-    ]
+    assert first.verdict.text == "near copy"
+    assert {other.verdict.text for other in others} <= {"no evidence", "above chance"}
+    assert [score.channel for score in first.scores][:2] == ["tiny", "bm25"]
+    assert {"pdq", "sift"} <= {score.channel for score in first.scores}
+    assert [score.z is not None for score in first.scores][:2] == [True, False]
+    assert len(first.query_boxes) == len(first.boxes) == len(first.regions) > 0
     assert all(other.picture is not None for other in page.matches)
-    assert next(channel.name for channel in channels_of([ranked])) == "mean-colour"
+    assert next(channel.name for channel in channels_of([ranked])) == "tiny"
 
 
-def test_without_near_copies_there_is_no_evidence():
-    assert show_query(1, ranking(match()), {}).verdict == "no evidence"
+def test_without_a_verdict_there_is_no_evidence():
+    assert show_query(1, ranking(match()), {}).verdict.text == "no evidence"
+
+
+def test_the_shares_fill_the_bar():
+    """Six matches of their own, the others together, and what no candidate has."""
+    matches = [match(str(n), n, share=0.08) for n in range(1, 10)]
+    made = replace(ranking(*matches), unattributed=0.2)
+    parts = show_shares(made)
+    assert [part.rank for part in parts] == [1, 2, 3, 4, 5, 6, None, None]
+    assert [part.label for part in parts][-2:] == ["other candidates", "unattributed"]
+    assert [part.text for part in parts][-2:] == ["32%", "20%"]
+    assert sum(part.percent for part in parts) == pytest.approx(100)
+    assert show_shares(replace(made, found=None)) == ()
+    (whole,) = show_shares(ranking(match()))
+    assert (whole.label, whole.text, whole.percent) == ("unattributed", "100%", 100)
+
+
+def test_a_count_of_points_is_a_whole_number_and_z_is_small_beside_it():
+    (only,) = shown(match(inliers={"sift": 1234}, z={"pdq": -0.26}))
+    assert [(one.channel, one.value, one.z) for one in only.scores] == [
+        ("sift", "1,234", None),
+        ("pdq", "0.52", "z\N{NO-BREAK SPACE}-0.3"),
+    ]
+
+
+@pytest.mark.parametrize("box", [Box(0, 0, 1, 1), Box(-0.2, 0.9, 1.4, 2), Box(1, 1, 1, 1)])
+def test_a_box_and_its_number_stay_within_the_picture(box):
+    for one in outline([box, box], 200, 100):
+        assert 0 <= one.x <= one.x + one.width <= 200
+        assert 0 <= one.y <= one.y + one.height <= 100
+        assert one.label_radius <= one.label_x <= 200 - one.label_radius
+        assert one.label_radius <= one.label_y <= 100 - one.label_radius
+
+
+def test_the_numbers_of_two_boxes_at_one_place_do_not_cover_each_other():
+    first, second = outline([Box(0.1, 0.1, 0.6, 0.6)] * 2, 300, 300)
+    assert (first.number, second.number) == (1, 2)
+    assert abs(first.label_x - second.label_x) > first.label_radius + second.label_radius
 
 
 def test_bars_run_over_their_channels_own_range():
@@ -122,6 +157,7 @@ def test_words_without_any_in_common_have_an_empty_bar():
 def test_a_score_that_is_no_number_is_none_and_has_no_bar(score):
     (only,) = shown(match(score=score, channels={"pdq": score, "bm25": score}))
     assert only.score == "none"
+    assert only.chance == ("-", "-")
     assert [(one.value, one.bar) for one in only.scores] == [("none", None)] * 2
 
 

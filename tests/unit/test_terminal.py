@@ -5,6 +5,8 @@ from __future__ import annotations
 import io
 import json
 import math
+from collections import Counter
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import numpy as np
@@ -14,9 +16,12 @@ from rich.console import Console
 
 from attribution.query import Query, View
 from attribution.ranking import Match, Ranking
-from attribution.report.terminal import WIDE, json_lines, ranking_table
+from attribution.regions import Box, Region
+from attribution.report.records import json_lines
+from attribution.report.terminal import WIDE, ranking_table
 from attribution.verdicts import Verdict
-from harvester.schema import Candidate
+from harvester.references import DeclaredReference
+from harvester.schema import Candidate, ReferenceRole
 
 KEYS = {
     *(
@@ -32,7 +37,13 @@ KEYS = {
     ),
     *("channels", "title", "creator", "license", "license_url", "rights", "page_url", "url"),
     *("source", "query", "fetched_at", "width", "height"),
+    *("declared", "found", "ranking_verdict", "conclusion", "unattributed", "is_flat"),
+    *("z", "p", "q", "share", "ratio", "inliers", "regions"),
 }
+REGIONS = (
+    Region(Box(0.1, 0.2, 0.5, 0.61), Box(0, 0, 1, 1), 34, "sift", mirrored=False),
+    Region(Box(0.1, 0.2, 1 / 3, 0.6), Box(0, 0, 0.5, 1), 41, "cells", mirrored=True),
+)
 PICTURE = np.zeros((8, 8, 3), np.uint8)
 
 FULL = Candidate(
@@ -58,7 +69,7 @@ def view(tile: int | None = None) -> View:
 
 def match(name: str = "a", rank: int = 1, **given) -> Match:
     channels = {"pdq": 0.5234, "phash": 0.61, "dhash": 0.5, "resnet50-gem": 0.8312, "bm25": 4.21}
-    default = {"score": 0.7, "verdict": Verdict.LIKENESS, "tile": None, "channels": channels}
+    default = {"score": 0.7, "verdict": Verdict.NO_EVIDENCE, "tile": None, "channels": channels}
     return Match(name, rank, **(default | given))
 
 
@@ -68,7 +79,8 @@ def ranking(*matches: Match, grid: bool = False, prompt: str | None = "boats") -
         Query("gen.png", prompt, views),
         matches,
         1234,
-        sum(m.verdict is Verdict.NEAR_COPY for m in matches),
+        Counter(m.verdict for m in matches),
+        unattributed=1 - sum(m.share for m in matches),
     )
 
 
@@ -80,26 +92,36 @@ def printed(shown: Ranking, candidates: dict[str, Candidate], width: int = 80, *
 
 @pytest.mark.parametrize("width", [80, WIDE + 30])
 def test_the_table_says_what_is_known(width):
-    copy = match(score=1.93, verdict=Verdict.NEAR_COPY, tile=3)
+    evidence = {"p": 3e-5, "q": 0.0021, "share": 0.41, "regions": REGIONS}
+    copy = match(score=1.93, verdict=Verdict.NEAR_COPY, tile=3, **evidence)
     text = printed(ranking(copy, grid=True), {"a": FULL}, width)
     assert text.startswith("Among 1,234 candidates searched there is a near copy of")
     for told in (
-        *("near copy", "1.93", "img .83", "text 4.2", "pdq .52", "3"),
+        *("near copy", "1.93", ".0021", "41%", "sift 34", "cells 41", "mirrored", "3"),
+        "Shares: 41% candidate 1, 59% unattributed",
         *("Boats at low tide", "Ana Lima", "CC BY 4.0", "example.org/boats"),
     ):
         assert told in text
-    assert "phash" not in text
+    assert "dhash" not in text
 
 
-def test_without_a_prompt_there_is_no_text_channel():
-    channels = {"pdq": 0.5, "resnet50-gem": 1.0}
-    text = printed(ranking(match(channels=channels), prompt=None), {"a": FULL})
-    assert "img 1.0 pdq .50" in text
-    assert "text " not in text
+@pytest.mark.parametrize("width", [80, WIDE + 30])
+def test_each_verdict_is_named_and_its_evidence_too(width):
+    rungs = [match(str(n), n, verdict=rung, q=0.5) for n, rung in enumerate(Verdict, 1)]
+    text = printed(ranking(*rungs), {}, width)
+    assert text.count(".5") == 4
+    assert all(rung.value in text for rung in Verdict)
+    assert printed(ranking(*rungs), {}, force_terminal=True).count("\x1b[1;31mnear copy") == 1
 
 
-def test_an_embedding_that_is_not_described_is_still_an_image_channel():
-    assert "img .25" in printed(ranking(match(channels={"of-tomorrow": 0.25})), {"a": FULL})
+@pytest.mark.parametrize("width", [80, WIDE + 30])
+def test_a_ranker_without_verdicts_claims_none(width):
+    shown = replace(ranking(match(verdict=None)), found=None)
+    text = printed(shown, {}, width)
+    assert text.startswith("An order and no evidence: 1,234 candidates searched")
+    assert "not tested" in text
+    for told in ("Shares:", "%", "nan"):
+        assert told not in text
 
 
 def test_the_tile_is_named_for_grids_alone():
@@ -119,7 +141,9 @@ def test_no_line_is_longer_than_the_terminal(width, grid):
         license="👩\u200d🎨" * 99,
         page_url="https://example.org/" + "a" * 3000,
     )
-    matches = [match(rank=rank, score=1.99, tile=4) for rank in (1, 10, 100)]
+    regions = tuple(replace(one, inliers=400, mirrored=True) for one in REGIONS)
+    given = {"score": 1.99, "tile": 4, "verdict": Verdict.ABOVE_CHANCE, "q": 1e-7}
+    matches = [match(rank=rank, **given, regions=regions) for rank in (1, 10, 100)]
     lines = printed(ranking(*matches, grid=grid), {"a": long}, width).splitlines()
     assert len(lines) > 6
     assert max(cell_len(line) for line in lines) <= width
@@ -159,7 +183,7 @@ def test_a_terminal_that_knows_no_unicode_gets_question_marks():
 def test_nothing_known_is_said_to_be_unknown():
     nan = match("gone", score=math.nan, channels={"pdq": math.nan, "resnet50-gem": math.nan})
     text = printed(ranking(nan), {})
-    assert "img - pdq -" in text
+    assert "q -" in text
     assert text.count("unknown") == 4
     assert "nan" not in text
 
@@ -177,8 +201,45 @@ def test_a_json_line_has_every_key_and_its_value():
     assert record["channels"] == pytest.approx(dict(match().channels))
     assert record["fetched_at"] == "2025-03-04T05:06:07+00:00"
     assert (record["image"], record["prompt"], record["tile"]) == ("gen.png", "boats", 2)
-    assert (record["rank"], record["score"], record["verdict"]) == (1, 0.7, "likeness only")
+    assert (record["rank"], record["score"], record["verdict"]) == (1, 0.7, "no evidence")
     assert (record["title"], record["rights"], record["width"]) == (FULL.title, ["noai"], 640)
+
+
+def test_json_holds_the_evidence_and_where_it_lies():
+    evidence = {"p": 3.1e-9, "q": 0.0021, "share": 0.41, "ratio": 0.62, "z": {"lbp": 2.5}}
+    first = match(
+        verdict=Verdict.REPLICATION, **evidence, regions=REGIONS, inliers={"sift": 34, "cells": 41}
+    )
+    reference = DeclaredReference("https://a.org/1.png", ReferenceRole.STYLE)
+    shown = ranking(first, match("b", 2))
+    shown = replace(shown, query=replace(shown.query, declared=(reference,)))
+    record, other = map(json.loads, json_lines(shown, {}))
+    assert record["z"] == {"lbp": 2.5}
+    assert (record["p"], record["q"]) == (3.1e-9, 0.0021)
+    assert (record["share"], record["ratio"], record["unattributed"]) == (0.41, 0.62, 0.59)
+    assert record["inliers"] == {"sift": 34, "cells": 41}
+    assert record["regions"][1] == {
+        "method": "cells",
+        "inliers": 41,
+        "mirrored": True,
+        "query": {"left": 0.1, "top": 0.2, "right": 0.3333, "bottom": 0.6},
+        "candidate": {"left": 0, "top": 0, "right": 0.5, "bottom": 1},
+    }
+    assert record["declared"] == [
+        {"url": "https://a.org/1.png", "role": "style", "status": None, "error": None}
+    ]
+    counts = {"near copy": 0, "replication": 1, "above chance": 0, "no evidence": 1}
+    for one in (record, other):
+        assert (one["found"], one["ranking_verdict"]) == (counts, "replication")
+        assert one["conclusion"].startswith("A part agrees: among 1,234 candidates")
+
+
+def test_json_of_a_ranker_without_verdicts_has_none():
+    (line,) = json_lines(replace(ranking(match(verdict=None)), found=None), {})
+    record = json.loads(line)
+    keys = ("verdict", "ranking_verdict", "found", "share", "unattributed", "p", "q", "ratio")
+    assert {record[key] for key in keys} == {None}
+    assert record["conclusion"].startswith("An order and no evidence")
 
 
 def test_json_says_null_where_nothing_is_known():
@@ -191,16 +252,9 @@ def test_json_says_null_where_nothing_is_known():
     assert record["candidate_id"] == "gone"
     unknown = {key for key, value in record.items() if value is None}
     known = {
-        *(
-            "image",
-            "origin",
-            "gallery_size",
-            "rank",
-            "candidate_id",
-            "verdict",
-            "channels",
-            "rights",
-        )
+        *("image", "origin", "gallery_size", "rank", "candidate_id", "verdict", "channels"),
+        *("rights", "declared", "found", "ranking_verdict", "conclusion", "unattributed"),
+        *("is_flat", "z", "share", "inliers", "regions"),
     }
     assert unknown == KEYS - known
 
