@@ -115,7 +115,7 @@ def time_steps(dataset: Path) -> dict[str, float]:
     from attribution.gallery import load_gallery  # noqa: PLC0415
     from attribution.query import open_query  # noqa: PLC0415
     from attribution.ranking import rank  # noqa: PLC0415
-    from attribution.report.terminal import json_lines  # noqa: PLC0415
+    from attribution.report.records import json_lines  # noqa: PLC0415
 
     note("import the rest")
     query = open_query(SAMPLE / "gen.png", _prompt())

@@ -26,9 +26,13 @@ COMMANDS = {
 
 def every_command():
     for name, command in COMMANDS.items():
-        yield name, command
-        for below, subcommand in command.commands.items():
-            yield f"{name} {below}", subcommand
+        yield from with_those_below(name, command)
+
+
+def with_those_below(name, command):
+    yield name, command
+    for below, subcommand in getattr(command, "commands", {}).items():
+        yield from with_those_below(f"{name} {below}", subcommand)
 
 
 def options_of(command) -> set[str]:
@@ -63,7 +67,7 @@ def test_every_command_of_the_readme_exists_with_its_options():
     known = dict(every_command())
     for line in lines:
         words = shlex.split(line.split("  #")[0])
-        name = " ".join(words[:2]) if " ".join(words[:2]) in known else words[0]
+        name = next(name for n in (3, 2, 1) if (name := " ".join(words[:n])) in known)
         given = {word for word in words if word.startswith("--")}
         assert given <= options_of(known[name]), line
 

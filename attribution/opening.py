@@ -1,0 +1,127 @@
+"""What a command names → what the ranking takes: pictures, prompts, jobs, candidates, models.
+
+Part of the shell, as `attribution.app` is: prompts are read by the harvester's grammar.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
+
+from harvester.shell import interruptible, say, stderr
+
+if TYPE_CHECKING:
+    from attribution.asked import Asked
+    from attribution.batch import BatchJob
+    from attribution.embeddings import Embedder, ResNet50Gem
+    from attribution.gallery import Gallery
+    from attribution.method import Method
+    from attribution.prompts import Origin
+    from attribution.query import Grid, Query
+
+
+def open_gallery(
+    folders: Sequence[Path], backbones: Sequence[str] | None, background: Path | None
+) -> tuple[Gallery, Method]:
+    """The candidates, described, and what they are ranked by.
+
+    Raises:
+        RankingError: of the kinds that `load_gallery`, `read_background` and `load_backbone` raise.
+    """
+    from attribution.background import SHIPPED, read_background
+    from attribution.gallery import load_gallery
+    from attribution.method import default_method
+    from harvester.progress import Counting
+
+    chance = read_background(background or SHIPPED)
+    method = default_method(chance, more=_open_backbones(backbones))
+    for one in method.embedders:
+        if one.channel not in chance.null:
+            say(
+                f"{one.channel} is shown and takes no part in the order: {chance.name} was not "
+                "described by it; fit a background with `attribute background --backbone`"
+            )
+    kept = "descriptors computed so far are kept; run the same command again to go on"
+    with interruptible(kept), Counting(stderr(), "describing candidates") as counting:
+        return load_gallery(folders, method.embedders, counting.advance), method
+
+
+def open_embedders(backbones: Sequence[str] | None) -> tuple[tuple[Embedder, ...], ResNet50Gem]:
+    """The models that describe pictures, and the one that describes cells.
+
+    Raises:
+        WeightsMissingError: if a model's weights cannot be had.
+    """
+    from attribution.method import default_embedders
+
+    embedders = default_embedders(_open_backbones(backbones))
+    return embedders, embedders[0]
+
+
+def _open_backbones(texts: Sequence[str] | None) -> Sequence[Embedder]:
+    if not texts:
+        return []
+    from attribution.backbones import load_backbone, parse_backbones
+
+    try:
+        parsed = parse_backbones(texts)
+    except ValueError as exc:
+        raise typer.BadParameter(str(exc), param_hint="--backbone") from exc
+    return [load_backbone(one) for one in parsed]
+
+
+def open_queries(images: Sequence[Path], prompt: str | None, grid: Grid) -> list[Query]:
+    """The pictures to rank; without a prompt, the first file's own is taken for all."""
+    from attribution.query import open_query, with_own_prompt
+
+    asked = asked_of(prompt) if prompt is not None else None
+    queries = [open_query(one, prompt, grid=grid, asked=asked) for one in images]
+    told = with_own_prompt(queries[0], asked_of)
+    if told.prompt != prompt:
+        said = next(claim for claim in told.origin.claims if "prompt" in claim.facts)
+        say(f"prompt out of the file ({said.where}): {(told.prompt or '')[:200]}")
+    return [replace(query, prompt=told.prompt, asked=told.asked) for query in queries]
+
+
+def asked_of(prompt: str, origin: Origin | None = None) -> Asked:
+    """What a prompt asks for; one out of another generator's file is read with that one's marks."""
+    from attribution.asked import ask, ask_marked
+    from attribution.prompt_texts import MIDJOURNEY
+    from harvester.references import names_in
+    from harvester.sources.midjourney_prompt import parse_prompt
+
+    named = names_in(prompt)
+    if origin is None or origin.generator in {None, MIDJOURNEY}:
+        return ask(parse_prompt(prompt), artists=named.artists, titles=named.titles)
+    return ask_marked(prompt, origin.negative_prompt, artists=named.artists, titles=named.titles)
+
+
+def read_jobs(jobs: str) -> tuple[Iterator[BatchJob], int]:
+    """The jobs of a list or of a generations dataset, and how many there are.
+
+    Raises:
+        InputError: if there is none.
+    """
+    from attribution.batch import BatchJob, jobs_of_dataset
+    from harvester.schema import Generation
+    from harvester.shards import count_rows
+    from harvester.sources.prompt_list import read_image_jobs
+
+    if Path(jobs).is_dir():
+        return jobs_of_dataset(Path(jobs), asked_of), count_rows(Path(jobs), Generation)
+    listed = read_image_jobs(jobs)
+    made = (
+        BatchJob(
+            job.id,
+            job.prompt,
+            job.image,
+            str(job.image or ""),
+            None if job.prompt is None else asked_of(job.prompt),
+        )
+        for job in listed
+    )
+    return made, len(listed)
