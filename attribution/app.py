@@ -80,6 +80,13 @@ Candidates = Annotated[
         "--candidates", help=f"Dataset of candidates; repeatable; {CANDIDATES} unless given."
     ),
 ]
+RankerOption = Annotated[
+    Ranker,
+    typer.Option(
+        "--ranker",
+        help="Order by whence's evidence, or by the formula of Aivalis & Klampanos 2025.",
+    ),
+]
 Top = Annotated[int, typer.Option("--top", "-k", min=1, max=1000, help="Candidates to show.")]
 GridOption = Annotated[
     Grid, typer.Option("--grid", help="Rank a 2x2 grid tile by tile: by its looks, always, never.")
@@ -103,15 +110,15 @@ def rank_one(
     *,
     top: Top = 10,
     grid: GridOption = Grid.AUTO,
-    ranker: Annotated[
-        Ranker,
-        typer.Option(
-            "--ranker",
-            help="Order by whence's evidence, or by the formula of Aivalis & Klampanos 2025.",
-        ),
-    ] = Ranker.WHENCE,
+    ranker: RankerOption = Ranker.WHENCE,
     backbone: Backbones = None,
     background: BackgroundFile = None,
+    crop_resistant: Annotated[
+        bool,
+        typer.Option(
+            "--crop-resistant", help="Compare the parts' hashes of the nearest too: seconds more."
+        ),
+    ] = False,
     report: Annotated[
         Path | None,
         typer.Option("--report", help="HTML page to write, pictures included.", **PATH),
@@ -164,6 +171,7 @@ def rank_one(
     )
     queries[0] = replace(queries[0], declared=declared)
     gallery, method = open_gallery(folders, backbone, background)
+    method = replace(method, crop_resistant=crop_resistant)
     ranking = _rank(queries, gallery, method, ranker, top)
     found = gallery.pick([match.candidate_id for match in ranking.matches])
     _print_ranking(ranking, found, as_json=as_json)
@@ -192,6 +200,7 @@ def batch(
     *,
     top: Top = 10,
     grid: GridOption = Grid.AUTO,
+    ranker: RankerOption = Ranker.WHENCE,
     backbone: Backbones = None,
     background: BackgroundFile = None,
     report: Annotated[
@@ -223,7 +232,14 @@ def batch(
     with (
         interruptible(again),
         Batch(
-            out, gallery, method, k=top, grid=grid.value, restart=restart, asked_of=asked_of
+            out,
+            gallery,
+            method,
+            k=top,
+            grid=grid.value,
+            restart=restart,
+            published=ranker is Ranker.AIVALIS2025,
+            asked_of=asked_of,
         ) as work,
         Counting(stderr(), "ranking", expected) as counting,
     ):

@@ -17,7 +17,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, Self
 
+from attribution import aivalis2025
 from attribution.asked import Asked, ask, ask_plainly
+from attribution.embeddings import ResNet50Gem
 from attribution.errors import QueryImageError
 from attribution.gallery import Gallery
 from attribution.method import Method
@@ -104,6 +106,7 @@ class Batch:
     Args:
         out: a .parquet, .csv or .jsonl file.
         restart: forget what earlier runs did.
+        published: order by `aivalis2025`, each job by itself, in place of the method's evidence.
         asked_of: reads a prompt that was found in a picture's file.
 
     Raises:
@@ -119,14 +122,16 @@ class Batch:
         k: int = 10,
         grid: Grid = "auto",
         restart: bool = False,
+        published: bool = False,
         asked_of: ReadPrompt = ask_plainly,
     ) -> None:
         self._asked_of = asked_of
+        self._mapper = ResNet50Gem() if published else None
         self._gallery, self._method = gallery, method
         self._k, self._grid = k, grid
         settings = {
             "candidates": hashlib.sha256("\n".join(gallery.ids).encode()).hexdigest(),
-            "method": method.described,
+            "method": "aivalis2025" if published else method.described,
             "k": k,
             "grid": grid,
         }
@@ -207,7 +212,10 @@ class Batch:
             query = with_own_prompt(opened.result(), self._asked_of)
         except QueryImageError as exc:
             return Done(job, error=str(exc))
-        ranking = rank(query, self._gallery, self._method, k=self._k)
+        if self._mapper is not None:
+            ranking = aivalis2025.rank([query], self._gallery, self._mapper, k=self._k)
+        else:
+            ranking = rank(query, self._gallery, self._method, k=self._k)
         picked = self._gallery.pick([match.candidate_id for match in ranking.matches])
         return Done(job, ranking, picked)
 

@@ -160,10 +160,14 @@ class Comparison:
         """One candidate's raw scores."""
         row = self.rows[place]
         by_place = {"pdq": self.pdq, **self.scores.raw, **self._texts}
-        return {name: float(values[place]) for name, values in by_place.items()} | {
-            name: _best_agreement(self.query, self.gallery, name, int(row))
-            for name in ("phash", "dhash")
-        }
+        verified = self.verified.get(place)
+        parts = verified.parts if verified else None
+        scores = {name: float(values[place]) for name, values in by_place.items()}
+        for name in ("phash", "dhash"):
+            scores[name] = _best_agreement(self.query, self.gallery, name, int(row))
+        if parts is not None:
+            scores["crop-resistant"] = parts
+        return scores
 
     def _ratios(self, queries: NDArray[np.float32]) -> NDArray[np.float64]:
         space = self._method.neighbourhood.space

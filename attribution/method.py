@@ -38,6 +38,7 @@ class Method:
         embedders: of candidates and queries; the first one's vectors choose whom to compare.
         cells: describes cells for `regions`; without it, keypoints alone speak.
         verified: how many candidates are compared place by place.
+        crop_resistant: also compare the hashes of their parts, .2 s a picture.
     """
 
     embedders: tuple[Embedder, ...]
@@ -45,6 +46,7 @@ class Method:
     fusion: Fusion
     cells: CellEmbedder | None = None
     verified: int = VERIFIED
+    crop_resistant: bool = False
 
     def __post_init__(self) -> None:
         self.background.check(self.embedders)
@@ -73,6 +75,8 @@ class Method:
     def described(self) -> str:
         """In a line, for reports: models, background and weights with their versions."""
         models = [f"{one.channel}@{one.version}" for one in self.embedders]
+        if whitening.BASE in {one.channel for one in self.embedders}:
+            models.append(f"{whitening.CHANNEL}@{whitening.load_whitening().digest[:12]}")
         return ", ".join(
             [*models, f"background {self.background.name}@{self.background.digest[:12]}"]
         )

@@ -9,11 +9,12 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
+from attribution.crop_resistant import describe_parts, found_share
 from attribution.gallery import Gallery
 from attribution.method import CellEmbedder, Method
 from attribution.places import LocalFeatures, QueryFeatures, describe, describe_query
@@ -29,10 +30,12 @@ class Verified:
     Attributes:
         inliers: by method, points that one movement explains.
         regions: the accepted ones, at most one a method.
+        parts: share of the query's parts that the candidate has; None where nobody asked.
     """
 
     inliers: Mapping[str, int]
     regions: tuple[Region, ...]
+    parts: float | None = None
 
 
 def verify(
@@ -63,7 +66,27 @@ def verify(
     verified: list[Verified | None] = [None] * len(ids)
     for place, one in zip(there, found, strict=True):
         verified[place] = _accepted(one, method)
+    if method.crop_resistant:
+        shares = _shared_parts(views, pictures)
+        verified = [
+            one and replace(one, parts=share) for one, share in zip(verified, shares, strict=True)
+        ]
     return verified
+
+
+def _shared_parts(
+    views: Sequence[NDArray[np.uint8]], pictures: Sequence[NDArray[np.uint8] | None]
+) -> list[float | None]:
+    """How many of its view's parts each picture has; None where there is no picture."""
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        described = list(
+            pool.map(lambda one: None if one is None else describe_parts(one), pictures)
+        )
+    own = {id(view): describe_parts(view) for view in {id(view): view for view in views}.values()}
+    return [
+        None if one is None else found_share(own[id(view)], one)
+        for view, one in zip(views, described, strict=True)
+    ]
 
 
 def describe_queries(

@@ -109,9 +109,9 @@ def time_steps(dataset: Path) -> dict[str, float]:
     import torch  # noqa: F401, PLC0415
 
     note("import torch")
-    from attribution.embeddings import ResNet50Gem  # noqa: PLC0415
+    from attribution.method import default_method  # noqa: PLC0415
 
-    note("import attribution.embeddings")
+    note("import attribution.method")
     from attribution.gallery import load_gallery  # noqa: PLC0415
     from attribution.query import open_query  # noqa: PLC0415
     from attribution.ranking import rank  # noqa: PLC0415
@@ -120,14 +120,17 @@ def time_steps(dataset: Path) -> dict[str, float]:
     note("import the rest")
     query = open_query(SAMPLE / "gen.png", _prompt())
     note("open and hash the query")
-    embedder = ResNet50Gem()
-    note("check the weights")
-    embedder.embed([query.views[0].picture[:8, :8]])
+    method = default_method()
+    note("check the weights, load the background")
+    network = method.embedders[0]
+    network.embed([query.views[0].picture[:8, :8]])
     note("load the network, first picture")
-    gallery = load_gallery([dataset], embedder)
+    gallery = load_gallery([dataset], method.embedders)
     note("load the gallery")
-    ranking = rank(query, gallery, embedder)
-    note("describe the query, rank")
+    network.embed([query.views[0].picture])
+    note("embed the query alone")
+    ranking = rank(query, gallery, method)
+    note("all evidence")
     list(json_lines(ranking, gallery.pick([match.candidate_id for match in ranking.matches])))
     note("pick and print")
     return steps

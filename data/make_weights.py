@@ -14,6 +14,7 @@ from __future__ import annotations
 import argparse
 import json
 import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -42,9 +43,8 @@ def main() -> None:
             if not link.exists():
                 link.hardlink_to(options.folder / name)
     dataset = options.work / "dataset"
-    subprocess.run(
-        ["harvest", "folder", str(options.work / "background"), "--out", str(dataset)], check=True
-    )
+    harvest = Path(sys.executable).with_name("harvest")
+    subprocess.run([harvest, "folder", options.work / "background", "--out", dataset], check=True)
     embedders = default_embedders()
     whiten(dataset)
     made = fit_on_datasets(

@@ -69,7 +69,7 @@ class Pairs:
 
 
 def scene_views(picture: Picture, rng: np.random.Generator) -> tuple[Picture, Picture]:
-    """Two cuts of a picture that share the middle half of it or more, the second in another light."""
+    """Two cuts of a picture that share its middle at least, the second in another light."""
     height, width = picture.shape[:2]
     cuts = []
     for _ in range(2):
