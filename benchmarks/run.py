@@ -4,8 +4,8 @@
 
     python benchmarks/run.py --images photos --json > figures.json
 
-Takes an hour on two cores, most of it `evaluate`, and wants them for itself: on a busy machine, threads
-that wait for each other make a network's figures several times worse.
+Takes an hour on two cores, most of it `evaluate`, and wants them for itself: on a busy machine,
+threads that wait for each other make a network's figures several times worse.
 """
 
 from __future__ import annotations

@@ -1,12 +1,13 @@
-"""Fits what the package ships beside its network: whitening, background and fusion weights.
+"""Fits what the package ships beside its network: whitening and background; the fusion's pictures.
 
 `data.make_background` gathers the pictures and says which of them are for what; none is in the
 sample, and none is ever evaluated on. The whitening is fitted on the half of the background that
 is the reference, so that the other half, the null, is to it what candidates are::
 
     python -m data.make_weights background/ --work work/
+    python -m attribution.evaluate.fit work/fit --out attribution/weights/fusion.json
 
-Takes a quarter of an hour on two cores. `attribution/weights/README.md` says what came of it.
+Both take a few minutes on two cores. `attribution/weights/README.md` says what came of them.
 """
 
 from __future__ import annotations
@@ -35,10 +36,15 @@ def main() -> None:
     parser.add_argument("folder", type=Path, help="what data.make_background wrote")
     parser.add_argument("--work", type=Path, required=True, help="folder for datasets")
     options = parser.parse_args()
-    split = json.loads((options.folder / "split.json").read_text("utf-8"))
+    pictures = json.loads((options.folder / "pictures.json").read_text("utf-8"))
     for part in ("background", "fit"):
-        for name in [name for name, which in split.items() if which == part]:
-            link = options.work / part / name
+        for name, told in pictures.items():
+            if told["side"] != part:
+                continue
+            # A folder of a package is a subject, and those beside it, of one kind, a collection.
+            folder = Path(told["package"], told["path"]).parent
+            collection = f"{folder.parent.as_posix().replace('/', '_')}-{told['kind']}"
+            link = options.work / part / collection / folder.name / Path(name).name
             link.parent.mkdir(parents=True, exist_ok=True)
             if not link.exists():
                 link.hardlink_to(options.folder / name)

@@ -1,14 +1,21 @@
 """Fits the weights of `fusion` on a folder of pictures, and writes them down with what they are.
 
-Two kinds of queries are made of the pictures, seeded: edited copies (`edits`), and views of the
-same scene: two overlapping cuts of one picture, in another light. For each, its source is a
-positive; the pictures that the whitened embedding finds nearest, and some drawn at random, are
-negatives. The pictures are split in half, none on both sides: weights are fitted on one half, and
-a channel that does not tell sources from others on the other half gets the weight 0::
+Pictures stand in folders, COLLECTION/SUBJECT/picture. Three kinds of pairs are made, seeded:
+
+- edited copies (`edits`): the source against the pictures that come nearest, and others at random;
+- views of one scene, two overlapping cuts of a picture in different light, against the same;
+- pictures of one subject against other subjects of the same collection, so that a collection's
+  manner does not pass for likeness.
+
+In a first step the image channels are fitted, copies and scenes weighing as much as subjects; in a
+second one, on copies and scenes, the points that agree are added to their sum. A channel that does
+not help gets the weight 0: one without which, in five-fold cross-validation over pictures and
+collections, subjects are told apart as well, and no fewer sources of copies are among the first 20,
+which are compared place by place::
 
     python -m attribution.evaluate.fit pictures/ --out attribution/weights/fusion.json
 
-Run on pictures that are neither in the background nor ever evaluated. Needs SciPy.
+Run on pictures that are neither in the background nor ever evaluated.
 """
 
 from __future__ import annotations
@@ -16,8 +23,8 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -25,204 +32,167 @@ import numpy as np
 from numpy.typing import NDArray
 
 from attribution.background import SHIPPED, read_background
-from attribution.evaluate.edits import EDITS, make_copy, rng_for
+from attribution.evaluate.fit_pairs import (
+    FOLDS,
+    MATCHINGS,
+    Copies,
+    Pairs,
+    pair_copies,
+    pair_subjects,
+    read_pictures,
+)
 from attribution.evaluate.metrics import auc
-from attribution.fusion import WEIGHTS, Z_LIMIT, Fusion
-from attribution.method import Method, default_method
-from attribution.query import Query, View
-from attribution.regions import match
-from attribution.scoring import look_at, score_images
-from attribution.verification import describe_all, describe_queries, inliers_of
-from attribution.whitening import with_derived
-from harvester.images import open_picture
+from attribution.fusion import WEIGHTS, Fusion
+from attribution.method import VERIFIED, default_method
 
-HARD, RANDOM = 20, 20
-"""Negatives of a query: the nearest pictures, and some of the others."""
-
-WORST_AUC = 0.55
-"""A channel that separates held-out pairs no better has no part."""
+SURE = 1.64
+"""Standard errors by which copies must suffer for a channel to stay for their sake."""
 
 RIDGE = 1e-3
 
-MATCHINGS = ("sift", "cells")
 
-Picture = NDArray[np.uint8]
-
-
-@dataclass(frozen=True)
-class Pairs:
-    """Pairs of a query and a picture.
-
-    Attributes:
-        features: (n, channels + methods) z-scores, cut at `Z_LIMIT`, and doublings of inliers.
-        is_source: (n,).
-        weight: (n,) such that sources, hard and random pictures of a query weigh alike.
-        kind: (n,) which edit made the query.
-        held_out: (n,) whether the query's source is of the half that is not fitted on.
-    """
-
-    features: NDArray[np.float64]
-    is_source: NDArray[np.bool_]
-    weight: NDArray[np.float64]
-    kind: NDArray[np.str_]
-    held_out: NDArray[np.bool_]
-
-
-def scene_views(picture: Picture, rng: np.random.Generator) -> tuple[Picture, Picture]:
-    """Two cuts of a picture that share its middle at least, the second in another light."""
-    height, width = picture.shape[:2]
-    cuts = []
-    for _ in range(2):
-        top, left, low, right = rng.uniform(0, 0.25, 4)
-        rows = slice(round(top * height), round((1 - low) * height))
-        cuts.append(picture[rows, round(left * width) : round((1 - right) * width)])
-    gain, shade = rng.uniform(0.7, 1.3, 3), rng.uniform(-25, 25)
-    other = (cuts[1] * gain + shade).clip(0, 255).astype(np.uint8)
-    return np.ascontiguousarray(cuts[0]), other
-
-
-def make_queries(
-    pictures: Sequence[Picture], names: Sequence[str], each: int, seed: int
-) -> Iterator[tuple[str, int, Picture]]:
-    """(kind, source, query): each edit on `each` pictures, and as many scenes as a third of all."""
-    draw = np.random.default_rng(seed)
-    kinds = [*EDITS, *["scene"] * (len(EDITS) // 2)]
-    for kind in kinds:
-        for source in draw.choice(len(pictures), each, replace=False).tolist():
-            picture = pictures[source]
-            if kind == "scene":
-                yield kind, source, scene_views(picture, rng_for(seed, kind, names[source]))[1]
-                continue
-            others = [pictures[n] for n in draw.choice(len(pictures), 8).tolist() if n != source]
-            yield (
-                kind,
-                source,
-                make_copy(picture, EDITS[kind], seed=seed, picture_id=names[source], others=others),
-            )
-
-
-def collect(
-    pictures: Sequence[Picture], names: Sequence[str], method: Method, *, each: int, seed: int
-) -> Pairs:
-    """Compare seeded queries with their sources and with others."""
-    vectors = with_derived({one.channel: one.embed(pictures) for one in method.embedders})
-    described = describe_all(pictures, method.cells)
-    draw = np.random.default_rng(seed + 1)
-    space = method.neighbourhood.name
-    rows: list[NDArray[np.float64]] = []
-    labels, weights, kinds, held = [], [], [], []
-    for kind, source, picture in make_queries(pictures, names, each, seed):
-        query = Query("", None, (View(None, picture, {}, 0),))
-        looked = look_at(query, method.embedders, method.channels)
-        scores = score_images(looked, vectors, method.background, method.channels)
-        order = np.argsort(-scores.z[space], kind="stable")
-        hard = [row for row in order[: HARD + 1].tolist() if row != source][:HARD]
-        rest = [row for row in order[HARD + 1 :].tolist() if row != source]
-        chosen = [source, *hard, *draw.choice(rest, RANDOM, replace=False).tolist()]
-        places = describe_queries([picture], method.cells)[0]
-        inliers = np.zeros((len(chosen), len(MATCHINGS)))
-        for number, row in enumerate(chosen[: HARD + 1]):
-            found = inliers_of(match(places, described[row]))
-            inliers[number] = [np.log2(1 + found[one]) for one in MATCHINGS]
-        z = np.stack([scores.z[one.name][chosen] for one in method.channels], axis=1)
-        rows.append(np.hstack([np.clip(z, -Z_LIMIT, Z_LIMIT), inliers]))
-        labels += [True, *[False] * (len(chosen) - 1)]
-        weights += [1.0, *[0.5 / HARD] * len(hard), *[0.5 / RANDOM] * RANDOM]
-        kinds += [kind] * len(chosen)
-        held += [names[source] > sorted(names)[len(names) // 2]] * len(chosen)
-    return Pairs(
-        np.vstack(rows), np.array(labels), np.array(weights), np.array(kinds), np.array(held)
-    )
-
-
-def fit(pairs: Pairs, columns: Sequence[str]) -> tuple[float, NDArray[np.float64]]:
-    """Bias and non-negative weights by L2-regularised logistic regression on the fitted half."""
+def fit(
+    x: NDArray[np.float64], is_source: NDArray[np.bool_], weight: NDArray[np.float64]
+) -> tuple[float, NDArray[np.float64]]:
+    """Bias and non-negative weights by L2-regularised logistic regression on features (n, k)."""
     from scipy.optimize import minimize  # noqa: PLC0415  # for those who fit; ranking needs none
 
-    keep = ~pairs.held_out
-    x, y = pairs.features[keep], np.where(pairs.is_source[keep], 1.0, -1.0)
-    weight = pairs.weight[keep] / pairs.weight[keep].sum()
+    y, share = np.where(is_source, 1.0, -1.0), weight / weight.sum()
 
     def loss(beta: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
         margin = y * (beta[0] + x @ beta[1:])
-        pull = -y * weight / (1 + np.exp(margin))
+        pull = -y * share / (1 + np.exp(np.clip(margin, -500, 500)))
         gradient = np.concatenate([[pull.sum()], x.T @ pull + 2 * RIDGE * beta[1:]])
-        value = weight @ np.logaddexp(0, -margin) + RIDGE * (beta[1:] @ beta[1:])
+        value = share @ np.logaddexp(0, -margin) + RIDGE * (beta[1:] @ beta[1:])
         return float(value), gradient
 
-    bounds = [(None, None), *[(0, None)] * len(columns)]
-    found = minimize(loss, np.zeros(1 + len(columns)), jac=True, bounds=bounds, method="L-BFGS-B")
+    bounds = [(None, None), *[(0, None)] * x.shape[1]]
+    found = minimize(loss, np.zeros(1 + x.shape[1]), jac=True, bounds=bounds, method="L-BFGS-B")
     return float(found.x[0]), found.x[1:]
 
 
-def separations(pairs: Pairs, columns: Sequence[str]) -> dict[str, float]:
-    """Each column's AUC on the half that is held out, sources against the nearest others."""
-    keep = pairs.held_out & (pairs.is_source | (pairs.weight == pairs.weight[1]))
-    source = pairs.is_source[keep]
-    return {
-        name: auc(pairs.features[keep, place][source], pairs.features[keep, place][~source])
-        for place, name in enumerate(columns)
-    }
-
-
-def fitted(pairs: Pairs, channels: Sequence[str], told: Mapping[str, Any]) -> Fusion:
-    """Fit, drop the channels that do not help, and fit again."""
-    columns = [*channels, *MATCHINGS]
-    aucs = separations(pairs, columns)
-    useless = [place for place, name in enumerate(columns) if aucs[name] < WORST_AUC]
-    features = pairs.features.copy()
-    features[:, useless] = 0
-    kept = Pairs(features, pairs.is_source, pairs.weight, pairs.kind, pairs.held_out)
-    bias, weights = fit(kept, columns)
-    rounded = {name: round(float(weight), 4) for name, weight in zip(columns, weights, strict=True)}
-    scores = features @ weights + bias
-    held = pairs.held_out
+def fit_fusion(copies: Copies, subjects: Pairs, channels: Sequence[str]) -> Fusion:
+    """Both steps, with the channels that help; `fitted_on` has what cross-validation found."""
+    kept = np.ones(len(channels), bool)
+    told: dict[str, Any] = {}
+    whole = cross_validate(copies, subjects, kept)
+    for place, name in enumerate(channels):
+        without = cross_validate(copies, subjects, np.arange(len(channels)) != place)
+        told[name] = {
+            "subjects_auc": _difference(whole.subjects, without.subjects),
+            "copies_among_first_20": _difference(whole.copies, without.copies),
+        }
+        gain, error = told[name]["copies_among_first_20"]
+        kept[place] = told[name]["subjects_auc"][0] > 0 or gain > max(SURE * error, 0)
+    final = cross_validate(copies, subjects, kept)
+    image = fit_images(copies, subjects, kept)
+    bias, (scale, *regions) = fit(
+        np.column_stack([copies.pairs.z @ image, copies.pairs.inliers]),
+        copies.pairs.is_source,
+        copies.pairs.weight,
+    )
     return Fusion(
         bias=round(bias, 4),
-        weights={name: rounded[name] for name in channels},
-        regions={name: rounded[name] for name in MATCHINGS},
+        weights={
+            name: round(float(scale * weight), 4)
+            for name, weight in zip(channels, image, strict=True)
+        },
+        regions={
+            name: round(float(weight), 4) for name, weight in zip(MATCHINGS, regions, strict=True)
+        },
         fitted_on={
-            **told,
-            "held_out_auc": {name: round(value, 4) for name, value in aucs.items()},
-            "held_out_auc_fused": round(
-                auc(scores[held & pairs.is_source], scores[held & ~pairs.is_source]), 5
-            ),
+            "gain_of_each_channel_and_standard_error": told,
+            "subjects_auc": round(float(final.subjects.mean()), 4),
+            "copies_among_first_20": round(float(final.copies.mean()), 4),
         },
     )
 
 
+@dataclass(frozen=True)
+class Validated:
+    """What a fit on the other folds makes of each query.
+
+    Attributes:
+        subjects: by query, the AUC of its subject against others.
+        copies: by query, 1 where the source is among those that are compared place by place.
+    """
+
+    subjects: NDArray[np.float64]
+    copies: NDArray[np.float64]
+
+
+def cross_validate(copies: Copies, subjects: Pairs, kept: NDArray[np.bool_]) -> Validated:
+    """Fit the image channels that are kept on four folds, and ask the fifth, in turn."""
+    aucs = np.empty(int(subjects.query.max()) + 1)
+    found = np.empty(len(copies.source))
+    for fold in range(FOLDS):
+        weights = fit_images(
+            replace(copies, pairs=_chosen(copies.pairs, copies.pairs.fold != fold)),
+            _chosen(subjects, subjects.fold != fold),
+            kept,
+        )
+        asked = _chosen(subjects, subjects.fold == fold)
+        scores = asked.z @ weights
+        for number in np.unique(asked.query):
+            own = asked.query == number
+            aucs[number] = auc(scores[own & asked.is_source], scores[own & ~asked.is_source])
+        for number in np.unique(copies.pairs.query[copies.pairs.fold == fold]):
+            all_scores = copies.z[number] @ weights
+            ahead = (all_scores > all_scores[copies.source[number]]).sum()
+            found[number] = ahead < VERIFIED
+    return Validated(aucs, found)
+
+
+def fit_images(copies: Copies, subjects: Pairs, kept: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """Weights of the image channels, 0 for those that are not kept; both kinds weigh alike."""
+    both = (copies.pairs, subjects)
+    return fit(
+        np.concatenate([pairs.z * kept for pairs in both]),
+        np.concatenate([pairs.is_source for pairs in both]),
+        np.concatenate([pairs.weight / pairs.weight.sum() for pairs in both]),
+    )[1]
+
+
+def _chosen(pairs: Pairs, rows: NDArray[np.bool_]) -> Pairs:
+    return Pairs(*(getattr(pairs, field.name)[rows] for field in fields(Pairs)))
+
+
+def _difference(one: NDArray[np.float64], other: NDArray[np.float64]) -> tuple[float, float]:
+    """The mean of one minus other over queries, and its standard error."""
+    apart = one - other
+    return round(float(apart.mean()), 5), round(float(apart.std() / len(apart) ** 0.5), 5)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("folder", type=Path, help="pictures, in folders as you like")
+    parser.add_argument("folder", type=Path, help="pictures, as COLLECTION/SUBJECT/picture")
     parser.add_argument("--out", type=Path, default=WEIGHTS, help="JSON to write")
     parser.add_argument("--background", type=Path, default=SHIPPED)
-    parser.add_argument("--each", type=int, default=12, help="pictures for each edit")
+    parser.add_argument("--each", type=int, default=10, help="pictures for each edit")
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args()
-    paths = sorted(path for path in options.folder.rglob("*") if path.is_file())
-    bodies = [path.read_bytes() for path in paths]
-    names = [hashlib.sha256(body).hexdigest() for body in bodies]
-    pictures = [open_picture(body).rgb for body in bodies]
-    method = default_method(
-        read_background(options.background), Fusion(0, {}, dict.fromkeys(MATCHINGS, 0.0), {})
-    )
-    pairs = collect(pictures, names, method, each=options.each, seed=options.seed)
+    nothing = Fusion(0, {}, dict.fromkeys(MATCHINGS, 0.0), {})
+    method = default_method(read_background(options.background), nothing)
+    given = read_pictures(options.folder, method)
+    copies = pair_copies(given, method, each=options.each, seed=options.seed)
+    subjects = pair_subjects(given, method, seed=options.seed)
+    made = fit_fusion(copies, subjects, [one.name for one in method.channels])
+    names = "".join(sorted(given.names)).encode()
     told = {
-        "pictures": len(pictures),
-        "pictures_sha256": hashlib.sha256("".join(sorted(names)).encode()).hexdigest(),
-        "queries": int(pairs.is_source.sum()),
+        "pictures": len(given.names),
+        "pictures_sha256": hashlib.sha256(names).hexdigest(),
+        "copies_and_scenes": len(copies.source),
+        "pairs_of_a_subject": int(subjects.is_source.sum()),
         "seed": options.seed,
         "background": method.background.digest,
+        **made.fitted_on,
     }
-    made = fitted(pairs, [one.name for one in method.channels], told)
-    text = {
-        "bias": made.bias,
-        "weights": made.weights,
-        "regions": made.regions,
-        "fitted_on": made.fitted_on,
-    }
-    options.out.write_text(json.dumps(text, indent=2) + "\n", "utf-8")
-    print(json.dumps(text, indent=2))
+    text = json.dumps(
+        {"bias": made.bias, "weights": made.weights, "regions": made.regions, "fitted_on": told},
+        indent=2,
+    )
+    options.out.write_text(text + "\n", "utf-8")
+    print(text)
 
 
 if __name__ == "__main__":

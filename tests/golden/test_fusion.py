@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -12,7 +13,15 @@ from sklearn.linear_model import LogisticRegression
 
 from attribution import fusion
 from attribution.errors import WeightsMissingError
-from attribution.evaluate.fit import RIDGE, Pairs, fit
+from attribution.evaluate.fit import (
+    RIDGE,
+    _chosen,
+    cross_validate,
+    fit,
+    fit_fusion,
+    fit_images,
+)
+from attribution.evaluate.fit_pairs import Copies, Pairs
 
 
 def made_pairs(slopes: list[float], *, seed: int = 1, count: int = 3000) -> Pairs:
@@ -20,33 +29,30 @@ def made_pairs(slopes: list[float], *, seed: int = 1, count: int = 3000) -> Pair
     rng = np.random.default_rng(seed)
     features = rng.normal(size=(count, len(slopes)))
     odds = features @ np.array(slopes) - 0.7
+    is_source = rng.random(count) < 1 / (1 + np.exp(-odds))
     return Pairs(
-        features,
-        rng.random(count) < 1 / (1 + np.exp(-odds)),
-        rng.choice([1.0, 0.025], count),
-        np.full(count, "edit"),
-        rng.random(count) < 0.5,
+        z=features,
+        inliers=np.where(is_source, 4.0, 0.0)[:, None] * rng.random((count, 2)),
+        is_source=is_source,
+        weight=rng.choice([1.0, 0.025], count),
+        query=np.arange(count) // 30,
+        fold=np.arange(count) // 30 % 5,
     )
 
 
 def test_where_no_bound_holds_the_fit_is_scikit_learns():
     pairs = made_pairs([1.2, 0.4, 0.8])
-    keep = ~pairs.held_out
     reference = LogisticRegression(C=1 / (2 * RIDGE), tol=1e-10, max_iter=10_000).fit(
-        pairs.features[keep],
-        pairs.is_source[keep],
-        sample_weight=pairs.weight[keep] / pairs.weight[keep].sum(),
+        pairs.z, pairs.is_source, sample_weight=pairs.weight / pairs.weight.sum()
     )
-    bias, weights = fit(pairs, ["a", "b", "c"])
+    bias, weights = fit(pairs.z, pairs.is_source, pairs.weight)
     np.testing.assert_allclose(weights, reference.coef_[0], atol=2e-3)
     assert bias == pytest.approx(float(reference.intercept_[0]), abs=2e-3)
 
 
 def test_a_weight_is_never_negative_and_the_rest_are_the_best_left():
     pairs = made_pairs([1.0, -0.9, 0.5])
-    keep = ~pairs.held_out
-    x, y = pairs.features[keep], pairs.is_source[keep]
-    weight = pairs.weight[keep] / pairs.weight[keep].sum()
+    x, y, weight = pairs.z, pairs.is_source, pairs.weight / pairs.weight.sum()
 
     def loss(beta: np.ndarray) -> float:
         odds = beta[0] + x @ beta[1:]
@@ -59,17 +65,44 @@ def test_a_weight_is_never_negative_and_the_rest_are_the_best_left():
         bounds=[(None, None), *[(0, None)] * 3],
         options={"ftol": 1e-12, "maxiter": 500},
     )
-    bias, weights = fit(pairs, ["a", "b", "c"])
+    bias, weights = fit(x, y, pairs.weight)
     assert weights[1] == 0
     np.testing.assert_allclose([bias, *weights], found.x, atol=3e-3)
     assert loss(np.array([bias, *weights])) <= loss(found.x) + 1e-6
 
 
-def test_held_out_pairs_have_no_part_in_the_fit():
-    pairs = made_pairs([1.0, 0.5])
-    spoiled = np.where(pairs.held_out, ~pairs.is_source, pairs.is_source)
-    other = Pairs(pairs.features, spoiled, pairs.weight, pairs.kind, pairs.held_out)
-    assert fit(pairs, ["a", "b"])[1].tolist() == fit(other, ["a", "b"])[1].tolist()
+def made_copies(pairs: Pairs) -> Copies:
+    """The same pairs as queries that are asked of 30 pictures each."""
+    queries = int(pairs.query.max()) + 1
+    z = pairs.z.reshape(queries, 30, -1).astype(np.float32)
+    return Copies(pairs, z, pairs.is_source.reshape(queries, 30).argmax(axis=1))
+
+
+def test_a_query_is_never_scored_by_weights_that_were_fitted_on_it():
+    """Told what its fold's labels are, a fit would do better on it than chance."""
+    rng = np.random.default_rng(3)
+    noise = made_pairs([0.0, 0.0, 0.0, 0.0])
+    noise = replace(noise, is_source=np.arange(3000) % 30 < 3, z=rng.normal(size=(3000, 4)))
+    kept = np.ones(4, bool)
+    found = cross_validate(made_copies(noise), noise, kept)
+    assert abs(found.subjects.mean() - 0.5) < 4 * found.subjects.std() / 10
+    spoiled = replace(noise, is_source=np.where(noise.fold == 0, ~noise.is_source, noise.is_source))
+    one, other = (
+        fit_images(made_copies(noise), _chosen(pairs, noise.fold != 0), kept)
+        for pairs in (noise, spoiled)
+    )
+    assert one.tolist() == other.tolist()
+
+
+def test_a_channel_that_does_not_help_has_no_part():
+    copies, subjects = made_pairs([1.5, 0.0]), made_pairs([1.2, 0.0], seed=2)
+    fused = fit_fusion(made_copies(copies), subjects, ["good", "dead"])
+    told = fused.fitted_on["gain_of_each_channel_and_standard_error"]
+    helps = told["dead"]["subjects_auc"][0] > 0 or told["dead"]["copies_among_first_20"][0] > 0
+    assert (fused.weights["dead"] > 0) <= helps
+    assert fused.weights["good"] > 0.5
+    assert told["good"]["subjects_auc"][0] > 0.1
+    assert fused.regions["sift"] > 0
 
 
 def test_log_odds_are_a_weighted_sum_of_cut_z_scores():
