@@ -22,7 +22,7 @@ A picture that is the generation itself has the distance -3, and none can be nea
 nine terms is then at its best but for KL, and KL plus Manhattan, of equal weight, is never below 0.
 
 But: pictures and texts are those of the gallery (pictures at most 512 pixels a side, upright, in
-sRGB; titles, makers and queries beside captions). The prompt's flags and links are not looked for.
+sRGB; titles beside captions). The prompt's flags and links are not looked for.
 The network computes in the precision of the embedding channel. Ties stand by id. Without a prompt
 every candidate is compared, as in their own web search. Grids are compared whole, as theirs were.
 """

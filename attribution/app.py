@@ -178,10 +178,7 @@ def rank_one(
     if report is not None:
         from attribution.report.html import made_now, render_report, write_report
 
-        # The published ranker compares by the network alone, and knows no background.
-        network = method.embedders[0]
-        named = f"{network.channel}@{network.version}" if ranking.found is None else method
-        made = made_now(folders, named, whence_version())
+        made = made_now(folders, _named(method, ranker), whence_version())
         write_report(report, render_report([(ranking, found)], made))
         say(f"report: {report}")
 
@@ -226,7 +223,8 @@ def batch(
     folders = candidates or [CANDIDATES]
     waiting, expected = read_jobs(jobs)
     gallery, method = open_gallery(folders, backbone, background)
-    pages = ReportFolder(report, made_now(folders, method, whence_version())) if report else None
+    named = _named(method, ranker)
+    pages = ReportFolder(report, made_now(folders, named, whence_version())) if report else None
     counts = {"ranked": 0, "failed": 0, "known": 0}
     again = "finished jobs are kept; run the same command again to go on"
     with (
@@ -276,6 +274,13 @@ def _rank(
     from attribution.ranking import rank
 
     return rank(queries[0], gallery, method, k=top)
+
+
+def _named(method: Method, ranker: Ranker) -> Method | str:
+    """What a report says it was compared by; the published ranker has the network alone."""
+    network = method.embedders[0]
+    published = ranker is Ranker.AIVALIS2025
+    return f"{network.channel}@{network.version}" if published else method
 
 
 def _print_ranking(ranking: Ranking, candidates: Mapping[str, Candidate], *, as_json: bool) -> None:

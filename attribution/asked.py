@@ -56,6 +56,17 @@ class Told(Protocol):
         """Pictures and style codes that it names."""
 
 
+@dataclass(frozen=True, slots=True)
+class NotFetched:
+    """A declared picture that nobody asked for, as in a batch."""
+
+    url: str
+    role: ReferenceRole
+    status: FetchStatus | None = None
+    picture: bytes | None = None
+    error: str | None = None
+
+
 class Declared(Protocol):
     """A picture or style code that the prompt names, and what came of fetching it."""
 

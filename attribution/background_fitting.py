@@ -61,7 +61,7 @@ def fit_on_datasets(
     gallery = load_gallery(folders, embedders, described)
     rows = different(gallery.hashes["pdq"][0])
     if len(rows) < FEWEST:
-        raise too_few(name, len(rows))
+        raise too_few(", ".join(map(str, folders)), len(rows))
     ids = [gallery.ids[row] for row in rows]
     return fit_background(
         name,

@@ -37,7 +37,7 @@ A prior: shares have no ground truth here. At 1 one strong candidate would have 
 
 _TAIL_SHARE = 0.1
 """Share of the null, its highest scores, that the tail is fitted to."""
-_BULK = 20
+_BULK = 5
 """Candidates that a gallery needs for its bulk to say anything."""
 
 
@@ -88,7 +88,7 @@ def follow_gallery(null: NDArray[np.float32], bulk: NDArray[np.float32]) -> NDAr
 
     Args:
         null: scores of background pictures.
-        bulk: (n,) scores of a gallery's candidates, or of a sample of them; fewer than 20 say
+        bulk: (n,) scores of a gallery's candidates, or of a sample of them; fewer than 5 say
             nothing.
     """
     if len(bulk) < _BULK:

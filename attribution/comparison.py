@@ -75,7 +75,12 @@ class Comparison:
         near = {look: rows for (one, look), rows in looked.rows.items() if one == space}
         texts = compare_texts(query, gallery)
         self.rows = _pool(
-            gallery, space, np.concatenate(list(near.values())), texts.get("bm25"), self.copies
+            query,
+            gallery,
+            space=space,
+            queries=np.concatenate(list(near.values())),
+            text=texts.get("bm25"),
+            copies=self.copies,
         )
         self.is_copy, self.pdq = self.copies[self.rows], pdq[self.rows]
         vectors = {name: rows[self.rows] for name, rows in gallery.vectors.items()}
@@ -92,8 +97,11 @@ class Comparison:
         image, null = (
             method.fusion.log_odds(scores) for scores in (self.scores.z, self.scores.null)
         )
-        bulk = image[np.isin(self.rows, _sample(len(gallery.ids)))]
-        self.null = follow_gallery(null, bulk)
+        # What most have, and then what most of those have that were searched for by this prompt:
+        # however many others are in the gallery, their common subject is no evidence.
+        for bulk in (_sample(len(gallery.ids)), _searched_for(query, gallery)):
+            null = follow_gallery(null, image[np.isin(self.rows, bulk)])
+        self.null = null
         self.p = p_values(image, self.null)
         self.q = false_discovery_rates(self.p, len(gallery.ids))
         self.log_odds = image.astype(np.float64)
@@ -112,11 +120,15 @@ class Comparison:
         views = [self.query.views[number].picture for number in self.view[places]]
         found = verify(views, self.gallery, self.rows[places], self._method)
         for place, one in zip(places.tolist(), found, strict=True):
-            if one is not None:
-                self.verified[place] = one
-                self.log_odds[place] += self._method.fusion.from_regions(one.inliers)
-                accepted: dict[str, int] = {region.method: region.inliers for region in one.regions}
-                self._proven[place] += self._method.fusion.from_regions(accepted)
+            if one is None:  # of one colour: what is near to it is near to nothing
+                self.p[place] = self.q[place] = 1.0
+                self.ratio[place] = math.nan
+                self.log_odds[place] = self._proven[place] = -math.inf
+                continue
+            self.verified[place] = one
+            self.log_odds[place] += self._method.fusion.from_regions(one.inliers)
+            accepted: dict[str, int] = {region.method: region.inliers for region in one.regions}
+            self._proven[place] += self._method.fusion.from_regions(accepted)
 
     def order(self) -> NDArray[np.int64]:
         """Places in the pool, best first; the sort is stable, so that ties stand by id.
@@ -232,7 +244,9 @@ def _best_agreement(query: Query, gallery: Gallery, channel: str, row: int) -> f
 
 
 def _pool(
+    query: Query,
     gallery: Gallery,
+    *,
     space: str,
     queries: NDArray[np.float32],
     text: NDArray[np.float32] | None,
@@ -248,6 +262,7 @@ def _pool(
         np.flatnonzero(copies),
         gallery.nearest(space, queries, POOL),
         _sample(len(gallery.ids)),
+        _searched_for(query, gallery),
     ]
     if text is not None:
         top = np.argsort(-text, kind="stable")[:POOL]
@@ -258,3 +273,10 @@ def _pool(
 def _sample(size: int) -> NDArray[np.int64]:
     """Rows at even steps, at most `POOL` of them: ids are hashes, so that this is a draw."""
     return np.unique(np.linspace(0, size - 1, min(size, POOL)).astype(np.int64))
+
+
+def _searched_for(query: Query, gallery: Gallery) -> NDArray[np.int64]:
+    """Rows that searches for the query's own prompt led to; at most `POOL` of them."""
+    nothing = np.empty(0, np.int64)
+    rows = gallery.found_by.get(query.prompt or "", nothing)
+    return (rows if len(rows) else gallery.found_by.get(query.words or "", nothing))[:POOL]

@@ -15,6 +15,7 @@ no probability that a picture was drawn from.
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -58,6 +59,12 @@ class Fusion:
     weights: Mapping[str, float]
     regions: Mapping[str, float]
     fitted_on: Mapping[str, Any]
+
+    @property
+    def digest(self) -> str:
+        """sha256 of what orders candidates, whatever the file says beside."""
+        told = json.dumps([self.bias, dict(self.weights), dict(self.regions)], sort_keys=True)
+        return hashlib.sha256(told.encode()).hexdigest()
 
     def log_odds(self, z: Mapping[str, NDArray[np.float32]]) -> NDArray[np.float32]:
         """(n,) from z-scores (n,) by channel."""

@@ -22,6 +22,7 @@ from attribution.hashes import BITS, hamming, pack
 from attribution.index import VectorIndex
 from attribution.text import CandidateText, TextIndex
 from attribution.tfidf import TfidfIndex
+from attribution.verdicts import PDQ_QUALITY
 from attribution.whitening import with_derived
 from harvester import shards
 from harvester.images import PictureError, compute_hashes, open_picture
@@ -41,6 +42,7 @@ class Gallery:
     Attributes:
         texts: what is written about each. The queries that found it are no text about it: by these
             a candidate would agree with a prompt because it was searched for.
+        found_by: by prompt, the rows that searches for it led to, ascending.
         hashes: by channel, packed words and which of them are there, as `hashes.pack` gives.
         pdq_quality: (n,) int16, 0 to 100.
         vectors: by space, (n, d) float32 unit rows; d is the space's own.
@@ -50,6 +52,7 @@ class Gallery:
     folders: tuple[Path, ...]
     ids: tuple[str, ...]
     texts: tuple[CandidateText, ...]
+    found_by: Mapping[str, NDArray[np.int64]]
     hashes: Mapping[str, tuple[NDArray[np.uint64], NDArray[np.bool_]]]
     pdq_quality: NDArray[np.int16]
     vectors: Mapping[str, NDArray[np.float32]]
@@ -99,7 +102,11 @@ class Gallery:
             distance = int(hamming(packed, words[row : row + 1])[0, 0])
             shift = abs(int(self.pdq_quality[row]) - true.pdq_quality)
             if distance > _STORING_BITS or shift > _STORING_QUALITY:
-                log.warning("candidate %s: its hash is not its picture's; put right", self.ids[row])
+                # Without structure a hash is noise that storing changes, and nobody forged it.
+                if max(int(self.pdq_quality[row]), true.pdq_quality) >= PDQ_QUALITY:
+                    log.warning(
+                        "candidate %s: its hash is not its picture's; put right", self.ids[row]
+                    )
                 words[row], self.pdq_quality[row] = packed[0], true.pdq_quality
                 was_wrong = True
         return was_wrong
@@ -138,12 +145,13 @@ def load_gallery(
     vectors: Vectors = {one.channel: {} for one in embedders}
     records: dict[str, dict[str, str | int | None]] = {}
     texts: dict[str, dict[str, dict[str, None]]] = {}
+    found_by: dict[str, set[str]] = {}
     for folder in folders:
         here = _candidates(folder)
         for channel, found in describe_dataset(folder, here, embedders, progress).items():
             vectors[channel] |= found
         records = here | records
-        _collect_texts(folder, texts)
+        _collect_texts(folder, texts, found_by)
     ids = tuple(
         sorted(name for name in records if all(name in found for found in vectors.values()))
     )
@@ -158,6 +166,7 @@ def load_gallery(
         folders=tuple(folders),
         ids=ids,
         texts=tuple(_candidate_text(texts.get(name, {})) for name in ids),
+        found_by=_rows_by_prompt(found_by, ids),
         hashes={
             channel: pack([_text(record[channel]) for record in kept], bits)
             for channel, bits in BITS.items()
@@ -184,12 +193,28 @@ def _candidates(folder: Path) -> dict[str, dict[str, str | int | None]]:
     return {record["id"]: record for record in usable.to_pylist()}
 
 
-def _collect_texts(folder: Path, texts: dict[str, dict[str, dict[str, None]]]) -> None:
+def _rows_by_prompt(
+    found_by: Mapping[str, set[str]], ids: Sequence[str]
+) -> dict[str, NDArray[np.int64]]:
+    row_of = {name: row for row, name in enumerate(ids)}
+    return {
+        prompt: np.array(sorted(row_of[name] for name in names if name in row_of), np.int64)
+        for prompt, names in found_by.items()
+    }
+
+
+def _collect_texts(
+    folder: Path,
+    texts: dict[str, dict[str, dict[str, None]]],
+    found_by: dict[str, set[str]],
+) -> None:
     """Add what a dataset says of each candidate; a dict keeps the order and drops repeats."""
     told = [field.name for field in fields(CandidateText)]
     for row_type, key in ((Candidate, "id"), (Finding, "candidate_id")):
-        for batch in shards.batches(folder, row_type, [key, *told]):
+        for batch in shards.batches(folder, row_type, [key, "query_prompt", *told]):
             for record in batch.to_pylist():
+                if record["query_prompt"]:
+                    found_by.setdefault(record["query_prompt"], set()).add(record[key])
                 words = texts.setdefault(record[key], {})
                 for name in told:
                     if record[name]:

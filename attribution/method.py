@@ -78,7 +78,11 @@ class Method:
         if whitening.BASE in {one.channel for one in self.embedders}:
             models.append(f"{whitening.CHANNEL}@{whitening.load_whitening().digest[:12]}")
         return ", ".join(
-            [*models, f"background {self.background.name}@{self.background.digest[:12]}"]
+            [
+                *models,
+                f"weights {self.fusion.digest[:12]}",
+                f"background {self.background.name}@{self.background.digest[:12]}",
+            ]
         )
 
 

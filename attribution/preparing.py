@@ -88,7 +88,7 @@ def background(
     At least 200 pictures that resemble the candidates and have nothing to do with what is
     generated; descriptors are kept, pictures are not.
 
-    Example: attribute background data/candidates --out background.safetensors
+    Example: attribute background data/others --out background.safetensors
     """
     set_up_logging(verbose=verbose)
     from attribution.background import write_background

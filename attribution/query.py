@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from attribution.asked import Asked, Declared, ask_plainly
+from attribution.asked import Asked, Declared, NotFetched, ask_plainly
 from attribution.errors import QueryImageError
 from attribution.grid import looks_like_grid, split_tiles
 from attribution.hashes import dihedral
@@ -73,6 +73,13 @@ class Query:
     def words(self) -> str | None:
         """What of the prompt is wanted, without weights; None without a prompt."""
         return self.asked.words if self.asked else None
+
+    @property
+    def told(self) -> tuple[Declared, ...]:
+        """What became of the declared pictures, or only that the prompt declares them."""
+        if self.declared or self.asked is None:
+            return self.declared
+        return tuple(NotFetched(one.url, one.role) for one in self.asked.references)
 
     @property
     def is_grid(self) -> bool:

@@ -42,7 +42,7 @@ class Counting:
             (lambda: f"{what}, {self._rate:,.1f}/s") if isinstance(what, str) else what
         )
         self._done, self._total = 0, total
-        self._started = self._last_plain = time.monotonic()
+        self._started = self._last_plain = 0.0
         self._live = Progress(
             SpinnerColumn(),
             TextColumn("{task.description}", markup=False),
@@ -72,6 +72,8 @@ class Counting:
 
         Cheap enough to call for each.
         """
+        if not self._started:  # the work may begin long after this was made
+            self._started = self._last_plain = time.monotonic()
         self._done = self._done + 1 if done is None else done
         self._total = self._total if total is None else total
         if self._console.is_terminal:

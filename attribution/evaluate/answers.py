@@ -143,7 +143,8 @@ def answer(query: Query, gallery: Gallery, method: Method, *, standardised: bool
     # Over all candidates, and not the pool alone: a channel by itself has no pool.
     images = score_images(looked, gallery.vectors, method.background, method.channels)
     fused = np.full(len(gallery.ids), -np.inf, np.float32)
-    fused[compared.rows] = compared.score
+    # By log-odds, as the order is: scores of the surest are all 1.
+    fused[compared.rows] = np.where(compared.is_copy, 1e6 + compared.pdq, compared.log_odds)
     verdicts = np.full(len(gallery.ids), RUNGS.index(Verdict.NO_EVIDENCE), np.int8)
     verdicts[compared.rows] = [RUNGS.index(verdict) for verdict in compared.verdicts()]
     scores: dict[str, Row] = {

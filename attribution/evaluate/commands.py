@@ -156,6 +156,8 @@ def prompts(
     from attribution.evaluate.suites import make_folder_prompts, make_prompts
     from attribution.evaluate.tables import prompts_text, record
 
+    if jobs is not None and same is not None:
+        raise typer.BadParameter("expected no list beside JOBS, found one", param_hint="--same")
     waiting = None if jobs is None else list(read_jobs(jobs)[0])
     with opened(gallery, work, backbone, background) as (candidates, method):
         suite = (

@@ -21,6 +21,10 @@ def only(gallery: Gallery, rows: Collection[int]) -> Gallery:
         gallery,
         ids=tuple(gallery.ids[row] for row in kept),
         texts=tuple(gallery.texts[row] for row in kept),
+        found_by={
+            prompt: np.flatnonzero(np.isin(kept, found))
+            for prompt, found in gallery.found_by.items()
+        },
         hashes={
             name: (words[kept], there[kept]) for name, (words, there) in gallery.hashes.items()
         },

@@ -38,7 +38,7 @@ def read_pairs(path: Path, ids: Collection[str]) -> dict[Path, list[str]]:
     faults: list[str] = []
     for line, image, source in _rows(path):
         picture = path.parent / image
-        if not picture.is_file():
+        if not _is_file(picture):
             faults.append(f"line {line}: no picture {image}")
             continue
         name = source if _ID.fullmatch(source) else _hash_of(path.parent / source)
@@ -108,6 +108,13 @@ def _rows(path: Path) -> list[tuple[int, str, str]]:
     except (OSError, ValueError, csv.Error) as exc:  # UnicodeDecodeError is a ValueError
         found = reason_of(exc) if isinstance(exc, OSError) else f"something else ({exc})"
         raise SuiteError(f"{path}: expected a csv file in UTF-8, found {found}") from exc
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:  # a name that is too long, a folder that may not be entered
+        return False
 
 
 def _hash_of(path: Path) -> str | None:

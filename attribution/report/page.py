@@ -127,7 +127,7 @@ def show_query(number: int, ranking: Ranking, candidates: Mapping[str, Candidate
     query = ranking.query
     picture = embed(query.views[0].picture, GRID_SIDE if query.is_grid else QUERY_SIDE)
     tops = highest(ranking.matches)
-    declared = show_declared(query.declared)
+    declared = show_declared(query.told)
     return ShownQuery(
         number=number,
         name=to_words(query.name, 80) or Words("a picture without a name"),
@@ -143,7 +143,7 @@ def show_query(number: int, ranking: Ranking, candidates: Mapping[str, Candidate
             for match in ranking.matches
         ),
         declared=declared,
-        more_declared=len(query.declared) - len(declared),
+        more_declared=len(query.told) - len(declared),
         origin=describe_origin(query.origin),
     )
 

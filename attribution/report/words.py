@@ -148,7 +148,7 @@ def show_ratio(ratio: float) -> str | None:
     shown = math.floor(100 * ratio) / 100  # 1.00 would not be below 1
     return (
         f"Memorisation ratio {shown:.2f}, below 1: far nearer than the generated picture's other "
-        "neighbours are, as extracted pictures were (Carlini et al. 2023)."
+        "neighbours are (after Carlini et al. 2023)."
     )
 
 

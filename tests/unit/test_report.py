@@ -428,7 +428,7 @@ def test_the_footer_says_what_it_was_made_with():
 def test_provenance_names_the_method_and_its_background(tmp_path):
     made = made_now([tmp_path], tiny_method(), "9")
     assert (made.whence_version, made.candidates) == ("9", (str(tmp_path),))
-    assert made.method.startswith("tiny@1, background scenes@")
+    assert re.match(r"tiny@1, weights \w{12}, background scenes@\w{12}", made.method)
     assert made.background == ("scenes", 400)
     assert made_now([], "resnet50-gem@1", "9").method == "resnet50-gem@1"
     assert made_now([], "resnet50-gem@1", "9").background is None
