@@ -5,6 +5,7 @@ The commands of `harvest` are in `harvester.commands`, those of `attribute` in `
 
 from __future__ import annotations
 
+import os
 import sys
 
 import typer
@@ -25,7 +26,22 @@ def harvest() -> None:
 
 def attribute() -> None:
     """The `attribute` console script."""
-    _run(attribute_app)
+    try:
+        _run(attribute_app)
+    except SystemExit as exc:
+        _leave(exc)
+
+
+def _leave(exc: SystemExit) -> None:
+    """End at once: everything is written by now, and Python takes a second to take torch apart."""
+    if "torch" not in sys.modules or not isinstance(exc.code, int | None):
+        raise exc
+    try:
+        sys.stdout.flush()
+        sys.stderr.flush()
+    except OSError:
+        raise exc from None
+    os._exit(exc.code or 0)
 
 
 def _run(app: typer.Typer) -> None:

@@ -23,9 +23,9 @@ from harvester.images import encode_jpeg
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--images", type=Path, help="folder of photographs, a folder a subject")
-    parser.add_argument("--queries", type=int, default=10, help="pictures for each edit")
-    parser.add_argument("--null", type=int, default=200, help="queries without a source")
-    parser.add_argument("--published", type=int, default=12, help="queries of aivalis2025")
+    parser.add_argument("--queries", type=int, default=5, help="pictures for each edit")
+    parser.add_argument("--null", type=int, default=100, help="queries without a source")
+    parser.add_argument("--published", type=int, default=3, help="queries of aivalis2025")
     parser.add_argument("--same", type=Path, help="csv of pictures that are known to be the same")
     parser.add_argument("--background", type=Path, help="in place of the shipped one")
     parser.add_argument("--seed", type=int, default=1)
@@ -40,7 +40,7 @@ def main() -> None:
             shared += ["--background", options.background]
         suites = {
             "copies": ["--queries", str(options.queries), "--published", str(options.published)],
-            "prompts": ["--published", "0"],
+            "prompts": ["--published", str(options.published)],
             "null": ["--queries", str(options.null), "--split"],
         }
         figures = {"machine": describe_machine()}
