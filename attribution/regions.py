@@ -131,11 +131,6 @@ def threshold(null_counts: NDArray[np.int64], *, chance: float = CHANCE) -> int:
     return max(FLOOR, int(null_counts.max()) + 1, math.ceil(tail))
 
 
-def accepted(region: Region | None, null_counts: NDArray[np.int64]) -> bool:
-    """Whether a region is more than what unrelated pictures share by the same method."""
-    return region is not None and region.inliers >= threshold(null_counts)
-
-
 def _strongest(regions: list[Region | None]) -> Region | None:
     """The region with most inliers; of equal ones the first."""
     there = [region for region in regions if region is not None]

@@ -184,15 +184,6 @@ def prepare_micro_precision(
     )
 
 
-def precision_at_threshold(
-    scores: NDArray[np.floating], is_source: NDArray[np.bool_], threshold: float
-) -> float:
-    """Share of sources among the pairs that score `threshold` or higher; NaN if none does."""
-    _check_pairs(scores, is_source)
-    reached = scores >= threshold
-    return float(is_source[reached].mean()) if reached.any() else np.nan
-
-
 def auc(positive: NDArray[np.floating], negative: NDArray[np.floating]) -> float:
     """How often a positive score is above a negative one, a tie counting half (Mann & Whitney).
 

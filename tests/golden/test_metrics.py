@@ -8,14 +8,13 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from sklearn.metrics import average_precision_score, precision_score, roc_auc_score
+from sklearn.metrics import average_precision_score, roc_auc_score
 
 from attribution.evaluate.metrics import (
     auc,
     bootstrap,
     ks_uniform,
     micro_average_precision,
-    precision_at_threshold,
     prepare_micro_precision,
     recall_at,
     source_ranks,
@@ -179,15 +178,6 @@ def test_ks_tells_uniform_from_not():
     for bad in ([], [0.5, 1.5], [0.5, np.nan]):
         with pytest.raises(ValueError, match=r"expected p-values in 0 to 1"):
             ks_uniform(np.array(bad))
-
-
-def test_precision_at_a_threshold_is_sklearns():
-    scores, is_source = suite(10, 40, 30, 4)
-    for threshold in (0.0, 1.0, 2.25):
-        assert precision_at_threshold(scores, is_source, threshold) == pytest.approx(
-            precision_score(is_source.ravel(), (scores >= threshold).ravel())
-        )
-    assert np.isnan(precision_at_threshold(scores, is_source, 99.0))
 
 
 def test_ranks_count_ties_against_the_source():
