@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from attribution.background import FEWEST, fit_background
-from attribution.calibration import p_values
+from attribution.calibration import false_discovery_rates, follow_gallery, p_values
 from attribution.comparison import Comparison
 from attribution.errors import SuiteError
 from attribution.evaluate.edits import rng_for
@@ -48,6 +48,9 @@ class NullFigures:
         below: by level, the share of pairs with p at or below it, by query.
         verdicts: pairs with each verdict; none would be right.
         worst: ids of query and candidate of the strongest verdicts, some of them, to be looked at.
+        channels: by channel alone, the same uniformity and share of queries with a discovery.
+            Others have no p-values: neither imagededup nor the published formula says what chance
+            gives.
     """
 
     background: str
@@ -58,6 +61,7 @@ class NullFigures:
     below: Mapping[float, Interval]
     verdicts: Mapping[Verdict, int]
     worst: tuple[tuple[Verdict, str, str], ...]
+    channels: Mapping[str, tuple[Uniformity, Interval]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +71,7 @@ class _OneNull:
     has_discovery: bool
     verdicts: Counter[Verdict]
     worst: list[tuple[Verdict, str, str]]
+    channels: dict[str, tuple[float, bool]]
 
 
 _SHOWN = 20
@@ -111,6 +116,13 @@ def figures_of_null(
         below={level: _mean(values, suite.seed) for level, values in shares.items()},
         verdicts={verdict: verdicts[verdict] for verdict in Verdict},
         worst=tuple(worst[:_SHOWN]),
+        channels={
+            name: (
+                ks_uniform(np.array([one.channels[name][0] for one in found])),
+                _mean(np.array([float(one.channels[name][1]) for one in found]), suite.seed),
+            )
+            for name in found[0].channels
+        },
     )
 
 
@@ -130,9 +142,10 @@ def _ask(
     verdicts = compared.verdicts()
     counts = Counter(verdicts)
     counts[Verdict.NO_EVIDENCE] += len(gallery.ids) - len(compared.rows)
+    drawn = int(draw.integers(len(p)))
     return _OneNull(
         p,
-        float(p[draw.integers(len(p))]),
+        float(p[drawn]),
         bool((compared.q <= FALSE_DISCOVERIES).any()) and not compared.is_flat,
         counts,
         [
@@ -140,7 +153,15 @@ def _ask(
             for verdict, row in zip(verdicts, compared.rows, strict=True)
             if verdict in {Verdict.NEAR_COPY, Verdict.REPLICATION}
         ],
+        {channel: _alone(images.z[channel], null, drawn) for channel, null in images.null.items()},
     )
+
+
+def _alone(z: NDArray[np.float32], null: NDArray[np.float32], drawn: int) -> tuple[float, bool]:
+    """What one channel by itself says: a drawn candidate's p, and whether any is a discovery."""
+    p = p_values(z, follow_gallery(null, z))
+    q = false_discovery_rates(p, len(p))
+    return float(p[drawn]), bool((q <= FALSE_DISCOVERIES).any())
 
 
 def _split(

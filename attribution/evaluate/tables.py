@@ -12,7 +12,7 @@ from dataclasses import fields, is_dataclass
 from typing import Any
 
 from attribution.evaluate.answers import FUSION
-from attribution.evaluate.metrics import Interval
+from attribution.evaluate.metrics import Interval, Uniformity
 from attribution.evaluate.null import NullFigures
 from attribution.evaluate.run import FoundFigures, PromptFigures, Said
 from harvester.printable import clean
@@ -127,9 +127,21 @@ def null_text(all_figures: Sequence[NullFigures]) -> str:
         [f"pairs with {verdict}", *(f"{one.verdicts[verdict]:,}" for one in all_figures)]
         for verdict in all_figures[0].verdicts
     ]
+    alone = [
+        [name, *(_uniform_text(one.channels[name]) for one in all_figures)]
+        for name in all_figures[0].channels
+    ]
     return "\n\n".join(
-        ["queries without a source; 95 % intervals in brackets", table(columns, lines)]
+        [
+            "queries without a source; 95 % intervals in brackets",
+            table(columns, lines),
+            table(["a channel alone: KS p, queries with q ≤ .05", *columns[1:]], alone),
+        ]
     )
+
+
+def _uniform_text(told: tuple[Uniformity, Interval]) -> str:
+    return f"{number(told[0].p_value)}, {shown(told[1])}"
 
 
 def record(figures: object) -> Any:
