@@ -27,7 +27,14 @@ POOL = 1000
 """Candidates that each of the two ways into the pool lets in at most."""
 
 
-def compare(query: Query, gallery: Gallery, method: Method, *, checked: int = 0) -> Comparison:
+def compare(
+    query: Query,
+    gallery: Gallery,
+    method: Method,
+    *,
+    checked: int = 0,
+    looked: Looked | None = None,
+) -> Comparison:
     """Compare a query with a gallery in every channel, and with the best place by place.
 
     Args:
@@ -35,11 +42,12 @@ def compare(query: Query, gallery: Gallery, method: Method, *, checked: int = 0)
         gallery: the candidates.
         method: what they are compared by.
         checked: at least how many of the best must have hashes that are their pictures'.
+        looked: the query as vectors, where it was described before.
 
     Raises:
         GalleryError: if a candidate is gone from its dataset.
     """
-    looked = look_at(query, method.embedders, method.channels)
+    looked = looked or look_at(query, method.embedders, method.channels)
     while True:
         compared = Comparison(query, gallery, method, looked)
         best = compared.order()[: max(method.verified, checked)]

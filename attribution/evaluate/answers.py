@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from attribution import aivalis2025
-from attribution.comparison import Comparison, compare_texts
+from attribution.comparison import compare, compare_texts
 from attribution.evaluate.peers import Peer
 from attribution.evaluate.suites import Suite
 from attribution.gallery import Gallery
@@ -137,9 +137,7 @@ def answer(query: Query, gallery: Gallery, method: Method, *, standardised: bool
         GalleryError: if a candidate is gone from its dataset.
     """
     looked = look_at(query, method.embedders, method.channels)
-    compared = Comparison(query, gallery, method, looked)
-    if not compared.is_flat:
-        compared.verify(compared.order()[: method.verified])
+    compared = compare(query, gallery, method, looked=looked)
     # Over all candidates, and not the pool alone: a channel by itself has no pool.
     images = score_images(looked, gallery.vectors, method.background, method.channels)
     fused = np.full(len(gallery.ids), -np.inf, np.float32)

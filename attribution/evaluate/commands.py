@@ -12,6 +12,7 @@ import typer
 
 from attribution.evaluate.asking import ask_all, opened
 from attribution.opening import read_jobs
+from attribution.preparing import PATH, Backbones, BackgroundFile
 from harvester.shell import (
     AsJson,
     Verbose,
@@ -21,8 +22,6 @@ from harvester.shell import (
     stderr,
     write_out,
 )
-
-PATH: dict[str, Any] = {"parser": given_path, "metavar": "PATH"}
 
 evaluate_app = typer.Typer(no_args_is_help=True)
 
@@ -72,16 +71,6 @@ Published = Annotated[
         "--published",
         min=0,
         help="Queries that the formula of Aivalis & Klampanos 2025 is asked, seconds each; 12.",
-    ),
-]
-Backbones = Annotated[
-    list[str] | None,
-    typer.Option("--backbone", help="Model to compare with as well; repeatable.", metavar="MODEL"),
-]
-BackgroundFile = Annotated[
-    Path | None,
-    typer.Option(
-        "--background", help="What chance is measured on; a small one is part of whence.", **PATH
     ),
 ]
 

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from attribution.background import FEWEST, fit_background
 from attribution.calibration import false_discovery_rates, follow_gallery, p_values
-from attribution.comparison import Comparison
+from attribution.comparison import compare
 from attribution.errors import SuiteError
 from attribution.evaluate.edits import rng_for
 from attribution.evaluate.galleries import only
@@ -133,9 +133,7 @@ def _ask(
     query: Query, name: str, gallery: Gallery, method: Method, draw: np.random.Generator
 ) -> _OneNull:
     looked = look_at(query, method.embedders, method.channels)
-    compared = Comparison(query, gallery, method, looked)
-    if not compared.is_flat:
-        compared.verify(compared.order()[: method.verified])
+    compared = compare(query, gallery, method, looked=looked)
     # Of all candidates: the pool's are the nearest, and none of those is drawn by chance.
     images = score_images(looked, gallery.vectors, method.background, method.channels)
     p = p_values(method.fusion.log_odds(images.z), compared.null)
