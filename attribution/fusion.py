@@ -2,12 +2,13 @@
 
 A non-negative logistic regression over z-scores: each channel's corrected similarity in standard
 deviations of what unrelated pictures have (`calibration`). The weights were fitted on edited
-copies and on views of one scene against others (`python -m attribution.evaluate.fit`), never on
-pictures that are evaluated; a channel that did not help has the weight 0. The file says from what
-it was fitted, and a person can read it.
+copies, views of one scene and pictures of one subject (`python -m attribution.evaluate.fit`), never
+on pictures that are evaluated; a channel that did not help has the weight 0. The file says from
+what it was fitted, and a person can read it.
 
-Two summands stand beside: the points in which a candidate agrees place by place (`regions`), in
-the same fit; and the words, whose weight is a prior, since no public pairs with texts were at hand.
+Two summands stand beside: the points in which a candidate agrees place by place (`regions`), in a
+second step of the fit; and the words, whose weight is a prior, since no public pairs with texts
+were at hand.
 
 But: log-odds are those of the pictures fitted on. They order, and are shown from 0 to 1; they are
 no probability that a picture was drawn from.

@@ -56,8 +56,8 @@ def main() -> None:
     print_figures(figures, as_json=options.json)
 
 
-def write_pictures(folder: Path, subjects: int = 20, each: int = 20) -> Path:
-    """Made-up pictures, a folder for every so many."""
+def write_pictures(folder: Path, subjects: int = 24, each: int = 20) -> Path:
+    """Made-up pictures, a folder for every so many; enough for a background of half of them."""
     for number, picture in enumerate(make_pictures(subjects * each, 1)):
         path = folder / str(number // each) / f"{number}.jpg"
         path.parent.mkdir(parents=True, exist_ok=True)
