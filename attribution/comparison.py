@@ -128,7 +128,7 @@ class Comparison:
         views = [self.query.views[number].picture for number in self.view[places]]
         found = verify(views, self.gallery, self.rows[places], self._method)
         for place, one in zip(places.tolist(), found, strict=True):
-            if one is None:  # of one colour: what is near to it is near to nothing
+            if one is None:  # of one colour, or not decodable: nothing was compared
                 self.p[place] = self.q[place] = 1.0
                 self.ratio[place] = math.nan
                 self.log_odds[place] = self._proven[place] = -math.inf

@@ -4,7 +4,7 @@ The hashes are made by `harvester.images`, the same for candidates and queries. 
 its eight turns and mirrorings, a candidate once.
 
 But: not crop-resistant. With 2 % cut away nine copies of ten are found, with 5 % hardly any
-(benchmarks/near_copies.py); those stand in the order of likeness alone.
+(benchmarks/near_copies.py); those are found by `regions`.
 """
 
 from __future__ import annotations
