@@ -11,12 +11,10 @@ the same bytes give the same pixels, and hence the same hashes, on every machine
 from __future__ import annotations
 
 import io
-import logging
 import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-import imagehash
 import numpy as np
 import pdqhash
 from numpy.typing import NDArray
@@ -32,17 +30,16 @@ from PIL import (
 )
 
 from harvester.errors import reason_of
-from harvester.pixels import over_white, to_plain_mode, to_srgb
-from harvester.schema import FetchStatus
-from harvester.sniff import (
-    PictureFormat,
-    count_scans,
-    describe_other,
-    is_cut_short,
-    recognise,
+from harvester.pixels import (
+    SIDEWAYS,
+    over_white,
+    read_orientation,
+    to_plain_mode,
+    to_srgb,
+    turn_upright,
 )
-
-_log = logging.getLogger(__name__)
+from harvester.schema import FetchStatus
+from harvester.sniff import PictureFormat, count_scans, describe_other, is_cut_short, recognise
 
 MAX_PIXELS = 64_000_000
 """Pixels that are decoded at most; a larger picture is refused by its header."""
@@ -50,7 +47,17 @@ MAX_PIXELS = 64_000_000
 _MAX_SCANS = 200
 """Progressive JPEGs have about ten; thousands of empty ones are made to burn time."""
 
+_ALWAYS_PIXELS = 4_000_000
+_PIXELS_A_BYTE = 10_000
+"""More than deflate packs of one colour; 75 bytes of PNG else cost 2.5 s and 500 MB, as black."""
+
 _PDQ_SIDE = 128
+_COSINES: NDArray[np.float64] = np.cos(np.pi * np.outer(np.arange(8), 2 * np.arange(32) + 1) / 64)
+"""The 8 lowest of the 32 cosines of the discrete cosine transform, type 2."""
+
+_CLEAR = 1e-3
+"""Far above what rounding can move a frequency, far below what parts two in a photograph."""
+
 _PILLOW = r"PIL\."
 _TAKEN = "a JPEG, PNG, WebP, GIF, AVIF, BMP or TIFF picture"
 
@@ -66,20 +73,6 @@ _DECODERS: Mapping[PictureFormat, Callable[[io.BytesIO], Image.Image]] = {
     PictureFormat.TIFF: TiffImagePlugin.TiffImageFile,
 }
 
-_UPRIGHT: Mapping[int, Image.Transpose] = {
-    2: Image.Transpose.FLIP_LEFT_RIGHT,
-    3: Image.Transpose.ROTATE_180,
-    4: Image.Transpose.FLIP_TOP_BOTTOM,
-    5: Image.Transpose.TRANSPOSE,
-    6: Image.Transpose.ROTATE_270,
-    7: Image.Transpose.TRANSVERSE,
-    8: Image.Transpose.ROTATE_90,
-}
-"""EXIF orientation → the turn that undoes it."""
-
-_ORIENTATION = 0x0112
-_SIDEWAYS = frozenset({5, 6, 7, 8})
-
 
 class PictureError(Exception):
     """Bytes that are not a picture which can be used; the text is a one-line reason."""
@@ -87,6 +80,10 @@ class PictureError(Exception):
     def __init__(self, status: FetchStatus, reason: str) -> None:
         super().__init__(reason)
         self.status = status
+
+    def __reduce__(self) -> tuple[type[PictureError], tuple[FetchStatus, str]]:
+        """Pickle both arguments; an exception by itself remembers the text alone."""
+        return PictureError, (self.status, str(self))
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +98,16 @@ class Picture:
     """
 
     rgb: NDArray[np.uint8] = field(repr=False)
+    width: int
+    height: int
+    mime: str
+
+
+@dataclass(frozen=True, slots=True)
+class OpenedImage:
+    """A `Picture` as Pillow holds it, mode RGB, for those who encode or hash it: no array."""
+
+    image: Image.Image = field(repr=False)
     width: int
     height: int
     mime: str
@@ -144,6 +151,14 @@ def open_picture(
         PictureError: with the status that says why, and a one-line reason.
         ValueError: if `max_side` is below 1.
     """
+    opened = open_image(body, max_side=max_side, max_pixels=max_pixels)
+    return Picture(np.array(opened.image), opened.width, opened.height, opened.mime)
+
+
+def open_image(
+    body: bytes, *, max_side: int | None = 512, max_pixels: int = MAX_PIXELS
+) -> OpenedImage:
+    """As `open_picture`, with the same arguments, pixels and errors, but without the array."""
     if max_side is not None and max_side < 1:
         raise ValueError(f"expected max_side of at least 1 pixel or None, found {max_side}")
     picture_format = recognise(body)
@@ -159,9 +174,13 @@ def open_picture(
         # Pillow's own check, of GIF frames that outgrow the header and of its hard limit.
         reason = f"expected at most {max_pixels:,} pixels, found far more in the header"
         raise PictureError(FetchStatus.TOO_MANY_PIXELS, reason) from exc
+    except MemoryError as exc:
+        name = picture_format.name
+        reason = f"expected a {name} picture that can be held in memory, found one too large for it"
+        raise PictureError(FetchStatus.UNDECODABLE, reason) from exc
     except Exception as exc:
         # Broken files end in every kind of error that Pillow, its C libraries and Python know
-        # (SyntaxError, struct.error, zlib.error, MemoryError, KeyError, …): one door, one error.
+        # (SyntaxError, struct.error, zlib.error, KeyError, …): one door, one error.
         name = picture_format.name
         if is_cut_short(body, picture_format) or "truncated" in str(exc).lower():
             reason = f"expected a whole {name} picture, found it cut short after {len(body)} bytes"
@@ -182,7 +201,7 @@ def _hush_metadata_warnings() -> None:
 
 def _decode(
     body: bytes, picture_format: PictureFormat, max_side: int | None, max_pixels: int
-) -> Picture:
+) -> OpenedImage:
     if picture_format is PictureFormat.JPEG and count_scans(body) > _MAX_SCANS:
         raise PictureError(
             FetchStatus.UNDECODABLE,
@@ -195,20 +214,52 @@ def _decode(
                 FetchStatus.TOO_MANY_PIXELS,
                 f"expected at most {max_pixels:,} pixels, found {width}x{height} in the header",
             )
+        if width * height > max(_ALWAYS_PIXELS, _PIXELS_A_BYTE * len(body)):
+            raise PictureError(
+                FetchStatus.TOO_MANY_PIXELS,
+                f"expected at most {_PIXELS_A_BYTE:,} pixels a byte, found {width}x{height} in "
+                f"{len(body):,} bytes",
+            )
         size = _fit(width, height, max_side)
-        source.draft(None, size)  # JPEG alone: decodes at a half, quarter or eighth, never below
+        source.draft(None, _drafted(width, height, size))
         source.load()
-        orientation = _read_orientation(source)
+        orientation = read_orientation(source)
         profile = source.info.get("icc_profile")
         plain = to_plain_mode(source)
         if plain.size != size:
             plain = plain.resize(size, Image.Resampling.HAMMING, reducing_gap=2.0)
     plain = to_srgb(over_white(plain), profile)
-    if orientation in _UPRIGHT:
-        plain = plain.transpose(_UPRIGHT[orientation])
-    if orientation in _SIDEWAYS:
+    plain = turn_upright(plain, orientation)
+    if orientation in SIDEWAYS:
         width, height = height, width
-    return Picture(np.array(plain), width, height, picture_format.value)
+    plain.info = {}  # Pillow would carry a comment on into the next file
+    return OpenedImage(plain, width, height, picture_format.value)
+
+
+def announced_pixels(body: bytes) -> int:
+    """Pixels that a file's header announces, before anything is decoded; 0 where none is read."""
+    picture_format = recognise(body)
+    if picture_format is None:
+        return 0
+    _hush_metadata_warnings()
+    try:
+        with _DECODERS[picture_format](io.BytesIO(body)) as source:
+            width, height = source.size
+    except Exception:  # noqa: BLE001  # the same bytes give a named error when they are decoded
+        return 0
+    return int(width * height)
+
+
+def _drafted(width: int, height: int, size: tuple[int, int]) -> tuple[int, int]:
+    """The size to ask a JPEG decoder for: a half, quarter or eighth, never below `size`.
+
+    Reckoned here because the decoder rounds up and Pillow's `draft` down: by itself it would decode
+    1024x683, for 512x342, at full size.
+    """
+    for scale in (8, 4, 2):
+        if -(-width // scale) >= size[0] and -(-height // scale) >= size[1]:
+            return max(1, width // scale), max(1, height // scale)
+    return width, height
 
 
 def _fit(width: int, height: int, max_side: int | None) -> tuple[int, int]:
@@ -217,14 +268,6 @@ def _fit(width: int, height: int, max_side: int | None) -> tuple[int, int]:
         return width, height
     scale = max_side / longest
     return max(1, round(width * scale)), max(1, round(height * scale))
-
-
-def _read_orientation(source: Image.Image) -> int:
-    try:
-        return int(source.getexif().get(_ORIENTATION, 1))
-    except Exception as exc:  # noqa: BLE001  # damaged EXIF raises anything; the picture is whole
-        _log.debug("EXIF ignored: %s", exc)
-        return 1
 
 
 def encode_jpeg(rgb: NDArray[np.uint8], *, quality: int = 95) -> bytes:
@@ -237,8 +280,13 @@ def encode_jpeg(rgb: NDArray[np.uint8], *, quality: int = 95) -> bytes:
     Raises:
         OSError: if a side is longer than the 65,500 pixels that JPEG allows.
     """
+    return encode_image(Image.fromarray(rgb), quality=quality)
+
+
+def encode_image(image: Image.Image, *, quality: int = 95) -> bytes:
+    """As `encode_jpeg`, of a picture as `open_image` gives it."""
     buffer = io.BytesIO()
-    Image.fromarray(rgb).save(buffer, "JPEG", quality=quality)
+    image.save(buffer, "JPEG", quality=quality)
     return buffer.getvalue()
 
 
@@ -250,16 +298,49 @@ def compute_hashes(rgb: NDArray[np.uint8]) -> Hashes:
     both are first brought to one square. Of the squares tried this one stays nearest to PDQ's own
     512x512 (4 bits on average, 256x256: 13), and it is the fastest.
 
-    Source: pHash and dHash, Krawetz, hackerfactor.com, as in the ImageHash package; PDQ, Meta's
-    ThreatExchange, as in the pdqhash package.
+    Source: pHash and dHash, Krawetz, hackerfactor.com, bit for bit as in the ImageHash package;
+    PDQ, Meta's ThreatExchange, as in the pdqhash package.
     """
-    picture = Image.fromarray(rgb)
-    grey = picture.convert("L")
-    square = picture.resize((_PDQ_SIDE, _PDQ_SIDE), Image.Resampling.BILINEAR)
+    return hash_image(Image.fromarray(rgb))
+
+
+def hash_image(image: Image.Image) -> Hashes:
+    """As `compute_hashes`, of a picture as `open_image` gives it."""
+    grey = image.convert("L")
+    square = image.resize((_PDQ_SIDE, _PDQ_SIDE), Image.Resampling.BILINEAR)
     bits, quality = pdqhash.compute(np.asarray(square))
     return Hashes(
-        phash=str(imagehash.phash(grey)),
-        dhash=str(imagehash.dhash(grey)),
-        pdq=np.packbits(bits.astype(np.uint8)).tobytes().hex(),
+        phash=_phash(grey),
+        dhash=_dhash(grey),
+        pdq=_to_hex(bits.astype(np.uint8)),
         pdq_quality=int(quality),
     )
+
+
+def _dhash(grey: Image.Image) -> str:
+    cells = np.asarray(grey.resize((9, 8), Image.Resampling.LANCZOS))
+    return _to_hex(cells[:, 1:] > cells[:, :-1])
+
+
+def _phash(grey: Image.Image) -> str:
+    """The low corner of the cosine transform against its median.
+
+    A product of matrices, where ImageHash loads all of scipy.fft. The two agree to about 1e-9, so
+    where the median does not lie clear of the frequencies next to it, as in pictures that are
+    their own mirror image, ImageHash itself decides.
+    """
+    small = np.asarray(grey.resize((32, 32), Image.Resampling.LANCZOS))
+    low = _COSINES @ small.astype(np.float64) @ _COSINES.T
+    ordered = np.sort(low, axis=None)
+    below, above = float(ordered[31]), float(ordered[32])
+    if above - below > _CLEAR:
+        return _to_hex(low > (below + above) / 2)
+    if small.min() == small.max():  # the most common of those: placeholders of one colour
+        return "8000000000000000" if small[0, 0] else "0000000000000000"
+    import imagehash  # noqa: PLC0415  # with scipy it costs 30 MB, and few pictures need it
+
+    return str(imagehash.phash(grey))
+
+
+def _to_hex(bits: NDArray[np.uint8] | NDArray[np.bool_]) -> str:
+    return np.packbits(bits).tobytes().hex()

@@ -1,6 +1,6 @@
-"""Pixels of every mode, depth and colour space → 8-bit sRGB.
+"""Pixels of every mode, depth and colour space → 8-bit sRGB, upright.
 
-The order is fixed: plain mode, resize (by the caller), alpha over white, colour profile. The
+The order is fixed: plain mode, resize (by the caller), alpha over white, colour profile, turn. The
 profile comes last because it is the dearest step and the picture is smallest then; white is white
 in every profile, so laying alpha over it first changes nothing.
 """
@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import io
 import logging
+from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
 
@@ -20,6 +21,22 @@ _log = logging.getLogger(__name__)
 
 _MAX_PROFILE_BYTES = 4 << 20
 _PLAIN_MODES = frozenset({"L", "LA", "RGB", "RGBA", "CMYK", "LAB"})
+
+_UPRIGHT: Mapping[int, Image.Transpose] = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+"""EXIF orientation → the turn that undoes it."""
+
+_ORIENTATION = 0x0112
+
+SIDEWAYS = frozenset({5, 6, 7, 8})
+"""Orientations under which width and height change places."""
 
 
 def to_plain_mode(source: Image.Image) -> Image.Image:
@@ -92,3 +109,17 @@ def _build_transform(profile: bytes, mode: str) -> ImageCms.ImageCmsTransform | 
     except (ImageCms.PyCMSError, OSError, ValueError, TypeError) as exc:
         _log.debug("colour profile ignored: %s", exc)
         return None
+
+
+def read_orientation(source: Image.Image) -> int:
+    """The EXIF orientation of a file, 1 to 8; other numbers, which are damage, mean nothing."""
+    try:
+        return int(source.getexif().get(_ORIENTATION, 1))
+    except Exception as exc:  # noqa: BLE001  # damaged EXIF raises anything; the picture is whole
+        _log.debug("EXIF ignored: %s", exc)
+        return 1
+
+
+def turn_upright(plain: Image.Image, orientation: int) -> Image.Image:
+    """The picture as it is meant to be seen."""
+    return plain.transpose(_UPRIGHT[orientation]) if orientation in _UPRIGHT else plain

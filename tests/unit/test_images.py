@@ -10,12 +10,14 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any
 
+import imagehash
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageCms
 
+from harvester import images
 from harvester.images import PictureError, encode_jpeg, open_picture
 from harvester.schema import FetchStatus
 from harvester.sniff import recognise
@@ -322,6 +324,58 @@ def test_a_jpeg_reduced_while_decoding_looks_as_one_reduced_afterwards():
     drafted = open_picture(save(large, "JPEG", quality=95)).rgb
     full = np.asarray(large.resize((512, 341), Image.Resampling.LANCZOS), dtype=int)
     assert np.abs(drafted - full).mean() < 1.5
+
+
+@pytest.mark.parametrize("size", [(1024, 683), (683, 1024), (2047, 1365), (4096, 2731)])
+def test_a_jpeg_is_decoded_no_larger_than_it_must_be(size, monkeypatch):
+    """A half of 683 rows is 342, which the decoder gives though 683 is less than twice that."""
+    loaded = []
+    plain = images.to_plain_mode
+    monkeypatch.setattr(images, "to_plain_mode", lambda one: loaded.append(one.size) or plain(one))
+    picture = open_picture(save(Image.new("RGB", size, RED), "JPEG"))
+    assert max(loaded[0]) < 2 * max(picture.rgb.shape)
+    assert (picture.width, picture.height) == size
+
+
+@pytest.mark.parametrize("size", [(1024, 683), (2048, 1365), (1279, 853), (3001, 2000)])
+def test_a_reduced_jpeg_hashes_as_a_full_one(size):
+    rough = np.random.default_rng(3).integers(0, 256, (24, 36, 3), dtype=np.uint8)
+    large = Image.fromarray(rough).resize(size, Image.Resampling.BICUBIC)
+    body = save(large, "JPEG", quality=90)
+    small = images.open_image(body).image
+    full = Image.open(io.BytesIO(body)).resize(small.size, Image.Resampling.HAMMING)
+    one, two = images.hash_image(small), images.hash_image(full)
+    assert (int(one.pdq, 16) ^ int(two.pdq, 16)).bit_count() <= 2
+    assert (int(one.phash, 16) ^ int(two.phash, 16)).bit_count() <= 2
+
+
+def _pictures_to_hash():
+    random = np.random.default_rng(5)
+    yield from (Image.new("L", (60, 40), level) for level in (0, 1, 7, 128, 255))
+    across = np.linspace(0, 255, 64).astype(np.uint8)
+    yield Image.fromarray(np.tile(across, (48, 1)))  # whole rows of frequencies are zero
+    yield Image.fromarray(np.tile(across[:, None], (1, 48)))
+    yield Image.fromarray(np.concatenate([across, across[::-1]])[None].repeat(50, axis=0))
+    yield Image.fromarray(((np.indices((64, 64)).sum(axis=0) % 2) * 255).astype(np.uint8))
+    for _ in range(2000):
+        few = random.integers(0, 256, random.integers(1, 12, 2), dtype=np.uint8)
+        width, height = (int(side) for side in random.integers(1, 90, 2))
+        yield Image.fromarray(few).resize((width, height), Image.Resampling.BICUBIC)
+
+
+def test_hashes_are_those_of_imagehash_bit_for_bit():
+    for grey in _pictures_to_hash():
+        hashes = images.hash_image(grey.convert("RGB"))
+        assert hashes.phash == str(imagehash.phash(grey))
+        assert hashes.dhash == str(imagehash.dhash(grey))
+
+
+def test_a_picture_that_memory_cannot_hold_is_undecodable(monkeypatch):
+    def no_memory(_: Image.Image) -> Image.Image:
+        raise MemoryError
+
+    monkeypatch.setattr(images, "to_plain_mode", no_memory)
+    assert status_of(save(scene())) is FetchStatus.UNDECODABLE
 
 
 def test_threads_get_the_same_pixels():
