@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -33,6 +33,7 @@ from harvester.shell import (
     SearchProxy,
     Verbose,
     Version,
+    given_place,
     interruptible,
     print_json,
     refuse_lost_options,
@@ -48,6 +49,7 @@ if TYPE_CHECKING:
     from attribution.method import Method
     from attribution.query import Query
     from attribution.ranking import Ranking
+    from harvester.places import Place
     from harvester.schema import Candidate
 
 
@@ -75,9 +77,12 @@ attribute_app.command()(background)
 attribute_app.add_typer(evaluate_app, name="evaluate")
 
 Candidates = Annotated[
-    list[Path] | None,
+    list[Any] | None,  # Places, whose module is too heavy to be imported for --help
     typer.Option(
-        "--candidates", help=f"Dataset of candidates; repeatable; {CANDIDATES} unless given."
+        "--candidates",
+        help=f"Dataset of candidates; repeatable; {CANDIDATES} unless given.",
+        parser=given_place,
+        metavar="PATH",
     ),
 ]
 RankerOption = Annotated[
@@ -151,11 +156,13 @@ def rank_one(
     set_up_logging(verbose=verbose)
     queries = open_queries(image, prompt, grid.value)
     prompt = queries[0].prompt
-    folders = candidates or [CANDIDATES]
-    if prompt and not offline:
+    folders: Sequence[Place] = candidates or [CANDIDATES]
+    local = [folder for folder in folders if isinstance(folder, Path)]
+    # What is elsewhere is ranked as it is.
+    if prompt and not offline and len(local) == len(folders):
         harvest_prompt(
             prompt,
-            folders,
+            local,
             is_default=candidates is None,
             per_prompt=per_prompt,
             search_proxy=search_proxy,
@@ -220,7 +227,7 @@ def batch(
     from attribution.report.html import made_now
     from harvester.progress import Counting
 
-    folders = candidates or [CANDIDATES]
+    folders: Sequence[Place] = candidates or [CANDIDATES]
     waiting, expected = read_jobs(jobs)
     gallery, method = open_gallery(folders, backbone, background)
     named = _named(method, ranker)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Sequence
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +21,7 @@ from attribution.regions import inlier_counts
 from attribution.verification import describe_all, describe_queries
 from attribution.whitening import DERIVED
 from harvester.images import open_picture
+from harvester.places import Place
 
 DUPLICATE_BITS = 60
 """PDQ bits of 256 within which two pictures of a background are one; 94 was the least that 93,224
@@ -36,7 +36,7 @@ Progress = Callable[[int, int], None]
 
 
 def fit_on_datasets(
-    folders: Sequence[Path],
+    folders: Sequence[Place],
     embedders: Sequence[Embedder],
     cells: CellEmbedder,
     *,

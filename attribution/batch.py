@@ -29,6 +29,7 @@ from attribution.query import Grid, Query, open_query, query_from_bytes, with_ow
 from attribution.ranking import Ranking, rank
 from attribution.rankings import failure_row, match_rows
 from harvester import shards
+from harvester.places import Place
 from harvester.schema import Candidate, Generation
 
 JOBS_PER_PART = 200
@@ -58,7 +59,7 @@ class BatchJob:
     asked: Asked | None = None
 
 
-def jobs_of_dataset(folder: Path, asked_of: ReadPrompt = ask_plainly) -> Iterator[BatchJob]:
+def jobs_of_dataset(folder: Place, asked_of: ReadPrompt = ask_plainly) -> Iterator[BatchJob]:
     """The generations of a dataset that have a picture, each id once.
 
     Args:

@@ -10,7 +10,6 @@ import logging
 import os
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from uuid import uuid4
 
 import numpy as np
@@ -21,6 +20,7 @@ from attribution.vectors import descriptor_folder, read_vectors, write_vectors
 from harvester import shards
 from harvester.errors import ShardError
 from harvester.images import PictureError, open_picture
+from harvester.places import Place
 from harvester.schema import Candidate
 
 log = logging.getLogger(__name__)
@@ -36,7 +36,7 @@ Vectors = dict[str, dict[str, NDArray[np.float16]]]
 
 
 def describe_dataset(
-    folder: Path,
+    folder: Place,
     candidates: Collection[str],
     embedders: Sequence[Embedder],
     progress: Progress | None = None,
@@ -85,7 +85,7 @@ def _embed_missing(
 
 
 def _pictures(
-    folder: Path, wanted: set[str]
+    folder: Place, wanted: set[str]
 ) -> Iterator[tuple[list[str], list[NDArray[np.uint8]]]]:
     """The stored pictures of some candidates, decoded, a few hundred at a time."""
     wanted = set(wanted)

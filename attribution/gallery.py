@@ -9,7 +9,6 @@ import logging
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from functools import cached_property
-from pathlib import Path
 
 import numpy as np
 import pyarrow.compute as pc
@@ -26,6 +25,7 @@ from attribution.verdicts import PDQ_QUALITY
 from attribution.whitening import with_derived
 from harvester import shards
 from harvester.images import PictureError, compute_hashes, open_picture
+from harvester.places import Place
 from harvester.schema import Candidate, FetchStatus, Finding
 
 log = logging.getLogger(__name__)
@@ -49,7 +49,7 @@ class Gallery:
         versions: by channel, what its vectors depend on beside the pictures.
     """
 
-    folders: tuple[Path, ...]
+    folders: tuple[Place, ...]
     ids: tuple[str, ...]
     texts: tuple[CandidateText, ...]
     found_by: Mapping[str, NDArray[np.int64]]
@@ -131,7 +131,7 @@ class Gallery:
 
 
 def load_gallery(
-    folders: Sequence[Path], embedders: Sequence[Embedder], progress: Progress | None = None
+    folders: Sequence[Place], embedders: Sequence[Embedder], progress: Progress | None = None
 ) -> Gallery:
     """The candidates of some datasets, described; one found in several is taken once.
 
@@ -187,7 +187,7 @@ def _unit_rows(
     return rows
 
 
-def _candidates(folder: Path) -> dict[str, dict[str, str | int | None]]:
+def _candidates(folder: Place) -> dict[str, dict[str, str | int | None]]:
     table = shards.read(folder, Candidate, ["id", *BITS, "pdq_quality", "status"])
     usable = table.filter(pc.equal(table.column("status"), FetchStatus.OK.value))
     return {record["id"]: record for record in usable.to_pylist()}
@@ -204,7 +204,7 @@ def _rows_by_prompt(
 
 
 def _collect_texts(
-    folder: Path,
+    folder: Place,
     texts: dict[str, dict[str, dict[str, None]]],
     found_by: dict[str, set[str]],
 ) -> None:

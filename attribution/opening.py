@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from harvester.shell import interruptible, say, stderr
+from harvester.shell import given_place, interruptible, say, stderr
 
 if TYPE_CHECKING:
     from attribution.asked import Asked
@@ -22,10 +22,11 @@ if TYPE_CHECKING:
     from attribution.method import Method
     from attribution.prompts import Origin
     from attribution.query import Grid, Query
+    from harvester.places import Place
 
 
 def open_gallery(
-    folders: Sequence[Path], backbones: Sequence[str] | None, background: Path | None
+    folders: Sequence[Place], backbones: Sequence[str] | None, background: Path | None
 ) -> tuple[Gallery, Method]:
     """The candidates, described, and what they are ranked by.
 
@@ -111,8 +112,9 @@ def read_jobs(jobs: str) -> tuple[Iterator[BatchJob], int]:
     from harvester.shards import count_rows
     from harvester.sources.prompt_list import read_image_jobs
 
-    if Path(jobs).is_dir():
-        return jobs_of_dataset(Path(jobs), asked_of), count_rows(Path(jobs), Generation)
+    place = given_place(jobs) if jobs.strip() else Path(jobs)
+    if not isinstance(place, Path) or place.is_dir():
+        return jobs_of_dataset(place, asked_of), count_rows(place, Generation)
     listed = read_image_jobs(jobs)
     made = (
         BatchJob(

@@ -16,6 +16,7 @@ from harvester.shell import (
     AsJson,
     Verbose,
     given_path,
+    given_place,
     interruptible,
     print_json,
     set_up_logging,
@@ -47,7 +48,10 @@ BackgroundFile = Annotated[
 
 def index(
     candidates: Annotated[
-        list[Path], typer.Argument(help="Datasets of candidates to describe.", metavar="DATASET…")
+        list[Any],  # Places, whose module is too heavy to be imported for --help
+        typer.Argument(
+            help="Datasets of candidates to describe.", metavar="DATASET…", parser=given_place
+        ),
     ],
     *,
     backbone: Backbones = None,
@@ -69,8 +73,12 @@ def index(
 
 def background(
     datasets: Annotated[
-        list[Path],
-        typer.Argument(help="Pictures of many subjects, none of them ranked.", metavar="DATASET…"),
+        list[Any],
+        typer.Argument(
+            help="Pictures of many subjects, none of them ranked.",
+            metavar="DATASET…",
+            parser=given_place,
+        ),
     ],
     out: Annotated[Path, typer.Option("--out", help="File to write.", **PATH)] = Path(
         "background.safetensors"

@@ -7,7 +7,9 @@ never read as another's: the folder's name and each file's metadata say whose th
 
 from __future__ import annotations
 
+import hashlib
 import json
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -18,12 +20,24 @@ from numpy.typing import NDArray
 
 from attribution.errors import DescriptorMismatchError, GalleryError
 from harvester.errors import reason_of
+from harvester.places import Place
 from harvester.shards import write_shard
 
 
-def descriptor_folder(dataset: Path, channel: str, version: str) -> Path:
-    """Where a dataset's vectors of one model are kept."""
-    return dataset / "descriptors" / f"{channel}@{version}"
+def descriptor_folder(dataset: Place, channel: str, version: str) -> Path:
+    """Where a dataset's vectors of one model are kept: beside it, if it is on a local disk.
+
+    Those of another are kept in the user's cache, by a digest of its address: vectors of a
+    candidate that is gone do no harm, since ids are digests of what was served.
+    """
+    beside = dataset if isinstance(dataset, Path) else _cache(dataset)
+    return beside / "descriptors" / f"{channel}@{version}"
+
+
+def _cache(dataset: Place) -> Path:
+    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    digest = hashlib.sha256(str(dataset).encode("utf-8", "surrogatepass")).hexdigest()
+    return Path(base) / "whence" / digest[:32]
 
 
 def read_vectors(folder: Path, dimension: int) -> dict[str, NDArray[np.float16]]:

@@ -7,12 +7,10 @@ before it is read, rows are read as many at a time as fit, and their values are 
 
 from __future__ import annotations
 
-import os
-import stat
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
+from io import SEEK_END
 from typing import BinaryIO
 
 import pyarrow as pa
@@ -21,6 +19,7 @@ import pyarrow.parquet as pq
 from harvester.arrow import check_file_schema
 from harvester.errors import ShardError, reason_of
 from harvester.parquet_pages import Unpacked, measure_chunk
+from harvester.places import Place, open_for_reading
 from harvester.schema import Row
 from harvester.shard_values import check_batch
 
@@ -40,7 +39,7 @@ _MAX_VALUES = 1 << 24
 class Shard:
     """One open shard; its methods raise ShardError where what it holds cannot be."""
 
-    path: Path
+    path: Place
     row_type: type[Row]
     file: pq.ParquetFile
     stream: BinaryIO
@@ -54,8 +53,8 @@ class Shard:
         """
         names = list(columns)
         total = 0
-        limit = _MAX_SHARD + _SHARD_RATIO * os.fstat(self.stream.fileno()).st_size
         with _reading(self.path):
+            limit = _MAX_SHARD + _SHARD_RATIO * self.stream.seek(0, SEEK_END)
             groups = range(self.file.num_row_groups) if group is None else (group,)
             for one in groups:
                 size = self._check_size(one, names)
@@ -101,14 +100,14 @@ def _check_chunk(found: Unpacked, name: str, *, in_list: bool) -> None:
 
 
 @contextmanager
-def open_shard(path: Path, row_type: type[Row]) -> Iterator[Shard]:
+def open_shard(path: Place, row_type: type[Row]) -> Iterator[Shard]:
     """One shard, its schema checked, closed at the end of the block.
 
     Raises:
         SchemaError: if it is of another kind or schema version.
         ShardError: if it cannot be read.
     """
-    with _reading(path), _open_regular(path) as stream:
+    with _reading(path), open_for_reading(path) as stream:
         # An open file: paths that are no UTF-8 are not for pyarrow. Read in this thread alone: one
         # of pyarrow's own that calls back into Python while Python ends would abort the process.
         file = pq.ParquetFile(stream, pre_buffer=False)
@@ -116,17 +115,15 @@ def open_shard(path: Path, row_type: type[Row]) -> Iterator[Shard]:
         yield Shard(path, row_type, file, stream)
 
 
-def _open_regular(path: Path) -> BinaryIO:
-    """A file that is no pipe and no device, which would be waited for without end."""
-    if not stat.S_ISREG(path.stat().st_mode):
-        raise ValueError("no file")
-    return path.open("rb")
-
-
 @contextmanager
-def _reading(path: Path) -> Iterator[None]:
+def _reading(path: Place) -> Iterator[None]:
     try:
         yield
+    except FileNotFoundError as exc:
+        raise ShardError(
+            f"{path}: expected a Parquet shard, found it gone, as when a dataset is compacted "
+            "while it is read; run the same command again"
+        ) from exc
     except (OSError, pa.ArrowException, ValueError, OverflowError) as exc:
         raise ShardError(
             f"{path}: expected a Parquet shard, found one that cannot be read ({reason_of(exc)}); "

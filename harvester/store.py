@@ -1,4 +1,4 @@
-"""A dataset folder open for writing, and the manifest that describes it.
+"""A dataset folder open for writing.
 
 ::
 
@@ -6,45 +6,40 @@
       part-<run>-00000.parquet      candidates (or generations), about 100 rows a row group
       findings/part-<run>-….parquet
       searches/part-<run>-….parquet
-      manifest.json                 counts, versions and the sha256 of every shard
+      manifest.json                 counts, versions and the sha256 of every shard: see `manifest`
       README.md                     names the tables for Hugging Face `load_dataset`
 
 What a finished shard holds is never lost, and what was in memory at a `kill -9` is fetched again.
-The manifest describes the shards and is not needed to read them: a shard that it does not know
-yet, because the run died in between, is taken up at the next opening.
 """
 
 from __future__ import annotations
 
-import hashlib
-import json
+import threading
 import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
-from pathlib import Path
+from collections.abc import Mapping
+from contextlib import suppress
 from types import TracebackType
 from typing import Any, Self
-from uuid import uuid4
-
-import filelock
 
 from harvester.arrow import KINDS, to_table
-from harvester.errors import ShardError, reason_of
-from harvester.schema import SCHEMA_VERSION, Candidate, Finding, Generation, Row, Search
-from harvester.shard_file import open_shard
-from harvester.shards import replacing, shard_paths, sweep, write_shard
-
-MANIFEST = "manifest.json"
+from harvester.compaction import recover
+from harvester.errors import ShardError
+from harvester.lock import lock_of
+from harvester.manifest import Manifest, entry_of, new_run
+from harvester.places import Place
+from harvester.schema import Candidate, Finding, Generation, Row, Search
+from harvester.shards import sweep, write_shard
 
 
 class Store:
     """A dataset folder open for writing, by one process at a time; a context manager.
 
-    Leaving the context writes what is in memory, whatever the reason for leaving.
+    Leaving the context writes what is in memory, whatever the reason for leaving; but nothing
+    after a `flush` that failed and was not made good: what rows say of others has to follow these.
 
     Args:
-        folder: made if it is missing.
+        folder: made if it is missing; local, or on any file system (`places.place_of`).
         main: what the dataset is made of: generations or candidates.
         rows_per_shard: a flush is due when this many rows of one kind wait,
         bytes_per_shard: or when this many bytes of pictures do,
@@ -57,7 +52,7 @@ class Store:
 
     def __init__(
         self,
-        folder: Path,
+        folder: Place,
         main: type[Generation | Candidate],
         *,
         rows_per_shard: int = 1000,
@@ -68,8 +63,7 @@ class Store:
         # Pictures before the findings that name them, findings before the search they came from:
         # a run that dies between two tables repeats work at the next start, and never skips any.
         self._tables: tuple[type[Row], ...] = (main, Finding, Search)
-        # Names sort by time, so that rows of later runs stand later when a dataset is read.
-        self.run = f"{datetime.now(UTC):%Y%m%dT%H%M%S%f}-{uuid4().hex[:4]}"
+        self.run = new_run()
         self._rows_per_shard = rows_per_shard
         self._bytes_per_shard = bytes_per_shard
         self._max_age_s = max_age_s
@@ -77,27 +71,19 @@ class Store:
         self._bytes = 0
         self._oldest: float | None = None
         self._next_number: Counter[type[Row]] = Counter()
-        self._lock = filelock.FileLock(folder / ".lock", timeout=0)
-        self._manifest: dict[str, Any] = {}
+        self._appending = threading.Lock()
+        self._flushing = threading.Lock()
+        self._lock = lock_of(folder, self.run)
+        self._manifest: Manifest | None = None
+        self._has_failed = False
 
     def __enter__(self) -> Self:
-        try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            self._lock.acquire()
-        except filelock.Timeout as exc:
-            raise ShardError(
-                f"{self.folder}: another process is writing to this dataset; wait for it to end, "
-                "or give another --out"
-            ) from exc
-        except OSError as exc:
-            raise ShardError(
-                f"{self.folder}: expected a folder that can be written, found {reason_of(exc)}; "
-                "give another --out"
-            ) from exc
+        self._lock.acquire()
         try:
             for row_type in self._tables:
                 sweep(self.folder / KINDS[row_type].folder)
-            self._manifest = _reconciled_manifest(self.folder, self._tables)
+            recover(self.folder)
+            self._manifest = Manifest(self.folder, self._tables, self.run)
         except BaseException:
             self._lock.release()
             raise
@@ -110,129 +96,95 @@ class Store:
         traceback: TracebackType | None,
     ) -> None:
         try:
+            if self._has_failed:  # whoever called `flush` was told
+                with suppress(ShardError):
+                    self._opened.save(is_last=True)
+                return
             self.flush()
+            self._lock.check()
+            self._opened.save(is_last=True)
         finally:
             self._lock.release()
 
     def append(self, row: Row) -> None:
         """Take one row into memory; it is on disk after the next `flush`."""
-        self._waiting.setdefault(type(row), []).append(row)
-        if self._oldest is None:
-            self._oldest = time.monotonic()
-        if isinstance(row, Candidate | Generation):
-            self._bytes += len(row.image or b"")
+        with self._appending:
+            self._waiting.setdefault(type(row), []).append(row)
+            if self._oldest is None:
+                self._oldest = time.monotonic()
+            if isinstance(row, Candidate | Generation):
+                self._bytes += len(row.image or b"")
 
     @property
     def is_due(self) -> bool:
         """Whether enough rows wait, or long enough, for a `flush`."""
-        if self._oldest is None:
+        oldest = self._oldest
+        if oldest is None:
             return False
         return (
             self._bytes >= self._bytes_per_shard
-            or time.monotonic() - self._oldest >= self._max_age_s
-            or any(len(rows) >= self._rows_per_shard for rows in self._waiting.values())
+            or time.monotonic() - oldest >= self._max_age_s
+            or any(len(rows) >= self._rows_per_shard for rows in list(self._waiting.values()))
         )
 
-    def flush(self) -> None:
-        """Write the waiting rows as shards, then the manifest.
+    def flush(self) -> dict[type[Row], dict[str, int]]:
+        """Write the waiting rows as shards, then what the manifest says of them.
 
-        May run in a thread while rows are appended: those wait for the next time.
+        May run in a thread while rows are appended: those wait for the next time. After an error
+        the rows that no shard holds wait again, in their order, for whoever has made room.
+
+        Returns:
+            Of each kind of row the shards that were written: their names and sizes in bytes.
 
         Raises:
-            ShardError: if they cannot be written; no partial file is left behind.
+            ShardError: if they cannot be written, or the lock was lost; no partial file is left.
         """
-        waiting, self._waiting = self._waiting, {}
-        self._bytes, self._oldest = 0, None
-        for row_type in self._tables:
-            rows = waiting.get(row_type)
-            if not rows:
-                continue
-            folder = self.folder / KINDS[row_type].folder
-            path = folder / f"part-{self.run}-{self._next_number[row_type]:05d}.parquet"
-            write_shard(path, to_table(rows, row_type))
-            self._next_number[row_type] += 1
-            _enter(self._manifest, path, row_type)
-        _write_manifest(self.folder, self._manifest)
+        written: dict[type[Row], dict[str, int]] = {}
+        with self._flushing:
+            with self._appending:
+                waiting, self._waiting = self._waiting, {}
+                size, self._bytes = self._bytes, 0
+                oldest, self._oldest = self._oldest, None
+            if not waiting:
+                return written
+            try:
+                self._lock.check()
+                for row_type in self._tables:
+                    if row_type in waiting:
+                        written[row_type] = self._write(row_type, waiting[row_type])
+                        del waiting[row_type]
+            except BaseException:
+                self._has_failed = True
+                self._take_back(waiting, size, oldest)
+                raise
+            self._has_failed = False
+            self._opened.save()
+        return written
+
+    def _write(self, row_type: type[Row], rows: list[Row]) -> dict[str, int]:
+        name = f"part-{self.run}-{self._next_number[row_type]:05d}.parquet"
+        table = to_table(rows, row_type)
+        written = write_shard(self.folder / KINDS[row_type].folder / name, table)
+        self._next_number[row_type] += 1
+        statuses = table.column("status").to_pylist() if "status" in table.schema.names else []
+        self._opened.enter(row_type, name, entry_of(written, statuses, len(rows)))
+        return {name: written.bytes}
+
+    def _take_back(self, rows: dict[type[Row], list[Row]], size: int, oldest: float | None) -> None:
+        with self._appending:
+            for row_type, fresh in self._waiting.items():
+                rows.setdefault(row_type, []).extend(fresh)
+            self._waiting = rows
+            self._bytes += size
+            self._oldest = oldest
 
     def note(self, settings: Mapping[str, Any]) -> None:
-        """Record how this run was called, in the manifest."""
-        runs = self._manifest.setdefault("runs", [])
-        runs.append({"run": self.run, "settings": dict(settings)})
+        """Record how this run was called, in the manifest; raises as `flush` does."""
+        with self._flushing:
+            self._opened.note(settings)
 
-
-def _reconciled_manifest(folder: Path, tables: Sequence[type[Row]]) -> dict[str, Any]:
-    """The manifest on disk, brought up to date with the shards that are really there."""
-    try:
-        manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        manifest = None
-    if not isinstance(manifest, dict) or not isinstance(manifest.get("tables"), dict):
-        manifest = {"schema_version": SCHEMA_VERSION, "tables": {}}
-    for row_type in tables:
-        present = shard_paths(folder, row_type)
-        for path in present[:1]:
-            with open_shard(path, row_type):  # another kind or version is refused at the door
-                pass
-        known = manifest["tables"].get(KINDS[row_type].name, {}).get("shards", {})
-        manifest["tables"].pop(KINDS[row_type].name, None)
-        for path in present:
-            entry = known.get(path.name)
-            if entry and entry.get("bytes") == path.stat().st_size:
-                _add_entry(manifest, row_type, path.name, entry)
-            else:
-                _enter(manifest, path, row_type)
-    return manifest
-
-
-def _enter(manifest: dict[str, Any], path: Path, row_type: type[Row]) -> None:
-    statuses: Counter[str] = Counter()
-    with open_shard(path, row_type) as shard:
-        count = shard.file.metadata.num_rows
-        if "status" in KINDS[row_type].schema.names:
-            for batch in shard.batches(["status"]):
-                statuses.update(batch.column(0).to_pylist())
-    with path.open("rb") as stream:
-        digest = hashlib.file_digest(stream, "sha256").hexdigest()
-    entry = {"rows": count, "bytes": path.stat().st_size, "sha256": digest, "status": statuses}
-    _add_entry(manifest, row_type, path.name, entry)
-
-
-def _add_entry(
-    manifest: dict[str, Any], row_type: type[Row], name: str, entry: dict[str, Any]
-) -> None:
-    empty = {"rows": 0, "status": {}, "shards": {}}
-    table = manifest["tables"].setdefault(KINDS[row_type].name, empty)
-    table["shards"][name] = entry
-    table["rows"] += entry["rows"]
-    table["status"] = dict(Counter(table["status"]) + Counter(entry["status"]))
-
-
-def _write_manifest(folder: Path, manifest: dict[str, Any]) -> None:
-    manifest["updated_at"] = datetime.now(UTC).isoformat(timespec="seconds")
-    _replace_text(folder / MANIFEST, json.dumps(manifest, indent=1, sort_keys=True) + "\n")
-    card = folder / "README.md"
-    if manifest["tables"] and not card.exists():
-        _replace_text(card, _dataset_card())
-
-
-def _replace_text(path: Path, text: str) -> None:
-    try:
-        with replacing(path) as temporary:
-            temporary.write_text(text, encoding="utf-8")
-    except OSError as exc:
-        raise ShardError(
-            f"{path}: expected to write it, found {reason_of(exc)}; the shards are whole: make "
-            "room, then run the same command again"
-        ) from exc
-
-
-def _dataset_card() -> str:
-    tables = {"default": "part-*.parquet"}
-    for row_type in (Finding, Search):
-        tables[KINDS[row_type].folder] = f"{KINDS[row_type].folder}/part-*.parquet"
-    lines = [f"- config_name: {name}\n  data_files: {glob}\n" for name, glob in tables.items()]
-    return (
-        "---\nconfigs:\n" + "".join(lines) + "---\n\n"
-        "A dataset written by whence. The pictures belong to their makers; the columns `creator`, "
-        "`license`, `page_url` and `rights` say what is known of each.\n"
-    )
+    @property
+    def _opened(self) -> Manifest:
+        if self._manifest is None:
+            raise ValueError("expected a store that is open, found one that was not entered")
+        return self._manifest

@@ -49,7 +49,7 @@ def _take_in(pictures: Path, out: Path) -> None:
     found = read_folder(pictures)
     with harvesting(count_files(pictures)) as progress:
         tally = asyncio.run(
-            run.run_found(found, out, run.Network(), progress.update, source="folder")
+            run.run_found(found, out, run.Plan(merge_near=False), progress.update, source="folder")
         )
     run.check_reached(tally)
 

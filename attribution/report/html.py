@@ -24,6 +24,7 @@ from attribution.report.page import show_query
 from attribution.report.scores import channels_of
 from attribution.verdicts import FALSE_DISCOVERIES
 from harvester.errors import reason_of
+from harvester.places import Place
 from harvester.printable import clean
 from harvester.schema import Candidate
 from harvester.shards import replacing
@@ -57,7 +58,7 @@ class Provenance:
     background: tuple[str, int] | None = None
 
 
-def made_now(folders: Iterable[Path], method: Method | str, version: str) -> Provenance:
+def made_now(folders: Iterable[Place], method: Method | str, version: str) -> Provenance:
     """What a report that is made now is made with.
 
     Args:

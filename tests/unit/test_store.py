@@ -11,12 +11,14 @@ import stat
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from harvester import manifest as manifests
 from harvester import shards
 from harvester import store as stores
 from harvester.errors import ShardError
@@ -315,3 +317,45 @@ def test_a_lock_that_leads_elsewhere_is_not_followed(tmp_path):
     with pytest.raises(ShardError, match="expected a folder that can be written"):
         Store(folder, Candidate).__enter__()
     assert precious.read_text() == "mine"
+
+
+def test_rows_of_a_flush_that_failed_wait_for_the_next_in_their_order(tmp_path, monkeypatch):
+    def full(*_args, **_kwargs):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with Store(tmp_path, Candidate) as store:
+        store.append(candidate(1))
+        with monkeypatch.context() as patch:
+            patch.setattr(shards.pq, "write_table", full)
+            with pytest.raises(ShardError, match="No space left"):
+                store.flush()
+        store.append(candidate(2))
+        store.flush()
+    assert [row.id for row in shards.rows(tmp_path, Candidate)] == ["0001", "0002"]
+
+
+def test_rows_appended_while_a_flush_writes_are_neither_lost_nor_doubled(tmp_path):
+    with Store(tmp_path, Candidate) as store, ThreadPoolExecutor(1) as pool:
+        for n in range(3000):
+            store.append(candidate(n))
+            if n % 300 == 0:
+                pool.submit(store.flush)
+    stored = [row.id for row in shards.rows(tmp_path, Candidate)]
+    assert stored == [f"{n:04d}" for n in range(3000)]
+
+
+def test_the_manifest_is_written_seldom_and_knows_all_shards(tmp_path, monkeypatch):
+    """Else each flush would cost as much as the dataset has shards."""
+    written = []
+    real = manifests.write_text
+    monkeypatch.setattr(
+        manifests, "write_text", lambda path, text: (written.append(path.name), real(path, text))
+    )
+    with Store(tmp_path, Candidate) as store:
+        for n in range(60):
+            store.append(candidate(n))
+            store.flush()
+            assert manifests.read_manifest(tmp_path)["tables"]["candidate"]["rows"] == n + 1
+    assert written.count("manifest.json") < 20
+    assert not (tmp_path / "manifest-recent.json").exists()
+    assert manifest(tmp_path)["tables"]["candidate"]["status"] == {"ok": 60}
