@@ -1,11 +1,22 @@
-"""What a server's headers say about the use of a picture: opt-outs, read and obeyed.
+"""What owners say of the use of a picture, in headers and elsewhere: opt-outs, and who obeys them.
 
-Two signals are known: `X-Robots-Tag` and the TDM Reservation Protocol's `TDM-Reservation`. Those
-that speak of machine learning or of data mining refuse the picture. Those that speak of search
-results (`noindex`, `noimageindex`, `unavailable_after`, …) are recorded and not obeyed as a
-refusal: whence lists nothing in a search engine, many hosts send `noindex` with every picture to
-keep files out of web results, and skipping them would hide from artists the very copies that they
-look for.
+Here are the words of it that all parts share (`Signal`, `ConsentPolicy`, `decide`), and the reader
+of headers: `X-Robots-Tag` and the TDM Reservation Protocol's `TDM-Reservation`. Other signals come
+from `robots`, `tdmrep` and `file_rights`. Three policies weigh them:
+
+* `strict`, the default, obeys every opt-out: against machine learning (`noai`, `noimageai`,
+  `noml`), against data mining (TDM reservation), against search (`noindex`, `noimageindex`, `none`,
+  `unavailable_after` a date that is over), robots.txt, and the prohibitions of PLUS `DataMining`.
+* `search-only` takes whence for the search engine that it is: it obeys what speaks of search and of
+  crawling (robots.txt, the words against search, PLUS prohibitions of every use), not what speaks
+  of training or of data mining alone.
+* `record` refuses nothing and writes everything down.
+
+Signals are recorded in every policy, as written.
+
+Source: Google's robots meta tag specification for `X-Robots-Tag`; W3C TDMRep, final report of
+10 May 2024, for the TDM headers. But: `noarchive` and `nosnippet`, which single engines take for
+words on training too, are recorded and not obeyed.
 """
 
 from __future__ import annotations
@@ -13,20 +24,65 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from enum import StrEnum
+
+from harvester.printable import clean
 
 AGENT = "whence"
 """The name under which a site may address us alone: `X-Robots-Tag: whence: noai`."""
 
-_REFUSALS = frozenset({"noai", "noimageai", "noml", "none"})
 
+class ConsentPolicy(StrEnum):
+    """Which opt-outs are obeyed."""
+
+    STRICT = "strict"
+    SEARCH_ONLY = "search-only"
+    RECORD = "record"
+
+
+class SignalKind(StrEnum):
+    """Which use a signal speaks against."""
+
+    AI = "ai"  # training of models
+    TDM = "tdm"  # text and data mining
+    SEARCH = "search"  # being found in a search
+    ROBOTS = "robots"  # being fetched by a program
+    ANY = "any"  # whatever reads pictures by the million
+    NOTE = "note"  # none: a permission, a fact, a word to others
+
+
+@dataclass(frozen=True, slots=True)
+class Signal:
+    """One thing that an owner says.
+
+    Attributes:
+        text: where it was said and the word that counts: `X-Robots-Tag: noai`.
+        written: the whole that it stands in, as written; empty where text is all there is.
+    """
+
+    text: str
+    kind: SignalKind
+    written: str = ""
+
+
+_OBEYED: dict[ConsentPolicy, frozenset[SignalKind]] = {
+    ConsentPolicy.STRICT: frozenset(SignalKind) - {SignalKind.NOTE},
+    ConsentPolicy.SEARCH_ONLY: frozenset({SignalKind.SEARCH, SignalKind.ROBOTS, SignalKind.ANY}),
+    ConsentPolicy.RECORD: frozenset(),
+}
+_DIRECTIVES = {
+    "noai": SignalKind.AI,
+    "noimageai": SignalKind.AI,
+    "noml": SignalKind.AI,
+    "noindex": SignalKind.SEARCH,
+    "noimageindex": SignalKind.SEARCH,
+    "none": SignalKind.SEARCH,
+}
+_DATED = "unavailable_after"
 _VALUED = frozenset(
-    {
-        "unavailable_after",
-        "max-snippet",
-        "max-image-preview",
-        "max-video-preview",
-        "indexifembedded",
-    }
+    {_DATED, "max-snippet", "max-image-preview", "max-video-preview", "indexifembedded"}
 )
 """Directives that themselves hold a colon; any other word before one names an agent."""
 
@@ -37,49 +93,71 @@ _MAX_SIGNAL = 200
 _MAX_SIGNALS = 16
 
 
-@dataclass(frozen=True, slots=True)
-class Consent:
-    """What the owner's signals say.
-
-    Attributes:
-        refusal: the signal that refuses our use, as `Header: directive`; None where none does.
-        rights: every signal seen, as written, one a header.
-    """
-
-    refusal: str | None
-    rights: tuple[str, ...]
+def decide(signals: Iterable[Signal], policy: ConsentPolicy) -> str | None:
+    """The text of the first signal that refuses our use under a policy; None where none does."""
+    obeyed = _OBEYED[policy]
+    return next((signal.text for signal in signals if signal.kind in obeyed), None)
 
 
-def read_consent(headers: Iterable[tuple[str, str]], *, agent: str = AGENT) -> Consent:
-    """Read the opt-outs in the headers of an answer, and of the redirects before it.
+def rights_of(signals: Iterable[Signal]) -> tuple[str, ...]:
+    """Signals as a row keeps them: each once, opt-outs first, at most 16 of 200 characters."""
+    # Opt-outs first, so that a flood of other words cannot push out the one that refused.
+    ordered = sorted(signals, key=lambda signal: signal.kind is SignalKind.NOTE)
+    kept = dict.fromkeys((signal.written or signal.text)[:_MAX_SIGNAL] for signal in ordered)
+    return tuple(kept)[:_MAX_SIGNALS]
+
+
+def read_signals(
+    headers: Iterable[tuple[str, str]], *, agent: str = AGENT, now: datetime | None = None
+) -> tuple[Signal, ...]:
+    """Read the signals in the headers of an answer; every header of consent gives one at least.
 
     Args:
         headers: names, in any case, and values; a name may repeat.
         agent: the name in agent-scoped directives that means us, in lower case.
+        now: the moment that `unavailable_after` is held against, in UTC.
     """
-    refusal: str | None = None
-    rights: dict[str, None] = {}
+    # By kind as well: a note that reads like an opt-out must not stand in the way of one.
+    found: dict[tuple[str, SignalKind], Signal] = {}
+    notes = 0
     for name, value in headers:
         lower = name.lower()
         if lower == "x-robots-tag":
-            found = next((d for d in _directives_for(value, agent) if d in _REFUSALS), None)
-            signal = "X-Robots-Tag"
+            header, said = "X-Robots-Tag", _judge_robots(value, agent, now)
         elif lower == "tdm-reservation":
-            found = "1" if value.strip() == "1" else None
-            signal = "TDM-Reservation"
+            said = {"1": SignalKind.TDM} if value.strip() == "1" else {}
+            header = "TDM-Reservation"
         elif lower == "tdm-policy":
-            found, signal = None, "TDM-Policy"
+            header, said = "TDM-Policy", {}
         else:
             continue
-        if found is not None and refusal is None:
-            refusal = f"{signal}: {found}"
-        if len(rights) < _MAX_SIGNALS:
-            rights[f"{signal}: {' '.join(value.split())[:_MAX_SIGNAL]}"] = None
-    return Consent(refusal, tuple(rights))
+        written = f"{header}: {clean(value[: 2 * _MAX_SIGNAL])}"[:_MAX_SIGNAL]
+        for word, kind in said.items():
+            text = f"{header}: {word}"
+            found.setdefault((text, kind), Signal(text, kind, written))
+        if not said and notes < _MAX_SIGNALS:
+            notes += 1
+            found.setdefault((written, SignalKind.NOTE), Signal(written, SignalKind.NOTE))
+    return tuple(found.values())
 
 
-def _directives_for(value: str, agent: str) -> Iterator[str]:
-    """The directives of one header that hold for us, in lower case.
+def _judge_robots(value: str, agent: str, now: datetime | None) -> dict[str, SignalKind]:
+    """The words of one header that refuse some use, and which; of passed dates the first."""
+    said: dict[str, SignalKind] = {}
+    is_over = False
+    for word, rest in _directives_for(value, agent):
+        if word in _DIRECTIVES:
+            said[word] = _DIRECTIVES[word]
+        elif word == _DATED and not is_over:
+            moment = _read_moment(rest)
+            is_over = moment is not None and moment <= (now or datetime.now(UTC))
+            if is_over:
+                said[f"{_DATED}: {moment:%Y-%m-%d}"] = SignalKind.SEARCH
+    return said
+
+
+def _directives_for(value: str, agent: str) -> Iterator[tuple[str, str]]:
+    """The directives of one header that hold for us, in lower case, and what follows their colon.
 
     An agent's name holds until the next one: in `noindex, otherbot: noai, nofollow` only the first
     directive is for everybody.
@@ -90,9 +168,15 @@ def _directives_for(value: str, agent: str) -> Iterator[str]:
         word = word.strip().lower()
         if colon and word not in _VALUED:
             applies = word in {agent, "*", ""}
-            word = rest.partition(":")[0].strip().lower()
-        if applies and word:
-            yield word
+            word, colon, rest = rest.partition(":")
+            word = word.strip().lower()
+        if not applies:
+            continue
+        if colon:
+            yield word, rest
+        else:
+            # Some write blanks or semicolons where commas belong; what they mean is plain.
+            yield from ((each, "") for each in word.replace(";", " ").split())
 
 
 def _split(value: str) -> Iterator[str]:
@@ -101,11 +185,22 @@ def _split(value: str) -> Iterator[str]:
     for part in value.split(","):
         whole = f"{pending},{part}" if pending else part
         last_word = whole.rpartition(":")[2].strip()
-        dated = "unavailable_after" in whole.lower()
-        if not pending and dated and _DAY_BEFORE_COMMA.fullmatch(last_word):
+        if not pending and _DATED in whole.lower() and _DAY_BEFORE_COMMA.fullmatch(last_word):
             pending = whole
             continue
         pending = ""
         yield whole
     if pending:
         yield pending
+
+
+def _read_moment(text: str) -> datetime | None:
+    """A date of RFC 822, RFC 850 or ISO 8601, in UTC where it names no zone; None of all else."""
+    text = text.strip()[:64]
+    for read in (datetime.fromisoformat, parsedate_to_datetime):
+        try:
+            moment = read(text)
+            return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+        except (ValueError, OverflowError, IndexError, TypeError):
+            continue
+    return None
