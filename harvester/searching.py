@@ -1,4 +1,7 @@
-"""Prompts put to an image search, politely: planned, paced, patient, and able to go on later."""
+"""Prompts put to an image search, politely: planned, paced, patient, and able to go on later.
+
+One engine here; several in one run are in `search_sources`.
+"""
 
 from __future__ import annotations
 
@@ -19,27 +22,41 @@ from harvester.errors import RateLimitedError, SourceChangedError, SourceError
 from harvester.names import is_web_address
 from harvester.queries import plan_queries
 from harvester.rows import as_text
-from harvester.schema import Finding, Search, SearchStatus
+from harvester.schema import MAX_TEXT, Finding, Search, SearchStatus
 
 _LOG = logging.getLogger(__name__)
 _TAG = re.compile(r"</?[a-zA-Z][^<>]*>")
 _BOLD = re.compile(r"</?b>", re.IGNORECASE)
 _FAILURES_IN_A_ROW = 3
+_BARREN_PAGES = 3
 
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """One page of results as the engine sent them; `is_last` where it offers no further one."""
+    """One page of results.
+
+    Attributes:
+        rows: as the engine sent them, or under the same names: image, url (of the page), title;
+            further caption, creator, license, license_url, and rank where the place is not it.
+        is_last: whether the engine offers no further page.
+        dropped: rows left out because they are no pictures, or not of a license that is wanted.
+    """
 
     rows: list[dict[str, Any]]
     is_last: bool
+    dropped: int = 0
 
 
 class ImageSearch(Protocol):
-    """An engine that `search_prompts` can drive; `page` is 1-based."""
+    """An engine that `search_prompts` can drive; `page` is 1-based.
+
+    Attributes:
+        pause_s: seconds between two pages that the engine's owners can be expected to bear.
+    """
 
     source: str
     scope: str
+    pause_s: float
 
     def search_page(self, query: str, page: int) -> Page: ...
 
@@ -71,13 +88,14 @@ class Gathering:
     findings: list[Finding] = field(default_factory=list)
     pages: int = 0
     rows: int = 0
+    barren: int = 0
     is_over: bool = False
 
     def add(self, page: Page) -> list[Finding]:
         """Take a page's rows; returns those that are new, at most as many as are still wanted."""
         found_at = datetime.now(UTC)
         new: list[Finding] = []
-        for rank, row in enumerate(page.rows, start=self.rows + 1):
+        for place, row in enumerate(page.rows, start=self.rows + 1):
             url = _address(row.get("image"))
             if url is None or url in self.seen or len(self.findings) + len(new) >= self.limit:
                 continue
@@ -88,16 +106,23 @@ class Gathering:
                     source=self.source,
                     query_prompt=self.query_prompt,
                     query=self.query,
-                    rank=rank,
+                    rank=row.get("rank", place),
                     page_url=_address(row.get("url")),
-                    title=_clean_title(row.get("title")),
+                    title=_clean_text(row.get("title")),
+                    caption=_clean_text(row.get("caption")),
+                    creator=_clean_text(row.get("creator")),
+                    license=_clean_text(row.get("license")),
+                    license_url=_address(row.get("license_url")),
                     found_at=found_at,
                 )
             )
         self.findings += new
         self.rows += len(page.rows)
         self.pages += 1
-        self.is_over = page.is_last or not new or len(self.findings) >= self.limit
+        self.barren = 0 if new else self.barren + 1
+        # Engines that have no more repeat themselves; a page of films is no such sign.
+        is_barren = self.barren >= (_BARREN_PAGES if page.dropped else 1)
+        self.is_over = page.is_last or is_barren or len(self.findings) >= self.limit
         return new
 
 
@@ -264,8 +289,9 @@ def _address(value: Any) -> str | None:
     return value if value.isascii() or as_text(value) == value else None
 
 
-def _clean_title(value: Any) -> str | None:
+def _clean_text(value: Any) -> str | None:
     text = as_text(value)
     if text is None:
         return None
-    return as_text(" ".join(_BOLD.sub("", html.unescape(_TAG.sub("", text))).split()))
+    plain = html.unescape(_TAG.sub("", text[: 4 * MAX_TEXT]))
+    return as_text(" ".join(_BOLD.sub("", plain).split())[:MAX_TEXT])

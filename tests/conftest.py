@@ -29,6 +29,13 @@ def _load(path: Path) -> ModuleType:
     return sys.modules[name]
 
 
+@pytest.fixture(autouse=True)
+def _own_budget(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Searches of the tests are no searches of whoever runs them."""
+    monkeypatch.setenv("WHENCE_BUDGET_FILE", str(tmp_path / "whence-budget" / "budget.json"))
+    monkeypatch.delenv("WHENCE_OPENVERSE_TOKEN", raising=False)
+
+
 @pytest.fixture
 def duckduckgo_server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[object]:
     """An `OfflineDuckDuckGo`: give its `proxy_url` and `ca_pem` to the real client."""

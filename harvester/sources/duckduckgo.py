@@ -12,6 +12,7 @@ import json
 import math
 import re
 import threading
+from collections.abc import Callable
 from typing import Any
 
 import primp
@@ -47,12 +48,14 @@ class DuckDuckGo:
         region: DuckDuckGo's code, such as `us-en`; `wt-wt` for none.
         safesearch: `on`, `moderate` or `off`.
         timeout_s: for each request; a search of one page makes two.
+        before_request: called before each request; what it raises is raised here.
 
     Raises:
         InputError: if one of these cannot be used.
     """
 
     source = SOURCE
+    pause_s = 1.0
 
     def __init__(
         self,
@@ -62,6 +65,7 @@ class DuckDuckGo:
         region: str = "us-en",
         safesearch: str = "moderate",
         timeout_s: float = 10.0,
+        before_request: Callable[[], None] | None = None,
     ) -> None:
         if safesearch not in ("on", "moderate", "off"):
             raise InputError(
@@ -79,6 +83,7 @@ class DuckDuckGo:
                 f"found {reason_of(exc)}; check {' and '.join(given) or 'the time limit'}"
             ) from exc
         self._client.client.headers_update(dict(self._engine.headers_update))
+        self._client.before_request = before_request
         self._engine.http_client = self._client
         self._region = region
         self._safesearch = safesearch
@@ -118,8 +123,11 @@ class _StrictClient(HttpClient):
     """ddgs's HTTP client, except that a refusal is an error and never an empty result."""
 
     last: bytes = b""
+    before_request: Callable[[], None] | None = None
 
     def request(self, *args: Any, **kwargs: Any) -> Response:
+        if self.before_request is not None:
+            self.before_request()
         try:
             answer = self.client.request(*args, **kwargs)
             response = Response(answer)
