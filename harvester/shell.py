@@ -12,22 +12,23 @@ import logging
 import os
 import signal
 import sys
-import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from types import FrameType
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from harvester.errors import OutputError, reason_of
 from harvester.printable import clean
+from harvester.stopping import Stop, listening
 
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from harvester.places import Place
     from harvester.progress import HarvestProgress
     from harvester.sources.duckduckgo import DuckDuckGo
+    from harvester.stages import Hosts
     from harvester.tally import Tally
 
 CANDIDATES = Path("data/candidates")
@@ -43,6 +44,21 @@ def given_path(text: str | Path) -> Path:
     if not str(text).strip():
         raise typer.BadParameter("expected a path, found an empty one")
     return Path(text)
+
+
+def given_place(text: str | Path) -> Place:
+    """A dataset's place from the command line: a path, or an address such as s3://bucket/path.
+
+    Raises:
+        typer.BadParameter: if it is empty.
+        ShardError: if it is an address that nothing here can open.
+    """
+    path = given_path(text)
+    if "://" not in str(text):
+        return path
+    from harvester.places import place_of
+
+    return place_of(str(text))
 
 
 Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Say more while working.")]
@@ -76,6 +92,10 @@ Contact = Annotated[
 SearchProxy = Annotated[
     str | None,
     typer.Option("--search-proxy", help="Proxy for the search engine: http://host:port or socks5."),
+]
+Dataset = Annotated[
+    Any,  # a Place, whose module is too heavy to be imported for --help
+    typer.Argument(metavar="DATASET", parser=given_place, help="Dataset that a harvest wrote."),
 ]
 PerPrompt = Annotated[
     int, typer.Option("--per-prompt", min=1, max=1000, help="Pictures to find for each prompt.")
@@ -208,69 +228,99 @@ def refuse_lost_options(context: typer.Context) -> None:
 
 
 @contextlib.contextmanager
-def interruptible(message: str) -> Iterator[None]:
+def interruptible(message: str | Callable[[], str], stop: Stop | None = None) -> Iterator[None]:
     """Ends with `message` at Ctrl-C or when told to end; what was done by then is kept.
 
     The exit code is 130 for Ctrl-C, 143 for SIGTERM and 129 for a terminal that went away.
+
+    Args:
+        message: said at the end, behind "stopped: "; or what makes it then.
+        stop: set at the first signal, for work that looks at it and ends by itself; the second
+            signal ends it at once. Without, the first does.
     """
-    received: list[int] = []
-
-    def stop(number: int, frame: FrameType | None) -> None:
-        # As Ctrl-C: asyncio puts a handler of its own there, which lets tasks end in order.
-        received.append(number)
-        interrupt = signal.getsignal(signal.SIGINT)
-        if not callable(interrupt):  # Ctrl-C is ignored in the background of a script
-            raise KeyboardInterrupt
-        interrupt(signal.SIGINT, frame)
-
-    with _handling(("SIGTERM", "SIGHUP"), stop):
+    with listening(stop, _say_from_handler) as received:
         try:
             yield
         except KeyboardInterrupt:
-            say(f"stopped: {message}")
-            raise typer.Exit(128 + received[0] if received else INTERRUPTED) from None
+            received.append(signal.SIGINT)
+        if received:
+            say(f"stopped: {message if isinstance(message, str) else message()}")
+            raise typer.Exit(128 + received[0])
 
 
-@contextlib.contextmanager
-def _handling(
-    names: Iterable[str], handler: Callable[[int, FrameType | None], None]
-) -> Iterator[None]:
-    """Handle signals that would end the process at once; those that are ignored stay so."""
-    before: dict[int, Any] = {}
-    if threading.current_thread() is threading.main_thread():  # Python's rule for handlers
-        numbers = [getattr(signal, name) for name in names if hasattr(signal, name)]
-        before = {n: signal.SIG_DFL for n in numbers if signal.getsignal(n) is signal.SIG_DFL}
-        for number in before:
-            signal.signal(number, handler)
+def _say_from_handler(text: str) -> None:
     try:
-        yield
-    finally:
-        for number, old in before.items():
-            signal.signal(number, old)
+        say(text)
+    except RuntimeError:  # the signal came while something else was being written there
+        os.write(2, f"{text}\n".encode())
 
 
 @contextlib.contextmanager
 def harvesting(
-    expected: int | None = None, position: Callable[[], int] | None = None
+    expected: int | None = None,
+    position: Callable[[], int] | None = None,
+    *,
+    out: Place | None = None,
+    stop: Stop | None = None,
+    hosts: Hosts | None = None,
+    log_json: Path | None = None,
+    settings: Mapping[str, Any] | None = None,
 ) -> Iterator[HarvestProgress]:
-    """A harvest's progress on standard error, and its end at Ctrl-C; see `HarvestProgress`."""
-    from harvester.progress import HarvestProgress
+    """A harvest's progress on standard error, and its end at Ctrl-C.
 
-    again = "what was fetched is stored; run the same command again to go on"
-    with interruptible(again), HarvestProgress(stderr(), expected, position) as progress:
+    Args:
+        expected: as `HarvestProgress` has it, and so are `position` and `hosts`.
+        position: how much of that is done.
+        hosts: how the hosts are doing.
+        out: the dataset, for what is said at Ctrl-C.
+        stop: as `interruptible` has it; to be handed to the run, which looks at it.
+        log_json: where events are written, as `--log-json` has it; on standard error they stand
+            in for the lines that a person reads.
+        settings: how this harvest was called, for those events.
+
+    Raises:
+        InputError: if the events cannot be written where they should be.
+    """
+    from harvester.event_log import STANDARD_ERROR, EventLog
+    from harvester.progress import HarvestProgress
+    from harvester.stages import describe_stop
+    from harvester.stopping import how_to_go_on
+
+    log = None if log_json is None else EventLog(str(log_json))
+    if log is not None:
+        log.start({"out": out, **(settings or {})})
+    wish = stop or Stop()
+    progress = HarvestProgress(
+        None if str(log_json) == STANDARD_ERROR else stderr(),
+        expected,
+        position,
+        hosts=hosts,
+        log=log,
+        is_stopping=wish.is_set,
+    )
+
+    def message() -> str:
+        return f"{describe_stop(progress.facts(), out)}; {how_to_go_on(sys.argv)}"
+
+    with interruptible(message, stop), progress:
         yield progress
 
 
 def open_engine(proxy: str | None, ca_file: Path | None, **settings: Any) -> DuckDuckGo:
-    """The search engine; raises as it does."""
+    """The search engine, within its requests of the day; raises as it does."""
+    from functools import partial
+
+    from harvester.budget import REQUESTS_A_DAY, Budget, budget_path
     from harvester.sources.duckduckgo import DuckDuckGo
 
+    budget = Budget(budget_path(Path(typer.get_app_dir("whence"))), REQUESTS_A_DAY)
     verify = str(ca_file) if ca_file else True
-    return DuckDuckGo(proxy=proxy, verify=verify, **settings)
+    spend = partial(budget.spend, "ddg")
+    return DuckDuckGo(proxy=proxy, verify=verify, before_request=spend, **settings)
 
 
 def print_harvest(
-    tally: Tally, out: Path, *, as_json: bool, messages: Mapping[str, Any] | None = None
+    tally: Tally, out: Place, *, as_json: bool, messages: Mapping[str, Any] | None = None
 ) -> None:
     """What a harvest came to, on standard output; raises as `run.check_reached` does."""
     from harvester.progress import summarise

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import typer
 
-import cli
+from attribution.app import attribute_app
 from attribution.rankings import SCHEMA
 from harvester.arrow import KINDS
 from harvester.commands import harvest_app
@@ -20,7 +20,7 @@ README = (ROOT / "README.md").read_text("utf-8")
 DATASETS = (ROOT / "docs" / "datasets.md").read_text("utf-8")
 COMMANDS = {
     "harvest": typer.main.get_command(harvest_app),
-    "attribute": typer.main.get_command(cli.attribute_app),
+    "attribute": typer.main.get_command(attribute_app),
 }
 
 

@@ -73,7 +73,7 @@ def test_on_a_terminal_progress_is_one_live_line():
     console = Console(file=out, width=100, force_terminal=True)
     with HarvestProgress(console, 30) as progress:
         progress.update(tally())
-    assert "3 found" in out.getvalue()
+    assert "3 of 30 done" in out.getvalue()
 
 
 @pytest.mark.parametrize("line", ["1 dns (transient, tried again by the next run)"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import json
 import logging
@@ -10,14 +11,24 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 
 import pytest
 import typer
 
 from harvester import shell
-from harvester.errors import OutputError
-from harvester.shell import given_path, interruptible, print_json, say, set_up_logging, write_out
+from harvester.errors import OutputError, ShardError
+from harvester.shell import (
+    given_path,
+    given_place,
+    interruptible,
+    print_json,
+    say,
+    set_up_logging,
+    write_out,
+)
+from harvester.stopping import STOPPING, Stop, how_to_go_on
 
 ESCAPE = "\x1b]0;taken over\x07"
 ROOT = Path(shell.__file__).parents[1]
@@ -160,3 +171,111 @@ def test_a_signal_that_is_ignored_stays_so():
             assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
     finally:
         signal.signal(signal.SIGHUP, before)
+
+
+# Told to stop while a harvest looks for it
+
+
+HARVEST = """
+import asyncio, sys, time
+LOOP
+from harvester.stopping import Stop
+stop = Stop()
+
+async def work():
+    try:
+        print("ready", flush=True)
+        await asyncio.wait_for(stop.wait(), 30)
+        DEAF
+    finally:
+        print("shard written", flush=True)
+
+try:
+    with interruptible(lambda: "kept", stop):
+        RUN
+except typer.Exit as exc:
+    sys.exit(exc.exit_code)
+"""
+
+
+def stopped(first: str, *, deaf: bool, loop: str) -> tuple[int, list[str], str]:
+    """A harvest that sleeps until it is told; `deaf` to the first signal, it is told twice."""
+    code = HARVEST.replace("DEAF", "await asyncio.sleep(30)" if deaf else "pass")
+    run = "uvloop.run(work())" if loop == "uvloop" else "asyncio.run(work())"
+    code = code.replace("RUN", run).replace("LOOP", f"import {loop}, typer")
+    with in_process(code, stdout=subprocess.PIPE) as process:
+        assert process.stdout.readline() == "ready\n"
+        process.send_signal(getattr(signal, first))
+        said = process.stderr.readline()
+        if deaf:
+            time.sleep(0.2)  # nobody presses twice while a line is written
+            process.send_signal(signal.SIGINT)
+        code = process.wait(20)
+        return code, process.stdout.read().splitlines(), said + process.stderr.read()
+
+
+@pytest.mark.parametrize("loop", ["asyncio", "uvloop"])
+@pytest.mark.parametrize("deaf", [False, True], ids=["", "twice"])
+@pytest.mark.parametrize(("name", "code"), [("SIGINT", 130), ("SIGTERM", 143), ("SIGHUP", 129)])
+def test_the_first_signal_is_a_wish_and_the_second_is_obeyed(name, code, deaf, loop):
+    """A loop that sleeps wakes at the first; in either case what is open is brought to its end."""
+    if loop == "uvloop":
+        pytest.importorskip("uvloop")
+    ended, out, said = stopped(name, deaf=deaf, loop=loop)
+    assert said.splitlines() == [STOPPING, "stopped: kept"]
+    assert ended == code
+    assert out == ["shard written"]
+
+
+def test_a_wish_to_stop_is_kept_for_who_looks_later():
+    stop = Stop()
+    stop.set()
+    asyncio.run(asyncio.wait_for(stop.wait(), 5))
+    stop.set()  # its loop is gone by now
+    assert stop.is_set()
+
+
+def test_a_wish_from_another_thread_wakes_every_loop_that_waits():
+    stop, woken = Stop(), []
+
+    def wait() -> None:
+        asyncio.run(asyncio.wait_for(stop.wait(), 10))
+        woken.append(1)
+
+    threads = [threading.Thread(target=wait) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    while len(stop._waiting) < 3:
+        threading.Event().wait(0.01)
+    stop.set()
+    for thread in threads:
+        thread.join(10)
+    assert woken == [1, 1, 1]
+    assert not stop._waiting
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (
+            ["/usr/bin/harvest", "urls", "my list.parquet", "--out", "a'b"],
+            """run the same command again to go on: harvest urls 'my list.parquet' --out 'a'"'"'b'""",
+        ),
+        (
+            ["harvest", "ddg", "--search-proxy", "http://u:p@h:1"],
+            "run the same command again to go on",
+        ),
+        (["harvest", "urls", f"a{ESCAPE}"], "run the same command again to go on"),
+    ],
+)
+def test_how_to_go_on_is_said_as_it_can_be_pasted(arguments, said):
+    assert how_to_go_on(arguments) == said
+
+
+def test_a_dataset_is_a_path_or_an_address():
+    assert given_place("data/c") == Path("data/c")
+    assert given_place("memory://bucket/c").name == "c"
+    with pytest.raises(ShardError, match="check the address"):
+        given_place("nothing-of-the-kind://c")
+    with pytest.raises(typer.BadParameter):
+        given_place(" ")
