@@ -5,11 +5,12 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 OUT := build/demo
 
-.PHONY: help demo test lint types unit bench clean
+.PHONY: help demo test lint types unit soak bench clean
 
 help:
 	@echo "make demo    rank a sample picture, offline, and write a report"
 	@echo "make test    lint, types and all tests"
+	@echo "make soak    the long tests: 100,000 mutated inputs a reader, many kills"
 	@echo "make bench   the benchmarks"
 	@echo "make clean   remove what these made"
 
@@ -37,6 +38,9 @@ types: $(READY)
 
 unit: $(READY)
 	$(BIN)/pytest --durations=10
+
+soak: $(READY)
+	$(BIN)/pytest -m soak --durations=20
 
 bench: $(READY)
 	$(BIN)/python benchmarks/run.py

@@ -4,8 +4,10 @@
 
     python benchmarks/run.py --images photos --json > figures.json
 
-Takes an hour on two cores, most of it `evaluate`, and wants them for itself: on a busy machine,
-threads that wait for each other make a network's figures several times worse.
+Takes an hour and a half on two cores, most of it `evaluate`, and wants them for itself: on a busy
+machine, threads that wait for each other make a network's figures several times worse. `harvest`
+and `harvest_faults` install img2dataset, in an environment of its own under build/, if it is not
+there yet.
 """
 
 from __future__ import annotations
@@ -19,7 +21,9 @@ from pathlib import Path
 
 BENCHMARKS: dict[str, list[str]] = {
     "export_parsing": ["--mb", "500"],
-    "harvest": ["--count", "2000", "--rounds", "3"],
+    "harvest": ["--count", "2000", "--rounds", "5"],
+    "harvest_faults": ["--count", "8000", "--rounds", "1"],
+    "harvest_memory": ["--counts", "2000", "100000", "--rows", "1000000", "--rounds", "3"],
     "embedding": ["--rounds", "7", *(f"--plain-batch={size}" for size in (1, 8, 32))],
     "attribute": ["--large", "1000", "--repeats", "5"],
     "grid": ["--grids", "600"],
@@ -31,6 +35,8 @@ BENCHMARKS: dict[str, list[str]] = {
 QUICK: dict[str, list[str]] = {
     "export_parsing": ["--mb", "20"],
     "harvest": ["--count", "100", "--rounds", "1"],
+    "harvest_faults": ["--count", "300", "--rounds", "1", "--timeout", "2", "--no-peer"],
+    "harvest_memory": ["--counts", "200", "1000", "--rows", "20000", "--rounds", "1"],
     "embedding": ["--count", "16", "--rounds", "2"],
     "attribute": ["--large", "0", "--repeats", "1"],
     "grid": ["--grids", "20"],
@@ -38,7 +44,7 @@ QUICK: dict[str, list[str]] = {
     "evaluate": ["--queries", "1", "--null", "4", "--published", "1"],
 }
 
-_WITHOUT_PICTURES = {"export_parsing"}
+_WITHOUT_PICTURES = {"export_parsing", "harvest_memory"}
 
 
 def command_of(name: str, options: argparse.Namespace) -> list[str]:

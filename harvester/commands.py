@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from harvester import maintenance, search_commands
+from harvester.loops import run_loop
+from harvester.options import LogJson, NetworkOptions, StoringOptions, takes
 from harvester.shell import (
     CANDIDATES,
-    AllowPrivate,
     AsJson,
-    CaFile,
-    Contact,
     Out,
     PerPrompt,
     SearchProxy,
@@ -53,6 +53,7 @@ def harvest(*, version: Version = False) -> None:  # its callback has acted on i
 
 
 @harvest_app.command()
+@takes(NetworkOptions)
 def midjourney(
     discord_export: Annotated[
         list[str],
@@ -72,9 +73,8 @@ def midjourney(
     max_side: Annotated[
         int, typer.Option("--max-side", min=64, help="Longest side of stored pictures, in pixels.")
     ] = 1024,
-    allow_private: AllowPrivate = False,
-    ca_file: CaFile = None,
-    contact: Contact = None,
+    log_json: LogJson = None,
+    options: NetworkOptions,
     as_json: AsJson = False,
     verbose: Verbose = False,
 ) -> None:
@@ -107,17 +107,23 @@ def midjourney(
         else:
             write_out(messages.describe())
         return
-    network = run.Network(allow_private=allow_private, ca_file=ca_file, contact=contact)
+    plan = run.Plan(network=options.network(), max_side=max_side)
     expected = count_messages(export.path for export in find_exports(discord_export, []))
-    with harvesting(expected, lambda: messages.messages) as progress:
-        tally = asyncio.run(
+    with harvesting(
+        expected,
+        lambda: messages.messages,
+        out=out,
+        stop=plan.stop,
+        hosts=plan.pace.snapshot,
+        log_json=log_json,
+    ) as progress:
+        tally = run_loop(
             run.run_generations(
                 posts,
                 out,
-                network,
+                plan,
                 progress.update,
                 token=os.environ.get("WHENCE_DISCORD_TOKEN"),
-                max_side=max_side,
                 any_author=any_author,
                 keep_names=keep_authors,
             )
@@ -126,6 +132,8 @@ def midjourney(
 
 
 @harvest_app.command()
+@takes(NetworkOptions)
+@takes(StoringOptions)
 def ddg(
     prompts: Annotated[
         str | None,
@@ -154,9 +162,8 @@ def ddg(
         float, typer.Option("--pause", min=0.0, help="Seconds between two requests.")
     ] = 1.0,
     search_proxy: SearchProxy = None,
-    allow_private: AllowPrivate = False,
-    ca_file: CaFile = None,
-    contact: Contact = None,
+    options: NetworkOptions,
+    storing: StoringOptions,
     as_json: AsJson = False,
     verbose: Verbose = False,
 ) -> None:
@@ -176,18 +183,23 @@ def ddg(
     wanted += [job.prompt for job in read_prompts(prompts) if job.prompt] if prompts else []
     wanted += run.prompts_of(generations) if generations else []
     run.check_prompts(wanted)
-    engine = open_engine(search_proxy, ca_file, region=region, safesearch=safesearch)
-    network = run.Network(allow_private=allow_private, ca_file=ca_file, contact=contact)
-    with harvesting(len(wanted) * per_prompt) as progress:
-        tally = asyncio.run(
+    engine = open_engine(search_proxy, options.ca_file, region=region, safesearch=safesearch)
+    plan = storing.plan(options)
+    with harvesting(len(wanted) * per_prompt, **storing.shown(plan, out)) as progress:
+        tally = run_loop(
             run.run_search(
-                wanted, engine, out, network, progress.update, per_prompt=per_prompt, pause_s=pause
+                wanted, [engine], out, plan, progress.update, per_prompt=per_prompt, pause_s=pause
             )
         )
     print_harvest(tally, out, as_json=as_json)
 
 
+search_commands.register(harvest_app)
+
+
 @harvest_app.command()
+@takes(NetworkOptions)
+@takes(StoringOptions)
 def urls(
     addresses: Annotated[
         Path,
@@ -197,12 +209,8 @@ def urls(
     ],
     out: Out = CANDIDATES,
     *,
-    allow_private: AllowPrivate = False,
-    ca_file: CaFile = None,
-    contact: Contact = None,
-    concurrency: Annotated[
-        int, typer.Option("--concurrency", min=1, max=1024, help="Downloads at once.")
-    ] = 64,
+    options: NetworkOptions,
+    storing: StoringOptions,
     as_json: AsJson = False,
     verbose: Verbose = False,
 ) -> None:
@@ -215,12 +223,12 @@ def urls(
     from harvester.sources.url_list import read_url_list
 
     set_up_logging(verbose=verbose)
-    network = run.Network(
-        allow_private=allow_private, ca_file=ca_file, contact=contact, concurrency=concurrency
-    )
+    plan = storing.plan(options)
     found = read_url_list(addresses)
-    with harvesting(count_rows(addresses)) as progress:
-        tally = asyncio.run(run.run_found(found, out, network, progress.update, source="urls"))
+    with harvesting(count_rows(addresses), **storing.shown(plan, out)) as progress:
+        tally = run_loop(
+            run.run_found(found, out, plan, progress.update, source="urls", list=str(addresses))
+        )
     print_harvest(tally, out, as_json=as_json)
 
 
@@ -252,10 +260,10 @@ def folder(
 
     set_up_logging(verbose=verbose)
     found = read_folder(pictures, creator=creator)
-    with harvesting(count_files(pictures)) as progress:
-        tally = asyncio.run(
-            run.run_found(found, out, run.Network(), progress.update, source="folder")
-        )
+    # One's own pictures are all kept: two states of one work are two works to their maker.
+    plan = run.Plan(merge_near=False)
+    with harvesting(count_files(pictures), out=out, stop=plan.stop) as progress:
+        tally = run_loop(run.run_found(found, out, plan, progress.update, source="folder"))
     print_harvest(tally, out, as_json=as_json)
 
 
@@ -271,8 +279,8 @@ def fetch_declared(
     Raises:
         InputError: if the authority's file cannot be used.
     """
-    from harvester import run
     from harvester.names import hide_credentials
+    from harvester.network import Network
     from harvester.references import fetch_references, links_of, list_references
 
     links = links_of(references)
@@ -280,10 +288,10 @@ def fetch_declared(
         return list_references(references)
     shown = ", ".join(map(hide_credentials, links))
     say(f"fetching what the prompt links to: {shown} (--offline to leave that)")
-    network = run.Network(allow_private=allow_private, ca_file=ca_file)
+    network = Network(allow_private=allow_private, ca_file=ca_file)
 
     async def fetch() -> tuple[DeclaredReference, ...]:
-        async with network.open() as fetcher:
+        async with network.fetcher(crawls=False) as fetcher:
             return await fetch_references(references, fetcher)
 
     return asyncio.run(fetch())
@@ -308,15 +316,19 @@ def harvest_prompt(
         HarvestError: as `run.run_search` does.
     """
     from harvester import run
+    from harvester.network import Network
 
     if run.has_candidates(folders, prompt if is_default else None):
         return
     out = folders[0]
     say(f"no candidates for this prompt in {out}: searching the web (--offline to leave that)")
     engine = open_engine(search_proxy, ca_file)
-    network = run.Network(allow_private=allow_private, ca_file=ca_file)
-    with harvesting(per_prompt) as progress:
-        tally = asyncio.run(
-            run.run_search([prompt], engine, out, network, progress.update, per_prompt=per_prompt)
+    plan = run.Plan(network=Network(allow_private=allow_private, ca_file=ca_file))
+    with harvesting(per_prompt, out=out, stop=plan.stop, hosts=plan.pace.snapshot) as progress:
+        tally = run_loop(
+            run.run_search([prompt], [engine], out, plan, progress.update, per_prompt=per_prompt)
         )
     run.check_reached(tally)
+
+
+maintenance.register(harvest_app)

@@ -11,25 +11,30 @@ import asyncio
 import random
 import ssl
 import time
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Self
 
+import aiohttp
 import httpx
 import stamina
 
-from harvester.bodies import read_body, read_head
-from harvester.consent import read_consent
+from harvester.bodies import Room, read_body, read_head
+from harvester.consent import ConsentPolicy, Signal, decide, read_signals, rights_of
 from harvester.faults import NETWORK_ERRORS, FetchError, explain_error, judge_answer
 from harvester.guard import AddressError, check_url
-from harvester.pace import HostSlots, read_retry_after
-from harvester.schema import FetchStatus
-from harvester.transport import name_agent, open_client
+from harvester.pace import HostPace, Pace, Turn, Verdict, read_retry_after
+from harvester.schema import FailureClass, FetchStatus
+from harvester.site_rules import SiteRules
+from harvester.stopping import Stop
+from harvester.transport import Session, name_agent, open_session
 
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
-_PER_HOST = 16
 _HEAD_BYTES = 1024
+_MAX_RULES = 512 << 10
+_RULES_AT_ONCE = 32
 _ACCEPT = "image/jpeg, image/png, image/webp, image/*;q=0.9, */*;q=0.5"
 
 
@@ -41,7 +46,9 @@ class FetchLimits:
         max_bytes: of the body, as sent and as unpacked.
         deadline_s: seconds for one try, from name look-up to last byte; all tries and pauses
             together get twice as many.
+        answer_s: seconds until the head of an answer is there.
         connect_s: seconds for a connection.
+        min_rate: bytes a second that a body has to come with, once it has come for five seconds.
         max_redirects: hops after the first address.
         attempts: tries in all; only faults that may pass are tried again.
         pause_s: seconds before the second try; doubles with each further one, and as much again
@@ -50,7 +57,9 @@ class FetchLimits:
 
     max_bytes: int = 32 << 20
     deadline_s: float = 30.0
+    answer_s: float = 15.0
     connect_s: float = 10.0
+    min_rate: float = 1000.0
     max_redirects: int = 5
     attempts: int = 3
     pause_s: float = 0.5
@@ -64,7 +73,8 @@ class Fetched:
         url: as asked for. final_url: the one that answered; None where none was asked.
         body: as served, or empty where status is not `OK`.
         mime: the server's word for it, in lower case, without parameters.
-        rights: opt-out signals of the answer and of the redirects to it, as written.
+        signals: what the owner says of its use, in the answer, in the redirects to it and in the
+            site's rules.
         error: one line; None where status is `OK`.
     """
 
@@ -74,8 +84,17 @@ class Fetched:
     body: bytes = field(default=b"", repr=False)
     mime: str | None = None
     etag: str | None = None
-    rights: tuple[str, ...] = ()
+    signals: tuple[Signal, ...] = ()
     error: str | None = None
+
+    @property
+    def rights(self) -> tuple[str, ...]:
+        """The signals as they are stored."""
+        return rights_of(self.signals)
+
+
+class Stopped(Exception):  # noqa: N818  # no error: the harvest is told to end
+    """The download was not begun, because the fetcher was told to stop."""
 
 
 @dataclass(slots=True)
@@ -84,9 +103,11 @@ class _Download:
 
     url: str
     address: httpx.URL
+    room: Room
+    left_s: float
+    tries: int = 0
     final_url: str | None = None
-    rights: tuple[str, ...] = ()
-    asked: str = ""  # the host that was asked last
+    signals: list[Signal] = field(default_factory=list)
 
 
 class Fetcher:
@@ -94,10 +115,15 @@ class Fetcher:
 
     Args:
         limits: of each download.
-        concurrency: downloads at a time; at most 16 of them from one host.
+        concurrency: downloads at a time.
         allow_private: let it ask private and loopback addresses.
         user_agent: None gives `transport.name_agent()`.
         ssl_context: None gives `transport.shared_ssl_context()`.
+        policy: which opt-outs are obeyed.
+        site_rules: whether robots.txt and tdmrep.json are asked for; a picture that the user
+            names by itself is no crawling.
+        pace: of each host; None gives one of its own.
+        stop: once it is set no download is begun any more, and `hold` raises `Stopped`.
     """
 
     def __init__(
@@ -108,26 +134,36 @@ class Fetcher:
         allow_private: bool = False,
         user_agent: str | None = None,
         ssl_context: ssl.SSLContext | None = None,
+        policy: ConsentPolicy = ConsentPolicy.STRICT,
+        site_rules: bool = False,
+        pace: Pace | None = None,
+        stop: Stop | None = None,
     ) -> None:
         self._limits = limits
         self._concurrency = concurrency
         self._allow_private = allow_private
         self._user_agent = user_agent or name_agent()
         self._ssl_context = ssl_context
+        self.policy = policy
+        self.pace: Pace = pace or HostPace()
+        self._rules = SiteRules(self._get_rules) if site_rules else None
         self._slots = asyncio.Semaphore(concurrency)
-        self._hosts = HostSlots(_PER_HOST)
+        # Places of their own: a download that is redirected asks for rules while it has a place.
+        self._rule_places = asyncio.Semaphore(_RULES_AT_ONCE)
+        self._large = asyncio.Semaphore(Room.MOST_LARGE)
         self._open = AsyncExitStack()
-        self._client: httpx.AsyncClient | None = None
+        self._session: Session | None = None
+        self._stop = stop or Stop()
 
     async def __aenter__(self) -> Self:
-        self._client = await self._open.enter_async_context(
-            open_client(
+        self._session = await self._open.enter_async_context(
+            open_session(
                 headers={
                     "User-Agent": self._user_agent,
                     "Accept": _ACCEPT,
                     "Accept-Encoding": "identity",  # pictures are compressed already
                 },
-                connections=self._concurrency,
+                connections=self._concurrency + _RULES_AT_ONCE,
                 connect_s=self._limits.connect_s,
                 allow_private=self._allow_private,
                 ssl_context=self._ssl_context,
@@ -141,7 +177,9 @@ class Fetcher:
         exc: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._client = None
+        self._session = None
+        if self._rules is not None:
+            await self._rules.close()
         await self._open.aclose()
 
     async def fetch(self, url: str) -> Fetched:
@@ -152,27 +190,39 @@ class Fetcher:
         Raises:
             RuntimeError: outside of the `async with` block.
         """
-        if self._client is None:
+        async with self.hold(url) as got:
+            return got
+
+    @asynccontextmanager
+    async def hold(self, url: str) -> AsyncIterator[Fetched]:
+        """As `fetch`, and keep one of the places for downloads until the body is done with.
+
+        So there are never more bodies in memory than places, however far decoding lags behind.
+        """
+        if self._session is None:
             raise RuntimeError("expected an open Fetcher, found none: use `async with Fetcher()`")
         try:
             address = check_url(url, allow_private=self._allow_private)
         except AddressError as exc:
-            return Fetched(status=exc.status, url=url, error=str(exc))
-        download = _Download(url, address)
-        try:
-            return await self._try(self._client, download)
-        except FetchError as fault:
-            return Fetched(
-                status=fault.status,
-                url=url,
-                final_url=download.final_url,
-                rights=download.rights,
-                error=str(fault),
-            )
+            yield Fetched(status=exc.status, url=url, error=str(exc))
+            return
+        async with Room(self._slots, self._large) as room:
+            download = _Download(url, address, room, 2 * self._limits.deadline_s)
+            try:
+                got = await self._try(self._session, download)
+            except FetchError as fault:
+                room.leave()
+                got = Fetched(
+                    status=fault.status,
+                    url=url,
+                    final_url=download.final_url,
+                    signals=tuple(download.signals),
+                    error=str(fault),
+                )
+            yield got
 
-    async def _try(self, client: httpx.AsyncClient, download: _Download) -> Fetched:
+    async def _try(self, session: Session, download: _Download) -> Fetched:
         limits = self._limits
-        left_s = 2 * limits.deadline_s
 
         def plan_pause(exc: Exception) -> bool | float:
             """Whether to try again; in how many seconds, where the server named them.
@@ -180,14 +230,13 @@ class Fetcher:
             A pause that does not fit the time left ends the download: to ask sooner than asked
             to would be rude, and a later run tries again anyway.
             """
-            nonlocal left_s
-            if not isinstance(exc, FetchError) or not exc.worth_another_try or left_s <= 0:
+            if not isinstance(exc, FetchError) or not exc.worth_another_try or download.left_s <= 0:
                 return False
             if exc.retry_after_s is None:
                 return True
             pause_s = exc.retry_after_s + random.uniform(0, limits.pause_s)  # noqa: S311  # jitter
-            left_s -= pause_s
-            return pause_s if left_s > 0 else False
+            download.left_s -= pause_s
+            return pause_s if download.left_s > 0 else False
 
         async for attempt in stamina.retry_context(
             on=plan_pause,
@@ -198,77 +247,128 @@ class Fetcher:
             wait_jitter=limits.pause_s,
         ):
             with attempt:
-                # A slot is held while asking, not while pausing; but a host that wants a pause
-                # wants it of all.
-                async with self._hosts.hold(download.address.host):
-                    left_s -= await self._rest(download.address.host, left_s)
-                    async with self._slots:
-                        start = time.monotonic()
-                        try:
-                            return await self._ask(client, download, min(limits.deadline_s, left_s))
-                        except FetchError as fault:
-                            if fault.retry_after_s:
-                                self._hosts.pause(download.asked, fault.retry_after_s)
-                            raise
-                        finally:
-                            left_s -= time.monotonic() - start
+                return await self._attempt(session, download)
         raise AssertionError("expected the last attempt to return or raise")
 
-    async def _rest(self, host: str, left_s: float) -> float:
-        """Wait out the pause that a host asked another download for; how many seconds that took."""
-        pause_s = self._hosts.pause_of(host)
-        if pause_s >= left_s:
-            reason = (
-                f"expected a host that may be asked, found that it wants {pause_s:,.0f} s of rest"
-            )
-            raise FetchError(FetchStatus.THROTTLED, reason, mendable=False)
-        await asyncio.sleep(pause_s)
-        return pause_s
+    async def _attempt(self, session: Session, download: _Download) -> Fetched:
+        """One try. Places are held while asking and while the body is in use, not while pausing."""
+        if self._stop.is_set():
+            raise Stopped
+        await self._obey_site(download.address, download)
+        async with AsyncExitStack() as turns:
+            start = time.monotonic()
+            turn = await self._take_turn(turns, download.address.host, download.left_s)
+            await download.room.enter()
+            if self._stop.is_set():
+                raise Stopped
+            if not download.tries:
+                start = time.monotonic()  # those who came before are no fault of this address
+            download.tries += 1
+            try:
+                hops = _Hops(turns, turn)
+                hops.turn.start()
+                got = await self._ask(session, download, hops)
+            except FetchError as fault:
+                hops.turn.report(_verdict_of(fault), fault.retry_after_s, status=fault.status)
+                download.room.leave()
+                raise
+            finally:
+                download.left_s -= time.monotonic() - start
+            hops.turn.report(Verdict.OK)
+            return got
 
-    async def _ask(
-        self, client: httpx.AsyncClient, download: _Download, deadline_s: float
-    ) -> Fetched:
+    async def _take_turn(self, turns: AsyncExitStack, host: str, patience_s: float) -> Turn:
+        return await turns.enter_async_context(self.pace.turn(host, patience_s=patience_s))
+
+    async def _ask(self, session: Session, download: _Download, hops: _Hops) -> Fetched:
+        deadline_s = min(self._limits.deadline_s, max(download.left_s, 0))
         try:
             async with asyncio.timeout(deadline_s):
-                return await self._follow(client, download)
+                return await self._follow(session, download, hops)
         except TimeoutError as exc:
             reason = f"expected the whole answer within {deadline_s:.3g} s, found it unfinished"
             raise FetchError(FetchStatus.TIMEOUT, reason) from exc
         except NETWORK_ERRORS as exc:
             raise explain_error(exc) from exc
 
-    async def _follow(self, client: httpx.AsyncClient, download: _Download) -> Fetched:
+    async def _follow(self, session: Session, download: _Download, hops: _Hops) -> Fetched:
         address = download.address
-        signals: list[tuple[str, str]] = []
         for hop in range(self._limits.max_redirects + 1):
             download.final_url = str(address) if hop else download.url
-            download.asked = address.host
-            response = await client.send(client.build_request("GET", address), stream=True)
-            try:
-                signals += response.headers.multi_items()
-                consent = read_consent(signals)
-                download.rights = consent.rights
-                if consent.refusal and response.status_code < 400:
-                    reason = f"expected leave to use it, found {consent.refusal}"
+            async with await self._answer(session, address) as response:
+                hops.turn.answered()
+                download.signals += read_signals(response.headers.items())
+                refusal = decide(download.signals, self.policy)
+                if refusal and response.status < 400:
+                    reason = f"expected leave to use it, found {refusal}"
                     raise FetchError(FetchStatus.OPTED_OUT, reason)
-                location = response.headers.get("location")
-                if response.status_code not in _REDIRECTS or not location:
+                location = response.headers.get("Location")
+                if response.status not in _REDIRECTS or not location:
                     return await self._read(response, download)
-                target = str(address.join(location))
-                address = check_url(target, allow_private=self._allow_private)
-            finally:
-                await response.aclose()
+            target = check_url(str(address.join(location)), allow_private=self._allow_private)
+            if target.host != address.host:
+                # The first turn ends before the second is waited for: two hosts that redirect to
+                # each other must not block each other, nor answer for each other's faults.
+                hops.turn.report(Verdict.OK)
+                await hops.turns.aclose()
+            await self._obey_site(target, download)
+            if target.host != address.host:
+                hops.turn = await self._take_turn(hops.turns, target.host, download.left_s)
+                hops.turn.start()
+            address = target
         reason = f"expected at most {self._limits.max_redirects} redirects, found more"
         raise FetchError(FetchStatus.TOO_MANY_REDIRECTS, reason)
 
-    async def _read(self, response: httpx.Response, download: _Download) -> Fetched:
+    async def _answer(self, session: Session, address: httpx.URL) -> aiohttp.ClientResponse:
+        """The head of an answer; its body is not read yet."""
+        try:
+            async with asyncio.timeout(self._limits.answer_s):
+                return await session.get(address)
+        except TimeoutError as exc:
+            reason = f"expected an answer within {self._limits.answer_s:.3g} s, found none"
+            raise FetchError(FetchStatus.TIMEOUT, reason) from exc
+
+    async def _obey_site(self, address: httpx.URL, download: _Download) -> None:
+        """Take in what the site's own rules say of an address, and end where that is a no."""
+        if self._rules is None:
+            return
+        found = await self._rules.check(str(address))
+        download.signals += [one for one in found.signals if one not in download.signals]
+        refusal = decide(download.signals, self.policy)
+        if refusal:
+            raise FetchError(FetchStatus.OPTED_OUT, f"expected leave to use it, found {refusal}")
+        if found.fault is not None:
+            raise found.fault
+        if found.crawl_delay_s:
+            self.pace.space_out(address.host, found.crawl_delay_s)
+
+    async def _get_rules(self, url: str) -> tuple[int, Mapping[str, str], bytes]:
+        """One small file of a site's, for `robots` and `tdmrep`; redirects are left to them."""
+        if self._session is None:
+            raise RuntimeError("expected an open Fetcher, found none: use `async with Fetcher()`")
+        try:
+            address = check_url(url, allow_private=self._allow_private)
+            async with (
+                self._rule_places,
+                asyncio.timeout(self._limits.answer_s),
+                await self._session.get(address) as response,
+            ):
+                # What is behind the cap is left unread, as RFC 9309 has it.
+                return response.status, response.headers, await read_head(response, _MAX_RULES)
+        except TimeoutError as exc:
+            reason = f"expected an answer within {self._limits.answer_s:.3g} s, found none"
+            raise FetchError(FetchStatus.TIMEOUT, reason) from exc
+        except NETWORK_ERRORS as exc:
+            raise explain_error(exc) from exc
+
+    async def _read(self, response: aiohttp.ClientResponse, download: _Download) -> Fetched:
         headers = response.headers
-        code = response.status_code
-        head = await read_head(response, _HEAD_BYTES) if code == 404 else b""
-        fault = judge_answer(code, head, read_retry_after(headers.get("retry-after")))
+        head = await read_head(response, _HEAD_BYTES) if response.status == 404 else b""
+        fault = judge_answer(response.status, head, read_retry_after(headers.get("Retry-After")))
         if fault is not None:
             raise fault
-        body = await read_body(response, self._limits.max_bytes)
+        limits = self._limits
+        body = await read_body(response, limits.max_bytes, download.room, limits.min_rate)
         if not body:
             raise FetchError(FetchStatus.EMPTY, "expected a picture, found 0 bytes")
         return Fetched(
@@ -276,7 +376,24 @@ class Fetcher:
             url=download.url,
             final_url=download.final_url,
             body=body,
-            mime=headers.get("content-type", "").partition(";")[0].strip().lower() or None,
-            etag=headers.get("etag"),
-            rights=download.rights,
+            mime=headers.get("Content-Type", "").partition(";")[0].strip().lower() or None,
+            etag=headers.get("ETag"),
+            signals=tuple(download.signals),
         )
+
+
+@dataclass(slots=True)
+class _Hops:
+    """The turns that one try has taken, one a host, and the one that it is in."""
+
+    turns: AsyncExitStack
+    turn: Turn
+
+
+def _verdict_of(fault: FetchError) -> Verdict:
+    """What a failed download says of the host that was asked last."""
+    if fault.status.failure_class is FailureClass.THROTTLED:
+        return Verdict.THROTTLED
+    if fault.status.failure_class is FailureClass.TRANSIENT:
+        return Verdict.FAILED
+    return Verdict.REFUSED

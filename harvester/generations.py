@@ -8,21 +8,21 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
-import hashlib
-import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 
 from harvester import shards
+from harvester.decoders import Decoders
 from harvester.discord.links import anonymous_link, expires_at
-from harvester.fetch import Fetched, Fetcher
-from harvester.images import PictureError, compute_hashes, encode_jpeg, open_picture
+from harvester.fetch import Fetched, Fetcher, Stopped
+from harvester.images import PictureError
+from harvester.local_files import read_file
 from harvester.names import hide_credentials
 from harvester.parallel import chunked, in_parallel
-from harvester.pipeline import Outcome, in_thread, read_file
+from harvester.pipeline import Outcome
 from harvester.schema import FetchStatus, Generation
 from harvester.sources.discord_export import Post
+from harvester.stopping import Stop
 from harvester.store import Store
 
 EXPIRED = (
@@ -37,10 +37,11 @@ async def harvest_generations(
     posts: Iterator[Post],
     store: Store,
     fetcher: Fetcher,
+    decoders: Decoders,
     *,
+    stop: Stop | None = None,
     renew: Renew | None = None,
     keep_names: bool = False,
-    max_side: int = 1024,
     workers: int = 16,
 ) -> AsyncIterator[Outcome]:
     """Store each post that the dataset does not hold yet; yields one outcome a post.
@@ -51,10 +52,11 @@ async def harvest_generations(
         posts: as `discord_export.read_exports` yields them.
         store: open, of `Generation` rows.
         fetcher: open, for pictures that are on the CDN.
+        decoders: open.
+        stop: once it is set no post is begun any more.
         renew: gives new links for those that are over; without, they are recorded as expired.
         keep_names: store addresses as they are, though their file names begin with users' names;
             without, an address that was fetched is stored with the name cut out.
-        max_side: pixels of the longest side of the picture that is stored.
         workers: posts in work at once.
 
     Raises:
@@ -62,23 +64,28 @@ async def harvest_generations(
         HarvestError: whatever reading the export raises, after what it yielded is stored.
     """
     known = await asyncio.to_thread(_known_statuses, store)
-    with ThreadPoolExecutor(os.cpu_count(), "picture") as pool:
 
-        async def resolve(post: Post) -> tuple[Post, Generation | None, int]:
-            if known.get(post.generation.id) is FetchStatus.OK:
-                return post, None, 0
-            got = await _get(post, fetcher, pool)
-            made = await in_thread(pool, _with_picture, post.generation, got, max_side)
-            if post.media is None and made.url:
-                shown = made.url if keep_names else anonymous_link(made.url)
-                made = dataclasses.replace(made, url=hide_credentials(shown))
-            return post, made, len(got.body)
+    async def resolve(post: Post) -> tuple[Post, Generation | None, int] | None:
+        if known.get(post.generation.id) is FetchStatus.OK:
+            return post, None, 0
+        try:
+            got = await _get(post, fetcher)
+        except Stopped:
+            return None
+        made = await _with_picture(post.generation, got, decoders)
+        if post.media is None and made.url:
+            shown = made.url if keep_names else anonymous_link(made.url)
+            made = dataclasses.replace(made, url=hide_credentials(shown))
+        return post, made, len(got.body)
 
-        streamed = _stream(posts, known, renew)
-        async for post, generation, size in in_parallel(streamed, resolve, workers):
-            yield dataclasses.replace(_record(post, generation, store, known), bytes=size)
-            if store.is_due:
-                await asyncio.to_thread(store.flush)
+    streamed = _stream(posts, known, renew)
+    async for done in in_parallel(streamed, resolve, workers, stop=stop):
+        if done is None:
+            continue
+        post, generation, size = done
+        yield dataclasses.replace(_record(post, generation, store, known), bytes=size)
+        if store.is_due:
+            await asyncio.to_thread(store.flush)
 
 
 def _known_statuses(store: Store) -> dict[str, FetchStatus]:
@@ -141,32 +148,32 @@ def _is_over(post: Post) -> bool:
     return end is not None and end <= datetime.now(UTC)
 
 
-async def _get(post: Post, fetcher: Fetcher, pool: ThreadPoolExecutor) -> Fetched:
+async def _get(post: Post, fetcher: Fetcher) -> Fetched:
     generation, url = post.generation, post.generation.url or ""
     if generation.status is not FetchStatus.OK:  # settled while reading: outside the export, …
         return Fetched(status=generation.status, url=url, error=generation.error)
     if post.media is not None:
-        return await in_thread(pool, read_file, post.media, url)
+        return await asyncio.to_thread(read_file, post.media, url)
     if _is_over(post):
         return Fetched(status=FetchStatus.EXPIRED, url=url, error=EXPIRED)
     got = await fetcher.fetch(url)
     return dataclasses.replace(got, error=EXPIRED) if got.status is FetchStatus.EXPIRED else got
 
 
-def _with_picture(generation: Generation, got: Fetched, max_side: int) -> Generation:
+async def _with_picture(generation: Generation, got: Fetched, decoders: Decoders) -> Generation:
     if got.status is not FetchStatus.OK:
         return dataclasses.replace(generation, status=got.status, error=got.error)
     try:
-        picture = open_picture(got.body, max_side=max_side)
+        picture = await decoders.decode(got.body)
     except PictureError as exc:
         return dataclasses.replace(generation, status=exc.status, error=str(exc))
     return dataclasses.replace(
         generation,
         width=picture.width,
         height=picture.height,
-        image=encode_jpeg(picture.rgb),
-        sha256=hashlib.sha256(got.body).hexdigest(),
-        phash=compute_hashes(picture.rgb).phash,
+        image=picture.jpeg,
+        sha256=picture.sha256,
+        phash=picture.phash,
         status=FetchStatus.OK,
         error=None,
     )

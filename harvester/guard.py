@@ -1,21 +1,16 @@
 """Which addresses may be asked at all, so that no list of links reaches into a private network.
 
-Two checks, both needed: `check_url` reads the address as written, and `GuardedResolver` refuses a
-name by what it resolves to. The connection is then made to the very addresses that were checked,
-so a name server that changes its answer between check and use (DNS rebinding) gains nothing.
+Two checks, both needed: `check_url` reads the address as written, and `resolver.GuardedResolver`
+refuses a name by what it resolves to.
 """
 
 from __future__ import annotations
 
-import asyncio
 import ipaddress
 import re
-import socket
-from concurrent.futures import ThreadPoolExecutor
 from typing import ClassVar
 
 import httpx
-from aiohttp.abc import AbstractResolver, ResolveResult
 
 from harvester.schema import FetchStatus
 
@@ -105,6 +100,7 @@ def check_url(url: str, *, allow_private: bool = False) -> httpx.URL:
         parsed = httpx.URL(url.strip())
         port = parsed.port
         host = parsed.raw_host.decode("ascii").removesuffix(".")
+        _ = parsed.host  # decoded when it is read, and a broken `xn--` name is told only then
     except (httpx.InvalidURL, ValueError) as exc:
         raise BadUrlError(f"expected an http or https address, found one malformed: {exc}") from exc
     if parsed.scheme not in {"http", "https"}:
@@ -164,52 +160,3 @@ def _read_number(label: str) -> int:
     if label.startswith("0"):
         return int(label, 8)
     return int(label)
-
-
-class GuardedResolver(AbstractResolver):
-    """Looks names up, and refuses those with any address that is not public.
-
-    One bad address among good ones refuses the name: a mixed answer is how a name is made to slip
-    through. Look-ups have threads of their own, so that slow name servers hold up nothing else.
-    """
-
-    def __init__(self, *, allow_private: bool = False, threads: int = 32) -> None:
-        self._allow_private = allow_private
-        self._threads = ThreadPoolExecutor(threads, thread_name_prefix="whence-dns")
-
-    async def resolve(
-        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
-    ) -> list[ResolveResult]:
-        """Addresses of `host`, all of them checked.
-
-        Raises:
-            BlockedAddressError: if one of them is not public.
-            OSError: if the name does not resolve.
-        """
-        found = await asyncio.get_running_loop().run_in_executor(
-            self._threads, _look_up, host, port, family
-        )
-        if not self._allow_private:
-            for result in found:
-                if not is_public(ipaddress.ip_address(result["host"])):
-                    raise BlockedAddressError(
-                        f"expected {host} to have public addresses, found {result['host']}"
-                    )
-        return found
-
-    async def close(self) -> None:
-        """Let go of the threads; look-ups under way end by themselves."""
-        self._threads.shutdown(wait=False, cancel_futures=True)
-
-
-def _look_up(host: str, port: int, family: socket.AddressFamily) -> list[ResolveResult]:
-    # As bytes: of text, Python makes an IDNA name, and raises where a label is too long.
-    name = host.encode("ascii")
-    answers = socket.getaddrinfo(name, port, family, socket.SOCK_STREAM, 0, socket.AI_ADDRCONFIG)
-    numeric = socket.AI_NUMERICHOST | socket.AI_NUMERICSERV
-    return [
-        ResolveResult(
-            hostname=host, host=str(address[0]), port=port, family=kind, proto=proto, flags=numeric
-        )
-        for kind, _, proto, _, address in answers
-    ]

@@ -47,7 +47,7 @@ def read_values(stream: BinaryIO, place: str, *, several: bool = False) -> Itera
         for value in ijson.items(bounded, place, multiple_values=several, use_float=True):
             bounded.forget()
             yield value
-    except ijson.JSONError as exc:
+    except (ijson.JSONError, UnicodeDecodeError) as exc:  # the latter for names of values
         raise BrokenJsonError(reason_of(exc)) from exc
 
 
@@ -55,7 +55,7 @@ def read_events(stream: BinaryIO) -> Iterator[tuple[str, Any]]:
     """Brackets, keys and values of a file, as ijson names them; raises as `read_values` does."""
     try:
         yield from ijson.basic_parse(_BoundedStream(stream), multiple_values=True, use_float=True)
-    except ijson.JSONError as exc:
+    except (ijson.JSONError, UnicodeDecodeError) as exc:  # the latter for names of values
         raise BrokenJsonError(reason_of(exc)) from exc
 
 

@@ -1,40 +1,32 @@
-"""Source → fetch → picture → shards, as a stream of outcomes.
+"""Source → engine → shards, as a stream of outcomes.
 
-Sources yield, `fetch` downloads, `images` verifies, `store` writes; this module joins them with
-bounded queues, so that memory does not grow with the length of a list. One writer, as many
-downloads at once as there are workers, pictures decoded in threads (the decoders release the GIL).
+Sources yield, an `engine` fetches and decodes, `store` writes; this module joins them through
+bounded queues, so that memory does not grow with the length of a list, and keeps what is known from
+being fetched or stored again. One picture under several addresses is stored once, by its address,
+by its bytes, and by its PDQ hash where near-duplicates are merged; every finding of it is a row.
 """
 
 from __future__ import annotations
 
 import asyncio
 import dataclasses
-import hashlib
-import os
 from collections import Counter
-from collections.abc import AsyncIterator, Callable
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
-from typing import Any, TypeVar
 
-from harvester import shards
-from harvester.fetch import Fetched, Fetcher
-from harvester.images import PictureError, compute_hashes, encode_jpeg, open_picture
+from harvester.canonical import canonical_url
+from harvester.engine import Engine, Job
+from harvester.known import Known, Settled
 from harvester.names import hide_credentials
-from harvester.parallel import in_parallel
-from harvester.schema import Candidate, FailureClass, FetchStatus, Finding, Search, failed_id
+from harvester.schema import Candidate, FetchStatus, Finding, Search
 from harvester.sources.folder import LocalPicture
 from harvester.store import Store
 
-MAX_FILE_BYTES = 256 << 20
-
 Found = Finding | LocalPicture
-Settled = tuple[str, FetchStatus]
-"""The id and status of an address that needs no fetch."""
 
-Result = TypeVar("Result")
+_QUEUE = 256
+_MOST_FOLLOWERS = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +35,7 @@ class Outcome:
 
     Attributes:
         is_new: whether a picture was stored that the dataset did not hold.
+        is_merged: whether it is a near-duplicate of a picture that is stored.
         bytes: of the picture as served; 0 where nothing was fetched.
     """
 
@@ -52,50 +45,8 @@ class Outcome:
     is_new: bool
     bytes: int = 0
     error: str | None = None
-
-
-class Known:
-    """What a dataset already holds, so that nothing is fetched or stored twice.
-
-    Args:
-        folder: a dataset of candidates, or a folder that does not exist yet.
-    """
-
-    def __init__(self, folder: Path) -> None:
-        self.pictures: set[str] = set()
-        self.settled: dict[str, Settled] = {}
-        self.failures: dict[str, FetchStatus] = {}
-        self._findings: set[bytes] = set()
-        for records in shards.records(folder, Candidate, ["id", "url", "status"]):
-            for record in records:
-                self.learn(record["id"], record["url"], FetchStatus(record["status"]))
-        seen = ["url", "source", "candidate_id", "query_prompt", "query"]
-        for records in shards.records(folder, Finding, seen):
-            for record in records:
-                finding = Finding(**record)
-                self.is_new_finding(finding)
-                # One picture under several addresses has one candidate and several findings.
-                if finding.candidate_id in self.pictures:
-                    self.settled[finding.url] = (finding.candidate_id, FetchStatus.OK)
-
-    def learn(self, candidate_id: str, url: str, status: FetchStatus) -> None:
-        """Remember one outcome; transient failures stay open and are tried again."""
-        if status is FetchStatus.OK:
-            self.pictures.add(candidate_id)
-        else:
-            self.failures[url] = status
-        if status.failure_class in {None, FailureClass.PERMANENT}:
-            self.settled[url] = (candidate_id, status)
-
-    def is_new_finding(self, finding: Finding) -> bool:
-        """Whether this way to this address was unknown; it is known from then on."""
-        parts = (finding.url, finding.source, finding.query_prompt or "", finding.query or "")
-        text = "\0".join(parts).encode("utf-8", "surrogatepass")
-        key = hashlib.blake2b(text, digest_size=16).digest()
-        if key in self._findings:
-            return False
-        self._findings.add(key)
-        return True
+    source: str = ""
+    is_merged: bool = False
 
 
 class SearchLedger:
@@ -106,186 +57,227 @@ class SearchLedger:
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._recorded: Counter[tuple[str | None, str | None]] = Counter()
-        self._open: dict[tuple[str | None, str | None], Search] = {}
+        self._recorded: Counter[tuple[str, str | None, str | None]] = Counter()
+        self._open: dict[tuple[str, str | None, str | None], Search] = {}
 
     def expect(self, search: Search) -> None:
         """Take a search that has yielded `search.found` findings."""
-        self._open[search.query_prompt, search.query] = search
-        self._close_if_settled((search.query_prompt, search.query))
+        key = (search.source, search.query_prompt, search.query)
+        self._open[key] = search
+        self._close_if_settled(key)
 
     def settle(self, finding: Finding) -> None:
         """Take note that a finding is recorded."""
-        key = (finding.query_prompt, finding.query)
+        key = (finding.source, finding.query_prompt, finding.query)
         self._recorded[key] += 1
         self._close_if_settled(key)
 
-    def _close_if_settled(self, key: tuple[str | None, str | None]) -> None:
+    def _close_if_settled(self, key: tuple[str, str | None, str | None]) -> None:
         search = self._open.get(key)
         if search is not None and self._recorded[key] >= search.found:
             self._store.append(search)
             del self._open[key], self._recorded[key]
 
 
+@dataclass(frozen=True, slots=True)
+class _Failed:
+    error: BaseException
+
+
+_Resolved = tuple[Finding, Candidate | Settled]
+
+
 async def harvest_candidates(
     findings: AsyncIterator[Found],
     store: Store,
-    fetcher: Fetcher,
+    engine: Engine,
+    known: Known,
     *,
     searches: SearchLedger | None = None,
-    max_side: int = 512,
-    workers: int = 64,
+    merge_near: bool = True,
+    is_retry: bool = False,
 ) -> AsyncIterator[Outcome]:
-    """Fetch what a source finds into a dataset; yields one outcome a finding, as they end.
+    """Bring what a source finds into a dataset; yields one outcome a finding, as they end.
 
     Args:
         findings: addresses or local pictures, from any source.
         store: open, of `Candidate` rows.
-        fetcher: open; local pictures do not need it.
+        engine: open.
+        known: what the dataset holds.
         searches: told of every finding that is recorded.
-        max_side: pixels of the longest side of the picture that is stored.
-        workers: findings in work at once.
+        merge_near: store no picture whose near-duplicate is stored; its findings name that one.
+        is_retry: fetch again what failed for good, too.
 
     Raises:
         ShardError: if the dataset cannot be read or written.
         HarvestError: whatever the source raises, after what it yielded before is stored.
     """
-    known = await asyncio.to_thread(Known, store.folder)
-    in_flight: dict[str, asyncio.Task[Candidate]] = {}
-    with ThreadPoolExecutor(os.cpu_count(), "picture") as pool:
+    recorder = _Recorder(store, known, merge_near=merge_near)
+    async for finding, found in _resolved(findings, engine, known, is_retry=is_retry):
+        outcome = recorder.record(finding, found)
+        if searches is not None:
+            searches.settle(finding)
+        if store.is_due:
+            await flush(store, known)
+        yield outcome
 
-        async def resolve(found: Found) -> tuple[Finding, Candidate | Settled]:
-            finding = _without_credentials(
-                found.finding if isinstance(found, LocalPicture) else found
+
+async def flush(store: Store, known: Known) -> None:
+    """Write what waits in memory; only then is it known for good."""
+    batch = known.seal()
+
+    def write() -> None:
+        # The same rows on both sides: candidates and findings are appended by this task alone.
+        written = store.flush()
+        known.commit(batch, {kind: written.get(kind, {}) for kind in (Candidate, Finding)})
+
+    await asyncio.to_thread(write)
+
+
+async def _resolved(
+    findings: AsyncIterator[Found], engine: Engine, known: Known, *, is_retry: bool
+) -> AsyncIterator[_Resolved]:
+    """Each finding with what it led to: known from before, or by way of the engine."""
+    front = _Front(findings, known, is_retry=is_retry)
+
+    async def drive() -> None:
+        try:
+            async for job, candidate in engine.run(front.jobs()):
+                await front.end(job.finding, candidate)
+        except Exception as exc:  # noqa: BLE001  # raised where the caller is
+            await front.out.put(_Failed(exc))
+        else:
+            await front.out.put(None)
+
+    driving = asyncio.create_task(drive())
+    try:
+        while (got := await front.out.get()) is not None:
+            if isinstance(got, _Failed):
+                raise got.error
+            yield got
+    finally:
+        driving.cancel()
+        await asyncio.gather(driving, return_exceptions=True)
+
+
+class _Front:
+    """Sends to the engine what has to be fetched, each address once, and everything else past it.
+
+    Attributes:
+        out: findings with what they led to; None at the end.
+    """
+
+    def __init__(self, findings: AsyncIterator[Found], known: Known, *, is_retry: bool) -> None:
+        self._findings, self._known, self._is_retry = findings, known, is_retry
+        self.out: asyncio.Queue[_Resolved | _Failed | None] = asyncio.Queue(_QUEUE)
+        # One address found twice at once is fetched once; the others wait for the first.
+        self._followers: dict[str, list[Finding]] = {}
+        self._ended = asyncio.Event()
+
+    async def jobs(self) -> AsyncIterator[Job]:
+        """What has to be fetched, while everything else goes to `out`."""
+        async for found in self._findings:
+            path = found.path if isinstance(found, LocalPicture) else None
+            finding = found.finding if isinstance(found, LocalPicture) else found
+            finding = _without_credentials(finding)
+            settled = self._known.settled(finding.url)
+            if settled is not None and not (self._is_retry and _may_change(settled)):
+                await self.out.put((finding, settled))
+            elif not await self._follows(finding):
+                yield Job(finding, path)
+
+    async def _follows(self, finding: Finding) -> bool:
+        """Whether another finding of this address is in work; this one then waits for it."""
+        key = canonical_url(finding.url)
+        waiting = self._followers.get(key)
+        if waiting is None:
+            self._followers[key] = []
+            return False
+        waiting.append(finding)
+        while len(self._followers.get(key, ())) > _MOST_FOLLOWERS:
+            self._ended.clear()
+            await self._ended.wait()
+        return True
+
+    async def end(self, finding: Finding, candidate: Candidate) -> None:
+        """Pass on what an address led to, to all who wait for it."""
+        await self.out.put((finding, candidate))
+        settled = (candidate.id, candidate.status)
+        for follower in self._followers.pop(canonical_url(finding.url), ()):
+            await self.out.put((follower, settled))
+        self._ended.set()
+
+
+def _may_change(settled: Settled) -> bool:
+    """Whether a settled address may be asked again by a retry: an opt-out never is."""
+    return settled[1] not in {FetchStatus.OK, FetchStatus.OPTED_OUT}
+
+
+class _Recorder:
+    """Puts outcomes into rows: a picture once, each way to it once."""
+
+    def __init__(self, store: Store, known: Known, *, merge_near: bool) -> None:
+        self._store, self._known, self._merge_near = store, known, merge_near
+
+    def record(self, finding: Finding, found: Candidate | Settled) -> Outcome:
+        if isinstance(found, Candidate):
+            outcome = self._record_candidate(found)
+        else:
+            outcome = Outcome(finding.url, found[1], found[0], is_new=False)
+            if outcome.status is FetchStatus.OK:
+                # A follower of a picture that was merged belongs to the one that is stored.
+                settled = self._known.settled(finding.url)
+                if settled is not None:
+                    outcome = dataclasses.replace(outcome, candidate_id=settled[0])
+        if self._known.is_new_finding(finding, outcome.candidate_id):
+            self._store.append(
+                dataclasses.replace(
+                    finding,
+                    candidate_id=outcome.candidate_id,
+                    found_at=finding.found_at or datetime.now(UTC),
+                )
             )
-            if finding.url in known.settled:
-                return finding, known.settled[finding.url]
-            # One address found twice at once is fetched once; the second waits for the first.
-            task = in_flight.get(finding.url)
-            if task is None:
-                task = asyncio.create_task(_candidate(found, finding, fetcher, pool, max_side))
-                in_flight[finding.url] = task
-                task.add_done_callback(lambda _: in_flight.pop(finding.url, None))
-            return finding, await task
+        return dataclasses.replace(outcome, url=finding.url, source=finding.source)
 
-        async for finding, found in in_parallel(findings, resolve, workers):
-            outcome = _record(finding, found, store, known)
-            if searches is not None:
-                searches.settle(finding)
-            if store.is_due:
-                await asyncio.to_thread(store.flush)
-            yield outcome
-
-
-def _record(
-    finding: Finding,
-    found: Candidate | Settled,
-    store: Store,
-    known: Known,
-) -> Outcome:
-    if isinstance(found, Candidate):
-        candidate_id, status, error = found.id, found.status, found.error
-        is_new = status is FetchStatus.OK and candidate_id not in known.pictures
-        if is_new or (status is not FetchStatus.OK and known.failures.get(found.url) != status):
-            store.append(found)
-        known.learn(candidate_id, found.url, status)
-        known.settled.setdefault(finding.url, (candidate_id, status))
-        size = found.bytes or 0
-    else:
-        (candidate_id, status), is_new, size, error = found, False, 0, None
-    if known.is_new_finding(finding):
-        store.append(
-            dataclasses.replace(
-                finding,
-                candidate_id=candidate_id,
-                found_at=finding.found_at or datetime.now(UTC),
-            )
+    def _record_candidate(self, candidate: Candidate) -> Outcome:
+        known, status, name = self._known, candidate.status, candidate.id
+        made = Outcome(
+            candidate.url,
+            status,
+            name,
+            is_new=False,
+            bytes=candidate.bytes or 0,
+            error=candidate.error,
         )
-    return Outcome(finding.url, status, candidate_id, is_new, size, error)
+        if status is not FetchStatus.OK:
+            if known.failure(candidate.url) != status:
+                self._store.append(candidate)
+                known.learn(candidate)
+            return made
+        if known.holds(name):
+            known.alias(candidate.url, (name, status))
+            return made
+        near = self._near(candidate)
+        if near is not None:
+            known.alias(candidate.url, (near, status))
+            return dataclasses.replace(made, candidate_id=near, is_merged=True)
+        self._store.append(candidate)
+        known.learn(candidate)
+        return dataclasses.replace(made, is_new=True)
 
-
-async def _candidate(
-    found: Found, finding: Finding, fetcher: Fetcher, pool: ThreadPoolExecutor, max_side: int
-) -> Candidate:
-    got = await _get(found, finding.url, fetcher, pool)
-    return await in_thread(pool, _make_candidate, finding, got, max_side)
-
-
-async def _get(found: Found, url: str, fetcher: Fetcher, pool: ThreadPoolExecutor) -> Fetched:
-    if isinstance(found, LocalPicture):
-        return await in_thread(pool, read_file, found.path, url)
-    return await fetcher.fetch(url)
+    def _near(self, candidate: Candidate) -> str | None:
+        if not self._merge_near or not candidate.pdq:
+            return None
+        return self._known.near(candidate.pdq, candidate.pdq_quality or 0)
 
 
 def _without_credentials(finding: Finding) -> Finding:
     """As it is stored: what is before a host in a list is for no dataset, and is not asked for."""
+    if "@" not in f"{finding.url}{finding.page_url}{finding.license_url}":
+        return finding
     return dataclasses.replace(
         finding,
         url=hide_credentials(finding.url),
         page_url=finding.page_url and hide_credentials(finding.page_url),
         license_url=finding.license_url and hide_credentials(finding.license_url),
     )
-
-
-def read_file(path: Path, url: str) -> Fetched:
-    """A local file as if it had been fetched from `url`."""
-    try:
-        size = path.stat().st_size
-        if size > MAX_FILE_BYTES:
-            error = f"{size:,} bytes, over the {MAX_FILE_BYTES:,} that are read"
-            return Fetched(status=FetchStatus.TOO_LARGE, url=url, error=error)
-        return Fetched(status=FetchStatus.OK, url=url, body=path.read_bytes())
-    except FileNotFoundError:
-        return Fetched(status=FetchStatus.NOT_FOUND, url=url, error="no such file")
-    except OSError as exc:
-        return Fetched(status=FetchStatus.FORBIDDEN, url=url, error=exc.strerror or str(exc))
-
-
-def _make_candidate(finding: Finding, got: Fetched, max_side: int) -> Candidate:
-    shared = {
-        name: getattr(finding, name)
-        for name in (
-            *("query_prompt", "query", "source", "rank", "url", "page_url", "title", "caption"),
-            *("creator", "license", "license_url"),
-        )
-    }
-    base = Candidate(
-        id=failed_id(finding.url),
-        **shared,
-        final_url=got.final_url,
-        rights=got.rights,
-        etag=got.etag,
-        fetched_at=datetime.now(UTC),
-        status=got.status,
-        error=got.error,
-    )
-    if got.status is not FetchStatus.OK:
-        return dataclasses.replace(base, mime=got.mime)
-    digest = hashlib.sha256(got.body).hexdigest()
-    base = dataclasses.replace(base, id=digest, sha256=digest, bytes=len(got.body))
-    try:
-        picture = open_picture(got.body, max_side=max_side)
-    except PictureError as exc:
-        # Keyed by its address: two hosts that serve the same error page are two failures.
-        failed = failed_id(finding.url)
-        return dataclasses.replace(
-            base, id=failed, mime=got.mime, status=exc.status, error=str(exc)
-        )
-    hashes = compute_hashes(picture.rgb)
-    return dataclasses.replace(
-        base,
-        width=picture.width,
-        height=picture.height,
-        mime=picture.mime,
-        image=encode_jpeg(picture.rgb),
-        phash=hashes.phash,
-        dhash=hashes.dhash,
-        pdq=hashes.pdq,
-        pdq_quality=hashes.pdq_quality,
-    )
-
-
-async def in_thread(
-    pool: ThreadPoolExecutor, function: Callable[..., Result], *args: Any
-) -> Result:
-    return await asyncio.get_running_loop().run_in_executor(pool, function, *args)

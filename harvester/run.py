@@ -10,20 +10,27 @@ from collections.abc import (
     Mapping,
     Sequence,
 )
-from dataclasses import dataclass
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, field
+from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
 import httpx
 
 from harvester import shards
+from harvester.decoders import Decoders
 from harvester.discord.links import refresh_links
-from harvester.errors import InputError, SourceError, reason_of
-from harvester.fetch import Fetcher
+from harvester.engine import Engine, LocalEngine
+from harvester.errors import InputError, SourceError
 from harvester.generations import Renew, harvest_generations
+from harvester.known import Known
 from harvester.names import what_is
+from harvester.network import Network
+from harvester.pace import HostPace
 from harvester.parallel import chunked
-from harvester.pipeline import Found, Outcome, SearchLedger, harvest_candidates
+from harvester.pipeline import Found, Outcome, SearchLedger, flush, harvest_candidates
+from harvester.places import Place
 from harvester.queries import plan_queries
 from harvester.schema import (
     MAX_TEXT,
@@ -34,88 +41,128 @@ from harvester.schema import (
     Search,
     SearchStatus,
 )
-from harvester.searching import search_prompts
+from harvester.search_sources import EngineRun, search_sources
+from harvester.searching import ImageSearch
 from harvester.sources.discord_export import Post
-from harvester.sources.duckduckgo import DuckDuckGo
+from harvester.stopping import Stop
 from harvester.store import Store
 from harvester.tally import Tally
-from harvester.transport import name_agent, shared_ssl_context, trusting
+from harvester.transport import shared_ssl_context, trusting
+
+
+class EngineName(StrEnum):
+    """Where pictures are fetched and decoded."""
+
+    LOCAL = "local"
+    RAY = "ray"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Network:
-    """How pictures are downloaded.
+class Plan:
+    """How a harvest is carried out.
 
     Attributes:
-        allow_private: also from private and loopback addresses.
-        ca_file: PEM file of an authority to trust besides the system's.
-        concurrency: downloads at once.
-        contact: told to every host, so that its owner can write to whoever runs this.
+        network: how pictures are downloaded.
+        max_side: pixels of the longest side of the pictures that are stored.
+        merge_near: whether near-duplicates of a stored picture are not stored again.
+        engine: where the work is done; `address`: of the cluster, where it is done on one.
+        stop: set by whoever wants the harvest to end in order.
+        pace: how hard hosts are asked, for whoever wants to look at it.
     """
 
-    allow_private: bool = False
-    ca_file: Path | None = None
-    concurrency: int = 64
-    contact: str | None = None
+    network: Network = field(default_factory=Network)
+    max_side: int = 512
+    merge_near: bool = True
+    engine: EngineName = EngineName.LOCAL
+    address: str | None = None
+    stop: Stop = field(default_factory=Stop)
+    pace: HostPace = field(default_factory=HostPace)
 
-    def open(self) -> Fetcher:
-        """A fetcher, to be entered.
+    def open(self) -> AbstractAsyncContextManager[Engine]:
+        """An engine, to be entered.
 
         Raises:
-            InputError: if the authority's file or the contact cannot be used.
+            InputError: if the network's settings, or Ray, cannot be used.
         """
-        try:
-            context = trusting(self.ca_file) if self.ca_file is not None else None
-        except OSError as exc:  # ssl.SSLError among them
-            raise InputError(
-                f"{self.ca_file}: expected a PEM file of certificates, found {reason_of(exc)}; "
-                "check --ca-file"
-            ) from exc
-        try:
-            agent = name_agent(self.contact)
-        except ValueError as exc:
-            raise InputError(f"--contact: {exc}; give an address or page") from exc
-        return Fetcher(
-            concurrency=self.concurrency,
-            allow_private=self.allow_private,
-            user_agent=agent,
-            ssl_context=context,
-        )
+        if self.engine is EngineName.RAY:
+            try:
+                from harvester.engine_ray import RayEngine  # noqa: PLC0415  # an extra
+            except ImportError as exc:
+                raise InputError(
+                    "--engine ray: expected Ray to be installed, found it missing; install "
+                    "whence[ray], or use --engine local"
+                ) from exc
+            self.network.fetcher()  # refuses here what every worker would refuse
+            return RayEngine(
+                self.network, address=self.address, max_side=self.max_side, stop=self.stop
+            )
+        fetcher = self.network.fetcher(pace=self.pace, stop=self.stop)
+        return LocalEngine(fetcher, max_side=self.max_side, stop=self.stop)
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """What the dataset's manifest tells of it."""
+        return {
+            "consent": str(self.network.policy),
+            "contact": self.network.contact,
+            "max_side": self.max_side,
+            "near_duplicates": "merge" if self.merge_near else "keep",
+            "engine": str(self.engine),
+        }
 
 
 OnOutcome = Callable[[Tally, Outcome], None]
+Stream = Callable[[SearchLedger, Tally], AsyncIterator[Found]]
 
 
 async def run_found(
-    found: Iterable[Found], out: Path, network: Network, on_outcome: OnOutcome, **settings: Any
+    found: Iterable[Found],
+    out: Place,
+    plan: Plan,
+    on_outcome: OnOutcome,
+    *,
+    is_retry: bool = False,
+    **settings: Any,
 ) -> Tally:
-    """Bring the findings of a list or folder into a dataset; raises as `harvest_candidates`."""
+    """Bring the findings of a list or folder into a dataset; raises as `harvest_candidates`.
 
-    async def stream(_: SearchLedger, __: Tally) -> AsyncIterator[Found]:
+    Args:
+        found: from any source; read as far ahead as it is needed.
+        out: the dataset.
+        plan: how.
+        on_outcome: told of each.
+        is_retry: ask again for what failed for good, too.
+        settings: of the source, for the dataset's manifest.
+    """
+
+    async def stream(_: SearchLedger, tally: Tally) -> AsyncIterator[Found]:
         async for chunk in chunked(found):
             for one in chunk:
+                tally.found += 1
                 yield one
 
-    return await _run(stream, out, network, on_outcome, settings)
+    return await _run(stream, out, plan, on_outcome, settings, is_retry=is_retry)
 
 
 async def run_search(
     prompts: Iterable[str],
-    engine: DuckDuckGo,
-    out: Path,
-    network: Network,
+    engines: Sequence[ImageSearch],
+    out: Place,
+    plan: Plan,
     on_outcome: OnOutcome,
     *,
     per_prompt: int = 100,
-    pause_s: float = 1.0,
+    pause_s: float | None = None,
     **settings: Any,
 ) -> Tally:
-    """Search for each prompt and bring what is found into a dataset.
+    """Search for each prompt, with each engine, and bring what is found into a dataset.
 
-    Searches that ended before, in an earlier run, are not made again.
+    Searches that ended before, in an earlier run, are not made again. An engine that blocks or
+    fails does not stop the others; the tally tells of it. `per_prompt` findings are wanted of
+    each engine; without `pause_s`, the seconds between two pages, each keeps its own pace.
 
     Raises:
-        RateLimitedError, SourceError: if the engine blocks or fails; what came before is stored.
+        RateLimitedError, SourceError: if all engines block or fail; what came before is stored.
         ShardError: if the dataset cannot be read or written.
     """
 
@@ -124,64 +171,89 @@ async def run_search(
             tally.searches[search.status] += 1
             ledger.expect(search)
 
-        async for finding in search_prompts(
-            (prompt[:MAX_TEXT] for prompt in prompts),  # as they are stored, to be known again
-            engine,
+        def on_stop(source: str, exc: SourceError) -> None:
+            tally.stopped[source] = str(exc)
+
+        done = _searched(out, engines)
+        async for finding in search_sources(
+            [prompt[:MAX_TEXT] for prompt in prompts],  # as they are stored, to be known again
+            [
+                EngineRun(
+                    engine=engine,
+                    done=done[engine.source],
+                    pause_s=engine.pause_s if pause_s is None else pause_s,
+                )
+                for engine in engines
+            ],
             per_prompt=per_prompt,
-            done=_searched(out, engine),
-            pause_s=pause_s,
             on_search=on_search,
+            on_stop=on_stop,
         ):
+            tally.found += 1
             yield finding
 
-    settings |= {"per_prompt": per_prompt, "source": engine.source}
-    return await _run(stream, out, network, on_outcome, settings)
+    settings |= {"per_prompt": per_prompt, "source": ",".join(each.source for each in engines)}
+    return await _run(stream, out, plan, on_outcome, settings)
 
 
 async def _run(
-    stream: Callable[[SearchLedger, Tally], AsyncIterator[Found]],
-    out: Path,
-    network: Network,
+    stream: Stream,
+    out: Place,
+    plan: Plan,
     on_outcome: OnOutcome,
     settings: Mapping[str, Any],
+    *,
+    is_retry: bool = False,
 ) -> Tally:
     tally = Tally()
-    with Store(out, Candidate) as store:
-        store.note(settings)
+    opened = plan.open()  # before the dataset is touched: what is refused here leaves no trace
+    with Store(out, Candidate) as store, Known(store.folder) as known:
+        store.note({**plan.settings, **settings})
         ledger = SearchLedger(store)
-        async with network.open() as fetcher:
-            outcomes = harvest_candidates(
-                stream(ledger, tally), store, fetcher, searches=ledger, workers=network.concurrency
-            )
-            async for outcome in outcomes:
+        async with opened as engine:
+            async for outcome in harvest_candidates(
+                stream(ledger, tally),
+                store,
+                engine,
+                known,
+                searches=ledger,
+                merge_near=plan.merge_near,
+                is_retry=is_retry,
+            ):
                 tally.count(outcome)
                 on_outcome(tally, outcome)
+        await flush(store, known)
     return tally
 
 
 async def run_generations(
     posts: Iterator[Post],
-    out: Path,
-    network: Network,
+    out: Place,
+    plan: Plan,
     on_outcome: OnOutcome,
     *,
     token: str | None = None,
     keep_names: bool = False,
-    max_side: int = 1024,
     **settings: Any,
 ) -> Tally:
-    """Bring the posts of an export into a dataset; raises as `harvest_generations` does."""
+    """Bring the posts of an export into a dataset; raises as `harvest_generations` does.
+
+    The links of an export are the user's own: sites' rules for programs do not count for them.
+    """
     tally = Tally()
+    network = plan.network
+    fetcher = network.fetcher(crawls=False, pace=plan.pace, stop=plan.stop)
     with Store(out, Generation) as store:
-        store.note(settings | {"keep_names": keep_names, "max_side": max_side})
-        async with network.open() as fetcher:
+        store.note({**plan.settings, **settings, "keep_names": keep_names})
+        async with fetcher, Decoders(plan.max_side) as decoders:
             async for outcome in harvest_generations(
                 posts,
                 store,
                 fetcher,
+                decoders,
                 renew=_renewer(token, network.ca_file) if token else None,
                 keep_names=keep_names,
-                max_side=max_side,
+                stop=plan.stop,
             ):
                 tally.count(outcome)
                 on_outcome(tally, outcome)
@@ -230,7 +302,7 @@ def check_prompts(prompts: Sequence[str]) -> None:
         )
 
 
-def has_candidates(folders: Iterable[Path], prompt: str | None = None) -> bool:
+def has_candidates(folders: Iterable[Place], prompt: str | None = None) -> bool:
     """Whether any of some datasets holds candidates; of one prompt's searches, if one is given."""
     for folder in folders:
         if prompt is None:
@@ -243,7 +315,7 @@ def has_candidates(folders: Iterable[Path], prompt: str | None = None) -> bool:
     return False
 
 
-def prompts_of(dataset: Path) -> Iterator[str]:
+def prompts_of(dataset: Place) -> Iterator[str]:
     """The distinct prompts of a generations dataset, in order.
 
     Raises:
@@ -264,18 +336,20 @@ def prompts_of(dataset: Path) -> Iterator[str]:
         )
 
 
-def _what_is_in(dataset: Path) -> str:
-    if not dataset.is_dir():
+def _what_is_in(dataset: Place) -> str:
+    if isinstance(dataset, Path) and not dataset.is_dir():
         return what_is(dataset)
     return "none" if shards.shard_paths(dataset, Generation) else "a folder without shards"
 
 
-def _searched(out: Path, engine: DuckDuckGo) -> dict[tuple[str, str], int]:
-    """Of each search that this engine brought to an end before, how many findings it wanted."""
-    wanted: dict[tuple[str, str], int] = {}
+def _searched(out: Place, engines: Sequence[ImageSearch]) -> dict[str, dict[tuple[str, str], int]]:
+    """By engine, of each search that it brought to an end before, how many findings it wanted."""
+    scopes = {engine.source: engine.scope for engine in engines}
+    wanted: dict[str, dict[tuple[str, str], int]] = {source: {} for source in scopes}
     for search in shards.rows(out, Search):
-        is_same = (search.source, search.scope) == (engine.source, engine.scope)
+        is_same = scopes.get(search.source) == search.scope
         if is_same and search.status in {SearchStatus.OK, SearchStatus.EMPTY}:
             key = (search.query_prompt, search.query)
-            wanted[key] = max(search.wanted, wanted.get(key, 0))
+            done = wanted[search.source]
+            done[key] = max(search.wanted, done.get(key, 0))
     return wanted

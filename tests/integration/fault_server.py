@@ -12,7 +12,7 @@ import ssl
 import threading
 import zlib
 from collections import Counter
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
@@ -77,12 +77,14 @@ class Exchange:
     Attributes:
         nth: how often this path has been asked for, this time included.
         headers: names in lower case.
+        query: what follows the path's `?`.
     """
 
     path: str
     nth: int
     headers: dict[str, str]
     writer: asyncio.StreamWriter
+    query: str = ""
 
     async def answer(self, body: bytes = b"", status: int = 200, **headers: str) -> None:
         """A whole and correct answer; `_` in a header's name stands for `-`."""
@@ -238,6 +240,7 @@ class FaultServer:
         hits: requests by path, without the query.
         requests: every request, in order, as (path with query, headers).
         ca_pem: for TLS, the file that holds the authority to trust; ssl_context trusts it.
+        more_hosts: further addresses of this machine to answer at (on Linux, all of 127.0.0.0/8).
     """
 
     tls: ssl.SSLContext | None = None
@@ -248,6 +251,7 @@ class FaultServer:
     requests: list[tuple[str, dict[str, str]]] = field(default_factory=list)
     handlers: dict[str, Handler] = field(default_factory=faults)
     port: int = 0
+    more_hosts: Sequence[str] = ()
 
     def url(self, path: str, host: str | None = None) -> str:
         scheme = "https" if self.tls else "http"
@@ -291,9 +295,14 @@ class FaultServer:
         self._stop = asyncio.Event()
         server = await asyncio.start_server(self._talk, self.host, 0, ssl=self.tls)
         self.port = server.sockets[0].getsockname()[1]
+        servers = [server]
+        if self.more_hosts:
+            more = await asyncio.start_server(self._talk, self.more_hosts, self.port, ssl=self.tls)
+            servers.append(more)
         ready.set()
         await self._stop.wait()
-        server.close()
+        for one in servers:
+            one.close()
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -322,8 +331,8 @@ class FaultServer:
         request, *lines = head.rstrip().split("\r\n")
         target = request.split(" ")[1]
         headers = {name.lower(): value for name, _, value in (x.partition(": ") for x in lines)}
-        path = target.partition("?")[0]
+        path, _, query = target.partition("?")
         self.hits[path] += 1
         self.requests.append((target, headers))
         handler = self.handlers.get(path, fixed(b"no such page", 404))
-        await handler(Exchange(path, self.hits[path], headers, writer))
+        await handler(Exchange(path, self.hits[path], headers, writer, query))

@@ -7,6 +7,7 @@ import time
 import pytest
 
 from harvester import shards
+from harvester.decoders import Decoders
 from harvester.fetch import Fetcher, FetchLimits
 from harvester.generations import EXPIRED, harvest_generations
 from harvester.schema import FetchStatus, Generation
@@ -24,10 +25,12 @@ def post(url: str | None, name: str = "1", **fields) -> Post:
 
 async def harvest(folder, posts, **options):
     with Store(folder, Generation) as store:
-        async with Fetcher(QUICK, allow_private=True) as fetcher:
+        async with Fetcher(QUICK, allow_private=True) as fetcher, Decoders(1024) as decoders:
             return [
                 outcome
-                async for outcome in harvest_generations(iter(posts), store, fetcher, **options)
+                async for outcome in harvest_generations(
+                    iter(posts), store, fetcher, decoders, **options
+                )
             ]
 
 

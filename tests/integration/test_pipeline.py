@@ -10,9 +10,11 @@ import pyarrow.parquet as pq
 import pytest
 
 from harvester import shards
+from harvester.engine import LocalEngine
 from harvester.errors import RateLimitedError
 from harvester.fetch import Fetcher, FetchLimits
-from harvester.pipeline import SearchLedger, harvest_candidates
+from harvester.known import Known
+from harvester.pipeline import SearchLedger, flush, harvest_candidates
 from harvester.schema import Candidate, FetchStatus, Finding, Search, SearchStatus
 from harvester.sources.folder import read_folder
 from harvester.store import Store
@@ -28,15 +30,17 @@ async def findings(*urls: str, **fields):
 
 async def harvest(folder: Path, found, *, ledger=None) -> list:
     """Run one harvest to its end; the outcomes in no fixed order."""
-    with Store(folder, Candidate) as store:
+    with Store(folder, Candidate) as store, Known(folder) as known:
         searches = ledger(store) if ledger else None
-        async with Fetcher(QUICK, allow_private=True) as fetcher:
-            return [
+        async with LocalEngine(Fetcher(QUICK, allow_private=True), window=8) as engine:
+            outcomes = [
                 outcome
                 async for outcome in harvest_candidates(
-                    found, store, fetcher, searches=searches, workers=8
+                    found, store, engine, known, searches=searches
                 )
             ]
+        await flush(store, known)
+        return outcomes
 
 
 def rows(folder: Path) -> dict[str, Candidate]:
@@ -187,9 +191,9 @@ async def test_findings_are_flushed_as_they_come(tmp_path, fault_server):
     for number in range(30):
         fault_server.serve(f"/{number}.png", picture("PNG"), "image/png")
     urls = [fault_server.url(f"/{number}.png") for number in range(30)]
-    with Store(tmp_path, Candidate, rows_per_shard=10) as store:
-        async with Fetcher(QUICK, allow_private=True) as fetcher:
-            async for _ in harvest_candidates(findings(*urls), store, fetcher):
+    with Store(tmp_path, Candidate, rows_per_shard=10) as store, Known(tmp_path) as known:
+        async with LocalEngine(Fetcher(QUICK, allow_private=True)) as engine:
+            async for _ in harvest_candidates(findings(*urls), store, engine, known):
                 pass
         assert len(shards.shard_paths(tmp_path, Finding)) >= 2
     manifest = json.loads((tmp_path / "manifest.json").read_text())

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import socket
 import ssl
 from datetime import UTC, datetime, timedelta
@@ -12,7 +11,7 @@ import httpx
 import pytest
 
 from harvester.faults import explain_error, judge_answer
-from harvester.pace import HostSlots, read_retry_after
+from harvester.pace import read_retry_after
 from harvester.schema import FetchStatus
 from harvester.transport import name_agent
 
@@ -90,50 +89,6 @@ def test_a_date_is_counted_from_now():
     seconds = read_retry_after(f"{soon:%a, %d %b %Y %H:%M:%S} GMT")
     assert seconds is not None
     assert 88 <= seconds <= 90
-
-
-async def test_a_host_has_few_slots_and_others_do_not_wait_for_it():
-    slots = HostSlots(2)
-    under_way = most = 0
-
-    async def use(host: str) -> None:
-        nonlocal under_way, most
-        async with slots.hold(host):
-            under_way += 1
-            most = max(most, under_way)
-            await asyncio.sleep(0.001)
-            under_way -= 1
-
-    await asyncio.gather(*(use("a") for _ in range(6)))
-    assert most == 2
-    await asyncio.gather(*(use(host) for host in "aabbcc"))
-    assert most == 6
-    assert len(slots) == 0
-
-
-async def test_a_slot_is_given_back_by_a_cancelled_wait():
-    slots = HostSlots(1)
-    async with slots.hold("a"):
-        waiting = asyncio.create_task(slots.hold("a").__aenter__())
-        await asyncio.sleep(0)
-        waiting.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await waiting
-    async with asyncio.timeout(1), slots.hold("a"):
-        assert len(slots) == 1
-    assert len(slots) == 0
-
-
-def test_a_pause_is_of_one_host_and_is_never_shortened():
-    slots = HostSlots(1)
-    assert slots.pause_of("a") == 0
-    slots.pause("a", 60)
-    slots.pause("a", 1)
-    slots.pause("b", 1e-9)
-    slots.pause("c", 1e60)
-    assert 59 < slots.pause_of("a") <= 60
-    assert slots.pause_of("b") == slots.pause_of("d") == 0
-    assert slots.pause_of("c") > 1e59
 
 
 def test_the_agent_names_itself_and_a_contact():

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ipaddress
-import socket
 
 import pytest
 from hypothesis import given
@@ -13,7 +12,6 @@ from harvester.guard import (
     AddressError,
     BadUrlError,
     BlockedAddressError,
-    GuardedResolver,
     check_url,
     is_public,
 )
@@ -194,34 +192,3 @@ def test_every_notation_of_a_private_address_is_refused(block, data):
     ):
         with pytest.raises(BlockedAddressError):
             check_url(f"http://{host}/")
-
-
-async def test_a_name_that_resolves_to_this_machine_is_refused():
-    resolver = GuardedResolver()
-    try:
-        with pytest.raises(BlockedAddressError, match="localhost"):
-            await resolver.resolve("localhost", 80)
-    finally:
-        await resolver.close()
-
-
-async def test_a_name_resolves_to_numbers_where_private_addresses_are_allowed():
-    resolver = GuardedResolver(allow_private=True)
-    try:
-        found = await resolver.resolve("localhost", 80, socket.AF_INET)
-    finally:
-        await resolver.close()
-    assert [(result["host"], result["port"]) for result in found] == [("127.0.0.1", 80)]
-
-
-async def test_one_private_address_among_public_ones_refuses_the_name(monkeypatch):
-    answers = [
-        (socket.AF_INET, socket.SOCK_STREAM, 6, "", (host, 80)) for host in ("8.8.8.8", "10.0.0.1")
-    ]
-    monkeypatch.setattr(socket, "getaddrinfo", lambda *_args: answers)
-    resolver = GuardedResolver()
-    try:
-        with pytest.raises(BlockedAddressError, match=r"10\.0\.0\.1"):
-            await resolver.resolve("mixed.example", 80)
-    finally:
-        await resolver.close()

@@ -64,7 +64,7 @@ def gallery_of(pictures: dict[str, bytes], folder: Path):
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(body)
     found = read_folder(folder / "pictures")
-    asyncio.run(run.run_found(found, folder / "set", run.Network(), lambda *_: None))
+    asyncio.run(run.run_found(found, folder / "set", run.Plan(merge_near=False), lambda *_: None))
     return load_gallery([folder / "set"], [TinyEmbedder()])
 
 

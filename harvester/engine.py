@@ -1,0 +1,121 @@
+"""What turns findings into candidates: on this machine here, on many in `engine_ray`.
+
+An engine takes jobs as they come and gives candidates as they end, in any order. It neither knows
+what the dataset holds nor writes to it: `pipeline` does both, in one place, whatever the engine.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Protocol, Self
+
+from harvester.candidates import make_candidate
+from harvester.decoders import Decoders
+from harvester.fetch import Fetched, Fetcher, Stopped
+from harvester.images import PictureError
+from harvester.local_files import read_file
+from harvester.parallel import in_parallel
+from harvester.schema import Candidate, FetchStatus, Finding
+from harvester.stopping import Stop
+
+WINDOW = 2048
+"""Findings in work at once. Most of them wait for their host, so that a list sorted by host still
+asks many hosts at a time, and slow hosts leave the places for downloads to others."""
+
+_READS = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One finding that needs a fetch; or a read, where `path` is a local picture's."""
+
+    finding: Finding
+    path: Path | None = None
+
+
+class Engine(Protocol):
+    """Anything that turns jobs into candidates; an async context manager while it is in use."""
+
+    def run(self, jobs: AsyncIterator[Job]) -> AsyncIterator[tuple[Job, Candidate]]:
+        """Candidates as they end; raises what `jobs` raises, after the work before it.
+
+        Once the harvest is to stop, nothing new is begun, and what was not begun is left out.
+        """
+        ...
+
+
+class LocalEngine:
+    """Downloads in this process, pictures decoded in others; an async context manager.
+
+    Args:
+        fetcher: not opened yet.
+        max_side: pixels of the longest side of the pictures that are stored.
+        processes: that decode; None for one a core.
+        window: jobs in work at once.
+        stop: the same as the fetcher's.
+        grace_s: seconds that downloads under way get to end once that is set.
+    """
+
+    def __init__(
+        self,
+        fetcher: Fetcher,
+        *,
+        max_side: int = 512,
+        processes: int | None = None,
+        window: int = WINDOW,
+        stop: Stop | None = None,
+        grace_s: float = 10.0,
+    ) -> None:
+        self._fetcher = fetcher
+        self._decoders = Decoders(max_side, processes=processes)
+        self._window, self._grace_s = window, grace_s
+        self._reads = asyncio.Semaphore(_READS)
+        self._stop = stop
+        self._open = AsyncExitStack()
+
+    async def __aenter__(self) -> Self:
+        await self._open.enter_async_context(self._decoders)
+        await self._open.enter_async_context(self._fetcher)
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        exc: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self._open.aclose()
+
+    async def run(self, jobs: AsyncIterator[Job]) -> AsyncIterator[tuple[Job, Candidate]]:
+        """As `Engine.run`."""
+        async for done in in_parallel(
+            jobs, self._resolve, self._window, stop=self._stop, grace_s=self._grace_s
+        ):
+            if done is not None:
+                yield done
+
+    async def _resolve(self, job: Job) -> tuple[Job, Candidate] | None:
+        finding = job.finding
+        try:
+            if job.path is not None:
+                async with self._reads:
+                    got = await asyncio.to_thread(read_file, job.path, finding.url)
+                    return job, await self._candidate(finding, got)
+            async with self._fetcher.hold(finding.url) as got:
+                return job, await self._candidate(finding, got)
+        except Stopped:
+            return None
+
+    async def _candidate(self, finding: Finding, got: Fetched) -> Candidate:
+        policy = self._fetcher.policy
+        if got.status is not FetchStatus.OK:
+            return make_candidate(finding, got, policy)
+        try:
+            return make_candidate(finding, got, policy, await self._decoders.decode(got.body))
+        except PictureError as exc:
+            return make_candidate(finding, got, policy, exc)

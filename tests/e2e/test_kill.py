@@ -1,0 +1,118 @@
+"""Processes that end at any moment: the same command goes on, loses nothing, and repeats little."""
+
+from __future__ import annotations
+
+import random
+import signal
+import time
+from pathlib import Path
+
+import pytest
+
+from harvester.schema import Candidate
+from tests.e2e.stoppable import HELD_AFTER, ROWS_PER_SHARD, Dataset, Harvest, serve_pictures
+
+PICTURES = 240
+MOMENTS = [1, 39, 60, 100, 150, 200]
+"""Pictures served when the process is stopped: before the first shard, around it, and later."""
+
+
+@pytest.fixture(params=["local"])
+def dataset(tmp_path: Path) -> Dataset:
+    """An empty place for a dataset, one of each kind of file system."""
+    return Dataset("c", tmp_path / "c")
+
+
+@pytest.fixture
+def harvest(dataset, fault_server, environment, tmp_path) -> Harvest:
+    gate, urls = serve_pictures(fault_server, PICTURES)
+    return Harvest(fault_server, gate, dataset, urls, environment, tmp_path)
+
+
+def stop_at(
+    harvest: Harvest, moment: int, number: signal.Signals, *, rest_s: float = 0.0
+) -> tuple[int, str]:
+    """Run until a moment, then send a signal; gives the exit code and what was said."""
+    harvest.gate.stop_at = harvest.gate.served + moment
+    harvest.gate.reached.clear()
+    process = harvest.start()
+    try:
+        assert harvest.gate.reached.wait(30), "the harvest did not come so far"
+        time.sleep(rest_s)
+        process.send_signal(number)
+        _, said = process.communicate(timeout=30)
+    finally:
+        process.kill()
+    return process.returncode, said
+
+
+@pytest.mark.parametrize("moment", MOMENTS)
+def test_killed_at_any_moment_it_goes_on_where_it_was(harvest, moment):
+    code, _ = stop_at(harvest, moment, signal.SIGKILL)
+    assert code == -signal.SIGKILL
+    stored = harvest.dataset.acknowledged()
+    # What is not in a shard yet was fetched for nothing: never more than one shard's worth, what
+    # was served after the moment, and what was in flight.
+    assert len(stored) >= min(moment, PICTURES) - 2 * ROWS_PER_SHARD - 64
+    harvest.finish()
+    harvest.check_complete()
+    assert set(harvest.hits(stored)) <= {1}  # what a shard held is never asked for again
+    assert max(harvest.hits(harvest.urls)) <= 2
+
+
+@pytest.mark.parametrize(
+    ("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)], ids=["SIGINT", "SIGTERM"]
+)
+def test_told_to_stop_it_keeps_what_it_has_and_says_how_to_go_on(harvest, number, code):
+    # At rest, what was served has come; the others wait at the gate.
+    ended, said = stop_at(harvest, 100, number, rest_s=1.0)
+    assert ended == code
+    assert "run the same command again" in said
+    assert "Traceback" not in said
+    stored = harvest.dataset.acknowledged()
+    assert len(stored) == 100 + HELD_AFTER  # not the shards alone that were due
+    assert not harvest.dataset.leftovers()
+    assert harvest.dataset.manifest()["tables"]["candidate"]["rows"] == len(stored)
+    harvest.finish()
+    harvest.check_complete()
+    assert set(harvest.hits(stored)) == {1}
+
+
+def test_a_second_process_says_that_the_dataset_is_in_use(harvest):
+    harvest.gate.stop_at = 50
+    first = harvest.start()
+    try:
+        assert harvest.gate.reached.wait(30), "the harvest did not come so far"
+        second = harvest.start()
+        _, said = second.communicate(timeout=30)
+        assert second.returncode == 5
+        assert "another process is writing to this dataset" in said
+        assert "Traceback" not in said
+        harvest.gate.open()
+        _, said = first.communicate(timeout=60)
+        assert first.returncode == 0, said
+    finally:
+        first.kill()
+    harvest.check_complete()
+    assert set(harvest.hits(harvest.urls)) == {1}
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("seed", range(3))
+def test_killed_again_and_again_it_ends_all_the_same(harvest, seed):
+    chance = random.Random(seed)
+    stored: set[str] = set()
+    for _ in range(12):
+        left = PICTURES - len(stored)
+        if left < 30:
+            break
+        code, _ = stop_at(harvest, chance.randint(1, left - 25), signal.SIGKILL)
+        assert code == -signal.SIGKILL
+        now = harvest.dataset.acknowledged()
+        assert stored <= now
+        stored = now
+    hits = dict(zip(sorted(stored), harvest.hits(sorted(stored)), strict=True))
+    harvest.finish()
+    harvest.check_complete()
+    assert harvest.hits(hits) == list(hits.values())
+    assert len(harvest.dataset.urls(Candidate)) == PICTURES
