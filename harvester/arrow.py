@@ -180,8 +180,13 @@ def _shown(value: object) -> str:
 
 def to_table(rows: Iterable[Row], row_type: type[Row]) -> pa.Table:
     """Rows as an Arrow table in `file_schema`; the inverse of `from_table`."""
-    records = [_to_record(row) for row in rows]
-    return pa.Table.from_pylist(records, schema=file_schema(row_type))
+    kept = list(rows)
+    schema = file_schema(row_type)
+    # Column by column: Arrow takes ten times as long to pick rows apart.
+    columns = [
+        _column([getattr(row, name) for row in kept], name, kept, schema) for name in schema.names
+    ]
+    return pa.Table.from_arrays(columns, schema=schema)
 
 
 def from_table(table: pa.Table | pa.RecordBatch, row_type: type[AnyRow]) -> list[AnyRow]:
@@ -189,11 +194,19 @@ def from_table(table: pa.Table | pa.RecordBatch, row_type: type[AnyRow]) -> list
     return [_from_record(record, row_type) for record in table.to_pylist()]
 
 
-def _to_record(row: Row) -> dict[str, Any]:
-    record = {f.name: getattr(row, f.name) for f in dataclasses.fields(row)}
-    if record.get("image") is not None:
-        record["image"] = {"bytes": record["image"], "path": f"{record['id']}.jpg"}
-    return {name: _storable(value) for name, value in record.items()}
+def _column(values: list[Any], name: str, rows: list[Any], schema: pa.Schema) -> pa.Array:
+    kind = schema.field(name).type
+    if name == "image":
+        missing = [value is None for value in values]
+        paths = [
+            None if value is None else f"{row.id}.jpg"
+            for value, row in zip(values, rows, strict=True)
+        ]
+        parts = [pa.array(values, pa.binary()), pa.array(paths, pa.string())]
+        return pa.StructArray.from_arrays(
+            parts, fields=list(kind), mask=pa.array(missing, pa.bool_())
+        )
+    return pa.array([_storable(value) for value in values], kind)
 
 
 def _storable(value: Any) -> Any:

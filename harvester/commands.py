@@ -86,7 +86,7 @@ def midjourney(
 
     Example: harvest midjourney --discord-export export.json
     """
-    from harvester import pseudonyms, run
+    from harvester import pseudonyms, run, run_generations
     from harvester.discord.files import find_exports
     from harvester.expected import count_messages
     from harvester.sources import discord_export as exports
@@ -118,7 +118,7 @@ def midjourney(
         log_json=log_json,
     ) as progress:
         tally = run_loop(
-            run.run_generations(
+            run_generations.run_generations(
                 posts,
                 out,
                 plan,
@@ -173,7 +173,7 @@ def ddg(
 
     Example: harvest ddg --prompt "a fisherman village by Ralph Steadman" --per-prompt 30
     """
-    from harvester import run
+    from harvester import run_search
     from harvester.sources.prompt_list import read_prompts
 
     set_up_logging(verbose=verbose)
@@ -181,13 +181,13 @@ def ddg(
         raise typer.BadParameter("expected --prompt, --prompts or --generations, found none")
     wanted = list(prompt or ())
     wanted += [job.prompt for job in read_prompts(prompts) if job.prompt] if prompts else []
-    wanted += run.prompts_of(generations) if generations else []
-    run.check_prompts(wanted)
+    wanted += run_search.prompts_of(generations) if generations else []
+    run_search.check_prompts(wanted)
     engine = open_engine(search_proxy, options.ca_file, region=region, safesearch=safesearch)
     plan = storing.plan(options)
     with harvesting(len(wanted) * per_prompt, **storing.shown(plan, out)) as progress:
         tally = run_loop(
-            run.run_search(
+            run_search.run_search(
                 wanted, [engine], out, plan, progress.update, per_prompt=per_prompt, pause_s=pause
             )
         )
@@ -313,12 +313,12 @@ def harvest_prompt(
     dataset that the user names is ranked as it is, unless it is empty.
 
     Raises:
-        HarvestError: as `run.run_search` does.
+        HarvestError: as `run_search.run_search` does.
     """
-    from harvester import run
+    from harvester import run, run_search
     from harvester.network import Network
 
-    if run.has_candidates(folders, prompt if is_default else None):
+    if run_search.has_candidates(folders, prompt if is_default else None):
         return
     out = folders[0]
     say(f"no candidates for this prompt in {out}: searching the web (--offline to leave that)")
@@ -326,7 +326,9 @@ def harvest_prompt(
     plan = run.Plan(network=Network(allow_private=allow_private, ca_file=ca_file))
     with harvesting(per_prompt, out=out, stop=plan.stop, hosts=plan.pace.snapshot) as progress:
         tally = run_loop(
-            run.run_search([prompt], [engine], out, plan, progress.update, per_prompt=per_prompt)
+            run_search.run_search(
+                [prompt], [engine], out, plan, progress.update, per_prompt=per_prompt
+            )
         )
     run.check_reached(tally)
 

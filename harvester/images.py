@@ -47,6 +47,12 @@ MAX_PIXELS = 64_000_000
 _MAX_SCANS = 200
 """Progressive JPEGs have about ten; thousands of empty ones are made to burn time."""
 
+_DEAR_PIXELS: Mapping[PictureFormat, int] = {
+    PictureFormat.WEBP: 18_000_000,
+    PictureFormat.AVIF: 32_000_000,
+}
+"""As MAX_PIXELS, for decoders that take 16 and 9 bytes a pixel where others take 5."""
+
 _ALWAYS_PIXELS = 4_000_000
 _PIXELS_A_BYTE = 10_000
 """More than deflate packs of one colour; 75 bytes of PNG else cost 2.5 s and 500 MB, as black."""
@@ -209,6 +215,7 @@ def _decode(
         )
     with _DECODERS[picture_format](io.BytesIO(body)) as source:
         width, height = source.size
+        max_pixels = min(max_pixels, _DEAR_PIXELS.get(picture_format, max_pixels))
         if width * height > max_pixels:
             raise PictureError(
                 FetchStatus.TOO_MANY_PIXELS,

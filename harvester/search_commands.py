@@ -85,7 +85,7 @@ class SearchOptions:
             typer.BadParameter: if nothing was.
             HarvestError: as the readers do.
         """
-        from harvester import run
+        from harvester import run_search
         from harvester.sources.prompt_list import read_prompts
 
         if not (self.prompts or self.prompt or self.generations):
@@ -94,8 +94,8 @@ class SearchOptions:
         if self.prompts:
             wanted += [job.prompt for job in read_prompts(self.prompts) if job.prompt]
         if self.generations:
-            wanted += run.prompts_of(self.generations)
-        run.check_prompts(wanted)
+            wanted += run_search.prompts_of(self.generations)
+        run_search.check_prompts(wanted)
         return wanted
 
 
@@ -180,7 +180,7 @@ def _search(
     region: str = "us-en",
     safesearch: str = "moderate",
 ) -> None:
-    from harvester import run
+    from harvester import run_search
     from harvester.loops import run_loop
 
     set_up_logging(verbose=wanted.verbose)
@@ -201,7 +201,7 @@ def _search(
         harvesting(expected, **storing.shown(plan, wanted.out)) as progress,
     ):
         tally = run_loop(
-            run.run_search(
+            run_search.run_search(
                 prompts,
                 engines,
                 wanted.out,

@@ -10,8 +10,11 @@ import threading
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from harvester import shards
+from harvester.manifest import MANIFEST
+from harvester.places import Place, list_files, read_text
 from harvester.schema import Candidate, FetchStatus, Finding, Row
 from tests.integration.fault_bodies import good_picture
 from tests.integration.fault_server import Exchange, FaultServer
@@ -20,6 +23,7 @@ ROWS_PER_SHARD = 40
 HELD_AFTER = 20
 """Pictures that are still served after the moment, so that the process is at work when it ends."""
 
+_FOLDERS = ("", "findings", "searches")
 _COMMAND = Path(__file__).with_name("small_shards.py")
 
 
@@ -55,7 +59,7 @@ class Dataset:
     """
 
     address: str
-    place: Path
+    place: Place
 
     def urls(self, row_type: type[Row]) -> list[str]:
         """The addresses in finished shards, one a row."""
@@ -66,11 +70,19 @@ class Dataset:
         found = shards.rows(self.place, Candidate)
         return {row.url for row in found if row.status is FetchStatus.OK}
 
-    def manifest(self) -> dict[str, object]:
-        return json.loads((self.place / "manifest.json").read_text())
+    def manifest(self) -> dict[str, Any]:
+        return json.loads(read_text(self.place / MANIFEST))
 
     def leftovers(self) -> list[str]:
-        return [path.name for path in self.place.rglob("*.tmp*")]
+        """Temporary files, and where a lock is an object, those that show a writer."""
+        if isinstance(self.place, Path):
+            return [path.name for path in self.place.rglob("*.tmp*")]
+        names = [entry.name for below in _FOLDERS for entry in list_files(self.place / below)]
+        return [name for name in names if ".tmp" in name] + self.holders()
+
+    def holders(self) -> list[str]:
+        """The objects that show a writer, of which a local dataset has none."""
+        return [entry.name for entry in list_files(self.place / ".lock")]
 
 
 @dataclass

@@ -13,6 +13,7 @@ from harvester import shards
 from harvester.engine import LocalEngine
 from harvester.errors import RateLimitedError
 from harvester.fetch import Fetcher, FetchLimits
+from harvester.images import encode_jpeg, open_picture
 from harvester.known import Known
 from harvester.pipeline import SearchLedger, flush, harvest_candidates
 from harvester.schema import Candidate, FetchStatus, Finding, Search, SearchStatus
@@ -28,7 +29,7 @@ async def findings(*urls: str, **fields):
         yield Finding(url=url, source="test", rank=rank, **fields)
 
 
-async def harvest(folder: Path, found, *, ledger=None) -> list:
+async def harvest(folder: Path, found, *, ledger=None, is_retry=False) -> list:
     """Run one harvest to its end; the outcomes in no fixed order."""
     with Store(folder, Candidate) as store, Known(folder) as known:
         searches = ledger(store) if ledger else None
@@ -36,7 +37,7 @@ async def harvest(folder: Path, found, *, ledger=None) -> list:
             outcomes = [
                 outcome
                 async for outcome in harvest_candidates(
-                    found, store, engine, known, searches=searches
+                    found, store, engine, known, searches=searches, is_retry=is_retry
                 )
             ]
         await flush(store, known)
@@ -212,3 +213,68 @@ async def test_passwords_in_addresses_are_neither_asked_with_nor_stored(tmp_path
     assert rows(tmp_path)[plain].status is FetchStatus.OK
     for path in tmp_path.rglob("*.parquet"):
         assert "s3cret" not in str(pq.read_table(path).to_pylist())
+
+
+async def test_an_address_in_another_spelling_is_not_fetched_again(tmp_path, fault_server):
+    fault_server.serve("/a.jpg", picture(), "image/jpeg")
+    url = fault_server.url("/a.jpg")
+    spelled = [url, f"{url}?utm_source=x", f"{url}#top", url.replace("/a.jpg", "/./%61.jpg")]
+    outcomes = await harvest(tmp_path, findings(*spelled))
+    assert {outcome.status for outcome in outcomes} == {FetchStatus.OK}
+    await harvest(tmp_path, findings(*spelled))
+    assert fault_server.hits.total() == 1
+    assert shards.count_rows(tmp_path, Candidate) == 1
+    assert shards.count_rows(tmp_path, Finding) == len(spelled)
+
+
+async def test_a_near_duplicate_is_one_picture_with_two_findings(tmp_path, fault_server):
+    sample = Path(__file__).parents[2] / "data" / "sample" / "candidates"
+    body = next(iter(shards.rows(sample, Candidate))).image
+    again = encode_jpeg(open_picture(body).rgb, quality=80)
+    urls = [
+        fault_server.serve("/a.jpg", body, "image/jpeg"),
+        fault_server.serve("/b.jpg", again, "image/jpeg"),
+    ]
+    for url in urls:
+        outcomes = await harvest(tmp_path, findings(url, query="boat"))
+    assert [outcome.is_merged for outcome in outcomes] == [True]
+    [row] = shards.rows(tmp_path, Candidate)
+    assert row.url == urls[0]
+    found = {finding.url: finding.candidate_id for finding in shards.rows(tmp_path, Finding)}
+    assert found == dict.fromkeys(urls, row.id)
+    before = fault_server.hits.total()
+    await harvest(tmp_path, findings(*urls, query="boat"))
+    assert fault_server.hits.total() == before
+
+
+async def test_what_the_file_says_is_obeyed_and_told(tmp_path, fault_server):
+    said = b"http://ns.useplus.org/ldf/vocab/DMI-PROHIBITED-AIMLTRAINING"
+    packet = (
+        b"<x:xmpmeta xmlns:x='adobe:ns:meta/'><rdf:RDF "
+        b"xmlns:rdf='http://www.w3.org/1999/02/22-rdf-syntax-ns#'><rdf:Description "
+        b"xmlns:plus='http://ns.useplus.org/ldf/xmp/1.0/' plus:DataMining='" + said + b"'/>"
+        b"</rdf:RDF></x:xmpmeta>"
+    )
+    url = fault_server.serve("/a.jpg", picture(xmp=packet), "image/jpeg")
+    [outcome] = await harvest(tmp_path, findings(url))
+    assert outcome.status is FetchStatus.OPTED_OUT
+    row = rows(tmp_path)[url]
+    assert row.image is None
+    assert row.rights == ("DataMining: DMI-PROHIBITED-AIMLTRAINING",)
+
+
+async def test_a_retry_asks_for_what_failed_for_good_but_never_for_an_opt_out(
+    tmp_path, fault_server
+):
+    gone, no = fault_server.url("/gone.jpg"), fault_server.url("/noai")
+    await harvest(tmp_path, findings(gone, no))
+    fault_server.serve("/gone.jpg", picture(), "image/jpeg")
+    outcomes = await harvest(tmp_path, findings(gone, no), is_retry=True)
+    assert {one.url: one.status for one in outcomes} == {
+        gone: FetchStatus.OK,
+        no: FetchStatus.OPTED_OUT,
+    }
+    assert fault_server.hits["/noai"] == 1
+    [row] = [row for row in shards.rows(tmp_path, Candidate) if row.status is FetchStatus.OK]
+    led = [one.candidate_id for one in shards.rows(tmp_path, Finding) if one.url == gone]
+    assert led[-1] == row.id

@@ -8,6 +8,7 @@ import threading
 import pytest
 
 from harvester.parallel import chunked, in_parallel
+from harvester.stopping import Stop
 
 
 async def numbers(count: int, *, fail_after: int | None = None):
@@ -99,3 +100,48 @@ async def test_chunks_come_from_another_thread_and_lose_nothing():
     assert [number for chunk in chunks for number in chunk] == list(range(1005))
     assert max(map(len, chunks)) == 100
     assert threading.get_ident() not in threads
+
+
+async def test_told_to_stop_it_begins_nothing_and_lets_what_runs_end():
+    stop, begun, released = Stop(), [], asyncio.Event()
+
+    async def work(number: int) -> int:
+        begun.append(number)
+        await released.wait()
+        return number
+
+    found = []
+
+    async def run() -> None:
+        found.extend([one async for one in in_parallel(count(), work, 3, stop=stop, grace_s=10)])
+
+    running = asyncio.create_task(run())
+    while len(begun) < 3:  # noqa: ASYNC110  # the workers tell by what they began
+        await asyncio.sleep(0)
+    stop.set()
+    await asyncio.sleep(0.01)
+    released.set()
+    await asyncio.wait_for(running, 5)
+    assert sorted(found) == sorted(begun) == [0, 1, 2]
+
+
+async def test_what_does_not_end_in_time_is_left_out():
+    stop = Stop()
+
+    async def work(number: int) -> int:
+        if number == 1:
+            stop.set()
+            await asyncio.sleep(60)
+        return number
+
+    found = [one async for one in in_parallel(count(), work, 2, stop=stop, grace_s=0.05)]
+    assert 1 not in found
+    assert not [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
+
+
+async def count():
+    number = 0
+    while True:
+        yield number
+        number += 1
+        await asyncio.sleep(0)

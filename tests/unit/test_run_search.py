@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from harvester.errors import InputError
-from harvester.run import check_prompts, has_candidates, prompts_of
+from harvester.run_search import check_prompts, has_candidates, prompts_of
 from harvester.schema import Candidate, Finding, Generation
 from harvester.store import Store
 
