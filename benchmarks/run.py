@@ -24,6 +24,8 @@ BENCHMARKS: dict[str, list[str]] = {
     "harvest": ["--count", "2000", "--rounds", "5"],
     "harvest_faults": ["--count", "8000", "--rounds", "1"],
     "harvest_memory": ["--counts", "2000", "100000", "--rows", "1000000", "--rounds", "3"],
+    "harvest_ray": ["--count", "2400", "--rounds", "3"],
+    "decoding": ["--count", "200", "--rounds", "8"],
     "embedding": ["--rounds", "7", *(f"--plain-batch={size}" for size in (1, 8, 32))],
     "attribute": ["--large", "1000", "--repeats", "5"],
     "grid": ["--grids", "600"],
@@ -37,6 +39,8 @@ QUICK: dict[str, list[str]] = {
     "harvest": ["--count", "100", "--rounds", "1"],
     "harvest_faults": ["--count", "300", "--rounds", "1", "--timeout", "2", "--no-peer"],
     "harvest_memory": ["--counts", "200", "1000", "--rows", "20000", "--rounds", "1"],
+    "harvest_ray": ["--quick"],
+    "decoding": ["--count", "20", "--rounds", "1"],
     "embedding": ["--count", "16", "--rounds", "2"],
     "attribute": ["--large", "0", "--repeats", "1"],
     "grid": ["--grids", "20"],
@@ -44,7 +48,7 @@ QUICK: dict[str, list[str]] = {
     "evaluate": ["--queries", "1", "--null", "4", "--published", "1"],
 }
 
-_WITHOUT_PICTURES = {"export_parsing", "harvest_memory"}
+_WITHOUT_PICTURES = {"export_parsing", "harvest_memory", "harvest_ray"}
 
 
 def command_of(name: str, options: argparse.Namespace) -> list[str]:

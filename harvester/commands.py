@@ -9,7 +9,7 @@ import asyncio
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -25,6 +25,7 @@ from harvester.shell import (
     Verbose,
     Version,
     given_path,
+    given_place,
     harvesting,
     open_engine,
     print_harvest,
@@ -35,6 +36,7 @@ from harvester.shell import (
 )
 
 if TYPE_CHECKING:
+    from harvester.places import Place
     from harvester.references import DeclaredReference
     from harvester.schema import Reference
 
@@ -143,10 +145,10 @@ def ddg(
         list[str] | None, typer.Option("--prompt", help="One prompt; repeatable.")
     ] = None,
     generations: Annotated[
-        Path | None,
+        Any,
         typer.Option(
             "--generations",
-            parser=given_path,
+            parser=given_place,
             metavar="PATH",
             help="Dataset that `harvest midjourney` made.",
         ),
@@ -299,7 +301,7 @@ def fetch_declared(
 
 def harvest_prompt(
     prompt: str,
-    folders: Sequence[Path],
+    folders: Sequence[Place],
     *,
     is_default: bool,
     per_prompt: int,

@@ -17,6 +17,7 @@ import fcntl
 import hashlib
 import importlib
 import json
+import re
 import resource
 import signal
 import socket
@@ -82,8 +83,11 @@ _KINDS: Mapping[str, type] = {
     **dict.fromkeys(("width", "height", "bytes", "pdq_quality"), int),
 }
 
-_STORED = (*_KINDS, "creator")
+_DIGITS = {"sha256": 64, "phash": 16, "dhash": 16, "pdq": 64}
+_BELOW = {"width": 1 << 31, "height": 1 << 31, "bytes": 1 << 63, "pdq_quality": 1 << 15}
+"""What a shard has room for: a row that does not fit would end the harvest, not the picture."""
 
+_STORED = (*_KINDS, "creator")
 
 _NO_ANSWER = (struct.error, AttributeError, TypeError, KeyError, ValueError, RecursionError)
 
@@ -213,13 +217,20 @@ def unpack(answer: bytes) -> Decoded | PictureError:
         (size,) = SIZE.unpack_from(answer)
         said: dict[str, Any] = json.loads(answer[SIZE.size : SIZE.size + size])
         if "status" in said:
-            return PictureError(FetchStatus(said["status"]), str(said["reason"]))
+            status = FetchStatus(said["status"])
+            if status is FetchStatus.OK:
+                raise ValueError("a picture that is none")  # one way out
+            return PictureError(status, str(said["reason"]))
         said["signals"] = tuple(
             Signal(str(text), SignalKind(kind), str(written))
             for text, kind, written in said["signals"]
         )
         if any(type(said[name]) is not kind for name, kind in _KINDS.items()):
-            raise ValueError("a value of another type")  # one way out
+            raise ValueError("a value of another type")  # as above
+        if any(not re.fullmatch(f"[0-9a-f]{{{n}}}", said[name]) for name, n in _DIGITS.items()):
+            raise ValueError("a hash of another form")  # as above
+        if any(not 0 <= said[name] < limit for name, limit in _BELOW.items()):
+            raise ValueError("a number out of its range")  # as above
         if not isinstance(said["creator"], str | None):
             raise ValueError("a creator that is no text")  # noqa: TRY004  # as above
         return Decoded(jpeg=answer[SIZE.size + size :], **said)

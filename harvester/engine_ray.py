@@ -92,7 +92,7 @@ class RayEngine:
                     address=self._address,
                     include_dashboard=False if self._address is None else None,
                     log_to_driver=False,
-                    logging_level=logging.WARNING,
+                    logging_level=logging.ERROR,
                 )
             except (RayError, ConnectionError, ValueError, RuntimeError) as exc:
                 raise SourceError(

@@ -83,8 +83,8 @@ def is_public(address: IPAddress) -> bool:
 def check_url(url: str, *, allow_private: bool = False) -> httpx.URL:
     """Read an address as it will be asked, or refuse it; no name is looked up.
 
-    The address is parsed by the library that sends it, so that the check and the request cannot
-    understand it differently.
+    It is asked as it is written out here; `transport` refuses one in which the library that sends
+    it would read another host, so that check and request cannot understand it differently.
 
     Args:
         url: as a source or a redirect gave it.

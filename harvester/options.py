@@ -18,6 +18,7 @@ from harvester.shell import AllowPrivate, CaFile, Contact, given_path
 
 if TYPE_CHECKING:
     from harvester.network import Network
+    from harvester.places import Place
     from harvester.run import Plan
 
 LogJson = Annotated[
@@ -174,7 +175,7 @@ class StoringOptions:
             address=self.address,
         )
 
-    def shown(self, plan: Plan, out: Path) -> dict[str, Any]:
+    def shown(self, plan: Plan, out: Place) -> dict[str, Any]:
         """What `shell.harvesting` is told of a harvest by this plan."""
         return {
             "out": out,

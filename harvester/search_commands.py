@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -24,7 +24,7 @@ from harvester.shell import (
     PerPrompt,
     SearchProxy,
     Verbose,
-    given_path,
+    given_place,
     harvesting,
     print_harvest,
     set_up_logging,
@@ -50,10 +50,10 @@ class SearchOptions:
         list[str] | None, typer.Option("--prompt", help="One prompt; repeatable.")
     ] = None
     generations: Annotated[
-        Path | None,
+        Any,
         typer.Option(
             "--generations",
-            parser=given_path,
+            parser=given_place,
             metavar="PATH",
             help="Dataset that `harvest midjourney` made.",
         ),

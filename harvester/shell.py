@@ -64,12 +64,12 @@ def given_place(text: str | Path) -> Place:
 Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Say more while working.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
 Out = Annotated[
-    Path,
+    Any,  # a Place, whose module is too heavy to be imported for --help
     typer.Option(
         "--out",
-        parser=given_path,
+        parser=given_place,
         metavar="PATH",
-        help="Dataset folder to write to; made if missing.",
+        help="Dataset to write to, made if missing: a folder, or an address as s3://bucket/path.",
     ),
 ]
 AllowPrivate = Annotated[

@@ -32,7 +32,7 @@ Raises FetchError where there is no answer; no bytes are an answer. It has to en
 MAX_BYTES = 512 << 10
 """Of a site's file that are read; what is behind them is not."""
 
-MAX_ORIGINS = 10_000
+MAX_ORIGINS = 50_000
 MAX_CACHED = 32 << 20
 """Bytes that the rules of all sites together may take, by estimate."""
 

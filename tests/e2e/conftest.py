@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +17,7 @@ from tests.integration.conftest import (  # noqa: F401  # fixtures of the integr
     fault_server,
     tls_server,
 )
+from tests.integration.s3_server import s3_server
 
 SCRIPTS = Path(sys.executable).parent
 SAMPLE = Path(__file__).parents[2] / "data" / "sample"
@@ -32,6 +33,13 @@ class Ran:
 @pytest.fixture
 def sample() -> Path:
     return SAMPLE
+
+
+@pytest.fixture(scope="session")
+def s3_endpoint() -> Iterator[str]:
+    """The address of an S3 server, to be given to `s3_server.address`."""
+    with s3_server() as endpoint:
+        yield endpoint
 
 
 @pytest.fixture

@@ -74,15 +74,12 @@ class Dataset:
         return json.loads(read_text(self.place / MANIFEST))
 
     def leftovers(self) -> list[str]:
-        """Temporary files, and where a lock is an object, those that show a writer."""
+        """Temporary files; and of a dataset elsewhere the objects that say who writes."""
         if isinstance(self.place, Path):
             return [path.name for path in self.place.rglob("*.tmp*")]
         names = [entry.name for below in _FOLDERS for entry in list_files(self.place / below)]
-        return [name for name in names if ".tmp" in name] + self.holders()
-
-    def holders(self) -> list[str]:
-        """The objects that show a writer, of which a local dataset has none."""
-        return [entry.name for entry in list_files(self.place / ".lock")]
+        holders = [entry.name for entry in list_files(self.place / ".lock")]
+        return [name for name in names if ".tmp" in name] + holders
 
 
 @dataclass

@@ -9,18 +9,26 @@ from pathlib import Path
 
 import pytest
 
+from harvester.places import place_of
 from harvester.schema import Candidate
 from tests.e2e.stoppable import HELD_AFTER, ROWS_PER_SHARD, Dataset, Harvest, serve_pictures
+from tests.integration.s3_server import address
 
 PICTURES = 240
 MOMENTS = [1, 39, 60, 100, 150, 200]
 """Pictures served when the process is stopped: before the first shard, around it, and later."""
 
+S3_MOMENTS = [1, 150]
+KILLED = [*(("local", moment) for moment in MOMENTS), *(("s3", moment) for moment in S3_MOMENTS)]
 
-@pytest.fixture(params=["local"])
-def dataset(tmp_path: Path) -> Dataset:
+
+@pytest.fixture(params=["local", "s3"])
+def dataset(request: pytest.FixtureRequest, tmp_path: Path) -> Dataset:
     """An empty place for a dataset, one of each kind of file system."""
-    return Dataset("c", tmp_path / "c")
+    if request.param == "local":
+        return Dataset("c", tmp_path / "c")
+    where = address(request.getfixturevalue("s3_endpoint"), f"{tmp_path.name}/c")
+    return Dataset(where, place_of(where))
 
 
 @pytest.fixture
@@ -30,9 +38,22 @@ def harvest(dataset, fault_server, environment, tmp_path) -> Harvest:
 
 
 def stop_at(
-    harvest: Harvest, moment: int, number: signal.Signals, *, rest_s: float = 0.0
+    harvest: Harvest,
+    moment: int,
+    number: signal.Signals,
+    *,
+    rest_s: float = 0.0,
+    answer_then: bool = False,
 ) -> tuple[int, str]:
-    """Run until a moment, then send a signal; gives the exit code and what was said."""
+    """Run until a moment, then send a signal; gives the exit code and what was said.
+
+    Args:
+        harvest: to be started.
+        moment: pictures served.
+        number: of the signal.
+        rest_s: between the moment and the signal.
+        answer_then: let the server answer what waits at the gate, after the signal was heard.
+    """
     harvest.gate.stop_at = harvest.gate.served + moment
     harvest.gate.reached.clear()
     process = harvest.start()
@@ -40,13 +61,16 @@ def stop_at(
         assert harvest.gate.reached.wait(30), "the harvest did not come so far"
         time.sleep(rest_s)
         process.send_signal(number)
+        if answer_then:
+            time.sleep(0.5)
+            harvest.gate.open()
         _, said = process.communicate(timeout=30)
     finally:
         process.kill()
     return process.returncode, said
 
 
-@pytest.mark.parametrize("moment", MOMENTS)
+@pytest.mark.parametrize(("dataset", "moment"), KILLED, indirect=["dataset"])
 def test_killed_at_any_moment_it_goes_on_where_it_was(harvest, moment):
     code, _ = stop_at(harvest, moment, signal.SIGKILL)
     assert code == -signal.SIGKILL
@@ -60,6 +84,7 @@ def test_killed_at_any_moment_it_goes_on_where_it_was(harvest, moment):
     assert max(harvest.hits(harvest.urls)) <= 2
 
 
+@pytest.mark.parametrize("dataset", ["local"], indirect=True)
 @pytest.mark.parametrize(
     ("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)], ids=["SIGINT", "SIGTERM"]
 )
@@ -76,6 +101,22 @@ def test_told_to_stop_it_keeps_what_it_has_and_says_how_to_go_on(harvest, number
     harvest.finish()
     harvest.check_complete()
     assert set(harvest.hits(stored)) == {1}
+
+
+def test_told_to_stop_it_waits_for_what_is_under_way_and_begins_nothing(harvest):
+    ended, said = stop_at(harvest, 100, signal.SIGINT, rest_s=0.5, answer_then=True)
+    assert ended == 130
+    assert "run the same command again" in said
+    stored = harvest.dataset.acknowledged()
+    asked = {
+        url for url, hits in zip(harvest.urls, harvest.hits(harvest.urls), strict=True) if hits
+    }
+    assert stored == asked
+    assert 100 + HELD_AFTER <= len(stored) < PICTURES
+    assert not harvest.dataset.leftovers()
+    harvest.finish()
+    harvest.check_complete()
+    assert set(harvest.hits(harvest.urls)) == {1}
 
 
 def test_a_second_process_says_that_the_dataset_is_in_use(harvest):

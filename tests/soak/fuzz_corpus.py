@@ -13,6 +13,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from PIL import Image, ImageCms
 
+from harvester.decoding import SIZE, Decoded, decode, pack
+from harvester.images import PictureError
+from harvester.schema import FetchStatus
 from tests.unit.discord_samples import ASKER_ID, export, link, message, raw
 
 
@@ -182,6 +185,71 @@ RETRY_AFTER = [
     b"-1",
 ]
 RETRY_TOKENS = (b"9" * 70, b"-9999", b"+2400", b"Feb 30", b"\xc2\xb2", b"\xd9\xa3", b"GMT", b":")
+
+_SOURCE = "http://cv.iptc.org/newscodes/digitalsourcetype/trainedAlgorithmicMedia"
+_XMP = f"""<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?>
+<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">
+<rdf:Description rdf:about="" xmlns:plus="http://ns.useplus.org/ldf/xmp/1.0/"
+ xmlns:dc="http://purl.org/dc/elements/1.1/" xmlns:ph="http://ns.adobe.com/photoshop/1.0/"
+ xmlns:e="http://iptc.org/std/Iptc4xmpExt/2008-02-29/" ph:Credit="An agency"
+ plus:DataMining="http://ns.useplus.org/ldf/vocab/DMI-PROHIBITED-AIMLTRAINING"
+ e:DigitalSourceType="{_SOURCE}"><dc:creator><rdf:Seq><rdf:li>Zoë</rdf:li><rdf:li>B</rdf:li></rdf:Seq>
+</dc:creator><dc:rights><rdf:Alt><rdf:li xml:lang="x-default">©</rdf:li></rdf:Alt></dc:rights>
+</rdf:Description></rdf:RDF></x:xmpmeta><?xpacket end="w"?>""".encode()
+
+
+@cache
+def marked_files() -> list[bytes]:
+    """Files that say something of their use, in each of the places where they can."""
+    rgb = Image.new("RGB", (8, 6), "red")
+    jpeg = _save(rgb, "JPEG", xmp=_XMP)
+    extended = b"".join(
+        b"\xff\xe1%b%b%032d%b%b" % (size, b"http://ns.adobe.com/xmp/extension/\0", 0, place, part)
+        for part, place, size in (
+            (part, place.to_bytes(8, "big"), (len(part) + 77).to_bytes(2, "big"))
+            for place, part in ((300, _XMP[300:]), (0, _XMP[:300]))
+        )
+    )
+    text = b"XML:com.adobe.xmp\0\1\0\0\0" + zlib.compress(_XMP)
+    png = _save(rgb, "PNG")
+    chunk = b"%biTXt%b\0\0\0\0" % (len(text).to_bytes(4, "big"), text)
+    return [
+        jpeg,
+        jpeg[:2] + extended + jpeg[2:],
+        _save(rgb, "WEBP", xmp=_XMP),
+        mend_png(png[:33] + chunk + png[33:]),
+        png + b"c2pa.actions" + _SOURCE.encode() + b"\x6fc2pa",
+        _XMP,
+        _XMP.replace(b"rdf:", b"r:").replace(b"xmlns:rdf", b"xmlns:r") * 3,
+    ]
+
+
+MARK_TOKENS = (
+    *(b"<x:xmpmeta", b"</x:xmpmeta>", b"http://www.w3.org/1999/02/22-rdf-syntax-ns#", b"<rdf:li>"),
+    *(b"DMI-PROHIBITED", b"DMI-ALLOWED", b"dmi-prohibited-" + b"A" * 70, b"/digitalsourcetype/"),
+    *(b"http://ns.adobe.com/xmp/extension/\0", b"XML:com.adobe.xmp\0\1\0", b"iTXt", b"\xff\xe1"),
+    *(b"<!DOCTYPE a [<!ENTITY b 'c'>]>", b"&b;", b"&#0;", b"&#27;[2J", b"<![CDATA[", b"<!--"),
+    *(b"<a>" * 3000, b"<" * 5000, b"\xef\xbb\xbf", b"\xff\xfe", b"\xed\xa0\x80", b"x" * 5000),
+    b" xmlns:rdf='http://www.w3.org/1999/02/22-rdf-syntax-ns#'",
+)
+
+
+@cache
+def answers() -> list[bytes]:
+    """What a decoder process says: a picture, one with rights, a refusal; without their lengths."""
+    bodies = [pictures()[0], marked_files()[0], marked_files()[3]]
+    made: list[Decoded | PictureError] = [decode(body, 48) for body in bodies]
+    made.append(PictureError(FetchStatus.UNDECODABLE, "expected a picture, found \x1b[2J"))
+    return [pack(one)[SIZE.size :] for one in made]
+
+
+ANSWER_TOKENS = (
+    *b"""null true -1 0 1e999 NaN {} [] "" "ok" "status": "reason": "jpeg": "creator": "signals":
+    [["a","note",null]] "width": "sha256": 99999999999999999999 "\\ud800" "\\u0000" } { , \"""".split(),
+    b"9" * 5000,
+    b"[" * 3000,
+    *(b"\0\0\0\0", b"\xff\xff\xff\xff", b"\xed\xa0\x80"),
+)
 
 ROBOTS = [
     b"User-agent: *\nDisallow: /private\nAllow: /private/a*.jpg$\nCrawl-delay: 5\n\nSitemap: /s.xml",

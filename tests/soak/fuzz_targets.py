@@ -7,20 +7,27 @@ import tempfile
 from functools import cache
 from pathlib import Path
 
+from harvester.arrow import to_table
 from harvester.canonical import canonical_url
 from harvester.consent import ConsentPolicy, decide, read_signals, rights_of
+from harvester.decoding import SIZE, pack, unpack
 from harvester.errors import ExportFormatError
+from harvester.file_rights import read_file_rights
 from harvester.guard import AddressError, check_url
 from harvester.images import PictureError, open_picture
 from harvester.pace import read_retry_after
 from harvester.printable import clean
 from harvester.robots import read_robots
-from harvester.schema import FetchStatus
+from harvester.schema import Candidate, FetchStatus
 from harvester.sources.discord_export import MessageTally, read_exports
 from harvester.tdmrep import judge_tdm, read_tdmrep
 from tests.soak import fuzz_corpus as corpus
 from tests.soak.fuzzing import Target
 
+_STORED = (
+    *("width", "height", "bytes", "mime", "sha256", "phash", "dhash", "pdq", "pdq_quality"),
+    "creator",
+)
 _URL = "https://example.org/private/a%20b.jpg?x=1"
 
 
@@ -118,6 +125,30 @@ def check_guard(body: bytes) -> None:
     assert check_url(str(parsed)).host == parsed.host  # what is asked passes the same check
 
 
+def check_file_rights(body: bytes) -> None:
+    rights = read_file_rights(body)
+    texts = [signal.text for signal in rights.signals]
+    assert len(texts) <= 8
+    assert len(texts) == len(set(texts))
+    texts += [name for name in (rights.creator, rights.copyright) if name is not None]
+    assert all(0 < len(text) <= 500 and _is_clean(text) for text in texts)
+
+
+def check_answer(body: bytes) -> None:
+    try:
+        answer = unpack(body)
+    except ValueError as exc:
+        _check_refusal(exc)
+        return
+    if isinstance(answer, PictureError):
+        assert answer.status is not FetchStatus.OK
+    else:  # it can be stored
+        stored = {name: getattr(answer, name) for name in _STORED}
+        assert to_table([Candidate(id=answer.sha256, url="u", **stored)], Candidate).num_rows == 1
+    again = unpack(pack(answer)[SIZE.size :])
+    assert repr(again) == repr(answer)  # an error is equal to itself alone
+
+
 def check_retry_after(body: bytes) -> None:
     wait_s = read_retry_after(_any_text(body))
     assert wait_s is None or 0 <= wait_s < float("inf")
@@ -145,6 +176,10 @@ TARGETS: dict[str, Target] = {
     "consent": Target(lambda: corpus.HEADERS, check_consent, corpus.HEADER_TOKENS),
     "canonical": Target(lambda: corpus.ADDRESSES, check_canonical, corpus.ADDRESS_TOKENS),
     "guard": Target(lambda: corpus.ADDRESSES, check_guard, corpus.ADDRESS_TOKENS),
+    "file-rights": Target(
+        corpus.marked_files, check_file_rights, corpus.MARK_TOKENS, repair=corpus.mend_png
+    ),
+    "answer": Target(corpus.answers, check_answer, corpus.ANSWER_TOKENS),
     "retry-after": Target(lambda: corpus.RETRY_AFTER, check_retry_after, corpus.RETRY_TOKENS),
     "robots": Target(lambda: corpus.ROBOTS, check_robots, corpus.ROBOTS_TOKENS),
     "tdmrep": Target(lambda: corpus.TDMREP, check_tdmrep, corpus.TDMREP_TOKENS),

@@ -102,6 +102,7 @@ def test_other_bytes_are_no_answer(data):
         {},
         {"status": "fine", "reason": ""},
         {"status": "html"},
+        {"status": "ok", "reason": ""},
         {"signals": []},
         {"signals": [1]},
         {"signals": [["a", "b", "c"]]},
@@ -118,9 +119,15 @@ def test_json_of_another_shape_is_no_answer(said):
 
 @pytest.mark.parametrize(
     ("said", "other"),
-    [(b'"width": 120', b'"width": "1"'), (b'"creator": null', b'"creator": [""]')],
+    [
+        (b'"width": 120', b'"width": "1"'),
+        (b'"width": 120', b'"width": 9999999999'),
+        (b'"width": 120', b'"width": -1'),
+        (b'"phash": "', b'"phash": "g'),
+        (b'"creator": null', b'"creator": [""]'),
+    ],
 )
-def test_a_value_of_another_type_is_no_answer(said, other):
+def test_a_value_that_no_row_can_hold_is_no_answer(said, other):
     answer = pack(decode(picture(), 64))
     assert said in answer
     answer = answer.replace(said, other)
