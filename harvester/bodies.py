@@ -18,6 +18,7 @@ _ZLIB = frozenset({"gzip", "x-gzip", "deflate"})
 _EITHER_HEADER = zlib.MAX_WBITS | 32
 _LARGE = 1 << 20
 _GRACE_S = 5.0
+_STALL_S = 5.0
 
 
 class Room:
@@ -108,12 +109,13 @@ async def read_body(
         )
     unpack = _unpacker(response.headers.get("Content-Encoding", ""))
     parts: list[bytes] = []
-    size = 0
+    size = sent = 0
     start = time.monotonic()
-    async for chunk in response.content.iter_any():
+    while chunk := await _next_chunk(response):
         part = unpack.decompress(chunk, max_bytes - size + 1) if unpack else chunk
         size += len(part)
-        if size > max_bytes:
+        sent += len(chunk)
+        if max(size, sent) > max_bytes:
             raise FetchError(
                 FetchStatus.TOO_LARGE, f"expected at most {max_bytes:,} bytes, found more"
             )
@@ -123,9 +125,20 @@ async def read_body(
         if took_s > _GRACE_S and size < min_rate * took_s:
             reason = f"expected {min_rate:,.0f} bytes a second, found {size / took_s:,.0f}"
             raise FetchError(FetchStatus.TIMEOUT, reason, mendable=False)
+        if unpack and unpack.eof:  # what follows would be gathered, and copied with each chunk
+            break
     if unpack and not unpack.eof:
         raise FetchError(FetchStatus.TRUNCATED, "expected the whole gzip body, found it cut short")
     return b"".join(parts)
+
+
+async def _next_chunk(response: aiohttp.ClientResponse) -> bytes:
+    try:
+        async with asyncio.timeout(_STALL_S):
+            return await response.content.readany()
+    except TimeoutError as exc:
+        reason = f"expected more of the body within {_STALL_S:g} s, found nothing"
+        raise FetchError(FetchStatus.TIMEOUT, reason, mendable=False) from exc
 
 
 def _unpacker(encoding: str) -> zlib._Decompress | None:

@@ -212,7 +212,12 @@ class DecoderPool:
         task.add_done_callback(self._tasks.discard)
 
     async def _start(self, child: _Child) -> None:
-        ours, theirs = socket.socketpair()
+        try:
+            ours, theirs = socket.socketpair()
+        except OSError as exc:  # no file descriptor is left
+            self._children.remove(child)
+            self._fail(child, reason_of(exc))
+            return
         with theirs:
             for end in (ours, theirs):
                 end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SOCKET_BUFFER)

@@ -7,7 +7,7 @@ what the dataset holds nor writes to it: `pipeline` does both, in one place, wha
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +26,9 @@ from harvester.stopping import Stop
 WINDOW = 2048
 """Findings in work at once. Most of them wait for their host, so that a list sorted by host still
 asks many hosts at a time, and slow hosts leave the places for downloads to others."""
+
+SHARE = 64
+"""Of the window, for one host: four times what a host is asked for at once."""
 
 _READS = 8
 
@@ -48,6 +51,12 @@ class Engine(Protocol):
         """
         ...
 
+    share: int
+    """Addresses of one host that may be in work at once."""
+
+    def heed(self, is_barred: Callable[[str], bool]) -> None:
+        """Follow no redirect to an address whose owner opted out before."""
+
 
 class LocalEngine:
     """Downloads in this process, pictures decoded in others; an async context manager.
@@ -60,6 +69,8 @@ class LocalEngine:
         stop: the same as the fetcher's.
         grace_s: seconds that downloads under way get to end once that is set.
     """
+
+    share = SHARE
 
     def __init__(
         self,
@@ -90,6 +101,10 @@ class LocalEngine:
         trace: TracebackType | None,
     ) -> None:
         await self._open.aclose()
+
+    def heed(self, is_barred: Callable[[str], bool]) -> None:
+        """As `Engine.heed`."""
+        self._fetcher.is_barred = is_barred
 
     async def run(self, jobs: AsyncIterator[Job]) -> AsyncIterator[tuple[Job, Candidate]]:
         """As `Engine.run`."""

@@ -15,13 +15,13 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
-from collections.abc import AsyncIterator, Coroutine, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Self
 
 import ray
-from ray.exceptions import RayError
+from ray.exceptions import RayError, RayTaskError
 
 from harvester.engine import Job, LocalEngine
 from harvester.errors import SourceError, reason_of
@@ -38,8 +38,12 @@ _UNITS_A_CORE = 2
 """While one unit waits for its slowest host, another has the core."""
 
 _LEAST_UNITS = 8
-_GRACE_S = 10.0
+_PATIENCE_S = 1.0
+_GRACE_S = 20.0
+"""Workers hear of it within a beat of 3 s, and give their downloads 10 s themselves."""
+
 _RETRIES = 5
+
 _LOG = logging.getLogger(__name__)
 
 
@@ -65,6 +69,8 @@ class RayEngine:
     Raises:
         SourceError: on entering, if the cluster cannot be reached.
     """
+
+    share = 8 * UNIT
 
     def __init__(
         self,
@@ -116,26 +122,45 @@ class RayEngine:
         if self._is_ours:
             await asyncio.to_thread(ray.shutdown)
 
+    def heed(self, is_barred: Callable[[str], bool]) -> None:
+        """Nothing: what the dataset knows stays here, and workers follow redirects on their own."""
+        del is_barred
+
     async def run(self, jobs: AsyncIterator[Job]) -> AsyncIterator[tuple[Job, Candidate]]:
         """As `Engine.run`; candidates come a unit at a time."""
         cores = float(ray.cluster_resources().get("CPU", 1))  # type: ignore[no-untyped-call]
         # More units than there is room for now: nodes may join, and Ray lets the others wait.
         at_once = max(_LEAST_UNITS, int(2 * _UNITS_A_CORE * cores))
         units = _in_units(jobs, self._unit)
-        async for unit, found in in_parallel(
-            units, self._do, at_once, stop=self._stop, grace_s=_GRACE_S
-        ):
-            for done in zip(unit, found, strict=True):
-                yield done
+        telling = asyncio.create_task(self._tell_of_stop())
+        try:
+            async for unit, found in in_parallel(
+                units, self._do, at_once, stop=self._stop, grace_s=_GRACE_S
+            ):
+                for job, candidate in zip(unit, found, strict=True):
+                    if candidate is not None:
+                        yield job, candidate
+        finally:
+            telling.cancel()
 
-    async def _do(self, unit: list[Job]) -> tuple[list[Job], list[Candidate]]:
+    async def _tell_of_stop(self) -> None:
+        await self._stop.wait()
+        for actor in self._settings.pace if self._settings else ():
+            actor.end.remote()
+
+    async def _do(self, unit: list[Job]) -> tuple[list[Job], Sequence[Candidate | None]]:
         work = _fetch_unit.options(num_cpus=1 / _UNITS_A_CORE, max_retries=_RETRIES)
         ref = work.remote(self._settings, unit)
         try:
-            found: list[Candidate] = await asyncio.wrap_future(ref.future())
+            found: list[Candidate | None] = await asyncio.wrap_future(ref.future())
         except asyncio.CancelledError:
             ray.cancel(ref, force=True)
             raise
+        except RayTaskError as exc:  # the worker lives, and every other would fail alike
+            raise SourceError(
+                f"ray: expected the workers to do their units, found {reason_of(exc.cause)}; "
+                "install the same whence, and the files that options name, on every node"
+            ) from exc
         except RayError as exc:
             _LOG.warning("a unit of %d addresses was lost: %s", len(unit), reason_of(exc))
             return unit, [_lost(job, exc) for job in unit]
@@ -159,19 +184,38 @@ def _lost(job: Job, exc: RayError) -> Candidate:
 
 
 async def _in_units(jobs: AsyncIterator[Job], size: int) -> AsyncIterator[list[Job]]:
+    """Jobs by the unit; a smaller one where the next job lets wait, maybe for one of these."""
     unit: list[Job] = []
-    async for job in jobs:
-        unit.append(job)
-        if len(unit) >= size:
-            yield unit
-            unit = []
-    if unit:
-        yield unit
+    coming: asyncio.Future[Job | None] | None = None
+    try:
+        while True:
+            coming = coming or asyncio.ensure_future(anext(jobs, None))
+            if unit and not (await asyncio.wait([coming], timeout=_PATIENCE_S))[0]:
+                yield unit
+                unit = []
+            try:
+                job = await coming
+            except Exception:
+                if unit:
+                    yield unit
+                raise
+            coming = None
+            if job is not None:
+                unit.append(job)
+            if unit and (job is None or len(unit) >= size):
+                yield unit
+                unit = []
+            if job is None:
+                return
+    finally:
+        if coming is not None:
+            coming.cancel()
+            await asyncio.gather(coming, return_exceptions=True)
 
 
 @ray.remote
-def _fetch_unit(settings: UnitSettings | None, unit: list[Job]) -> list[Candidate]:
-    """On a worker: the candidates of a unit, in its order."""
+def _fetch_unit(settings: UnitSettings | None, unit: list[Job]) -> list[Candidate | None]:
+    """On a worker: the candidates of a unit, in its order; None for what was not begun."""
     if settings is None:
         raise ValueError("expected an engine that is open, found one that was not entered")
     return _Worker.of(settings).do(unit)
@@ -191,16 +235,16 @@ class _Worker:
     def __init__(self, settings: UnitSettings) -> None:
         self._loop = asyncio.new_event_loop()
         threading.Thread(target=self._loop.run_forever, name="unit", daemon=True).start()
-        pace = RayPace(settings.pace)
-        fetcher = settings.network.fetcher(pace=pace)
-        self._engine = LocalEngine(fetcher, max_side=settings.max_side, processes=1)
+        stop = Stop()
+        fetcher = settings.network.fetcher(pace=RayPace(settings.pace, stop), stop=stop)
+        self._engine = LocalEngine(fetcher, max_side=settings.max_side, processes=1, stop=stop)
         self._wait(self._engine.__aenter__())
 
-    def do(self, unit: Sequence[Job]) -> list[Candidate]:
-        found: list[Candidate] = self._wait(self._run(unit))
+    def do(self, unit: Sequence[Job]) -> list[Candidate | None]:
+        found: list[Candidate | None] = self._wait(self._run(unit))
         return found
 
-    async def _run(self, unit: Sequence[Job]) -> list[Candidate]:
+    async def _run(self, unit: Sequence[Job]) -> list[Candidate | None]:
         async def jobs() -> AsyncIterator[Job]:
             for job in unit:
                 yield job
@@ -209,7 +253,7 @@ class _Worker:
         found: list[Candidate | None] = [None] * len(unit)
         async for job, candidate in self._engine.run(jobs()):
             found[places[id(job)]] = candidate
-        return [one for one in found if one is not None]
+        return found
 
     def _wait(self, work: Coroutine[Any, Any, Any]) -> Any:
         return asyncio.run_coroutine_threadsafe(work, self._loop).result()

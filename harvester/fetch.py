@@ -11,7 +11,7 @@ import asyncio
 import random
 import ssl
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from types import TracebackType
@@ -34,7 +34,7 @@ from harvester.transport import Session, name_agent, open_session
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _HEAD_BYTES = 1024
 _MAX_RULES = 512 << 10
-_RULES_AT_ONCE = 32
+_RULES_AT_ONCE = 128
 _ACCEPT = "image/jpeg, image/png, image/webp, image/*;q=0.9, */*;q=0.5"
 
 
@@ -124,6 +124,9 @@ class Fetcher:
             names by itself is no crawling.
         pace: of each host; None gives one of its own.
         stop: once it is set no download is begun any more, and `hold` raises `Stopped`.
+
+    Attributes:
+        is_barred: whether the owner of an address that a redirect leads to opted out before.
     """
 
     def __init__(
@@ -154,6 +157,7 @@ class Fetcher:
         self._open = AsyncExitStack()
         self._session: Session | None = None
         self._stop = stop or Stop()
+        self.is_barred: Callable[[str], bool] = lambda _: False
 
     async def __aenter__(self) -> Self:
         self._session = await self._open.enter_async_context(
@@ -254,6 +258,7 @@ class Fetcher:
         """One try. Places are held while asking and while the body is in use, not while pausing."""
         if self._stop.is_set():
             raise Stopped
+        download.signals.clear()  # what a page of an error said is none of the picture's owner's
         await self._obey_site(download.address, download)
         async with AsyncExitStack() as turns:
             start = time.monotonic()
@@ -306,14 +311,19 @@ class Fetcher:
                 if response.status not in _REDIRECTS or not location:
                     return await self._read(response, download)
             target = check_url(str(address.join(location)), allow_private=self._allow_private)
+            if self.is_barred(str(target)):
+                reason = "expected leave to use it, found that its owner opted out before"
+                raise FetchError(FetchStatus.OPTED_OUT, reason)
             if target.host != address.host:
                 # The first turn ends before the second is waited for: two hosts that redirect to
                 # each other must not block each other, nor answer for each other's faults.
                 hops.turn.report(Verdict.OK)
                 await hops.turns.aclose()
+                download.room.leave()  # for others, who need not wait for that host
             await self._obey_site(target, download)
             if target.host != address.host:
                 hops.turn = await self._take_turn(hops.turns, target.host, download.left_s)
+                await download.room.enter()
                 hops.turn.start()
             address = target
         reason = f"expected at most {self._limits.max_redirects} redirects, found more"

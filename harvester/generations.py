@@ -29,6 +29,8 @@ EXPIRED = (
     "this CDN link is over; export again with --media, or set WHENCE_DISCORD_TOKEN to a bot's token"
 )
 
+_SETTLED = frozenset({FetchStatus.OK, FetchStatus.OPTED_OUT})
+
 Renew = Callable[[Sequence[str]], Awaitable[dict[str, str]]]
 """Links that are over → new ones, by the old; those that cannot be renewed are left out."""
 
@@ -66,7 +68,7 @@ async def harvest_generations(
     known = await asyncio.to_thread(_known_statuses, store)
 
     async def resolve(post: Post) -> tuple[Post, Generation | None, int] | None:
-        if known.get(post.generation.id) is FetchStatus.OK:
+        if known.get(post.generation.id) in _SETTLED:
             return post, None, 0
         try:
             got = await _get(post, fetcher)
@@ -125,7 +127,7 @@ async def _renewed(
     old = {
         post.generation.url
         for post in posts
-        if _is_over(post) and known.get(post.generation.id) is not FetchStatus.OK
+        if _is_over(post) and known.get(post.generation.id) not in _SETTLED
     } - {None}
     if not old:
         return posts

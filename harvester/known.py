@@ -63,7 +63,7 @@ _AT_ONCE = 20_000
 """Rows of shards that go into the file together: sorted, they fill its pages one after another."""
 
 _COLUMNS: Mapping[type[Candidate | Finding], list[str]] = {
-    Candidate: ["id", "url", "status", "pdq", "pdq_quality"],
+    Candidate: ["id", "url", "final_url", "status", "pdq", "pdq_quality"],
     Finding: ["url", "source", "query_prompt", "query", "candidate_id"],
 }
 _FOUND = [
@@ -128,6 +128,18 @@ class Known:
         found = self._address(url_key(url))
         return STATUSES.get(found[1]) if found and found[1] != OK else None
 
+    def ending(self, url: str) -> Settled | None:
+        """What holds of an address, passing failures too: the row that tells of it."""
+        found = self._address(url_key(url))
+        if found is None or (status := STATUSES.get(found[1])) is None:
+            return None
+        return unpack_id(*found), status
+
+    def is_barred(self, url: str) -> bool:
+        """Whether the owner of an address opted out, there or where a redirect led to it."""
+        found = self._address(url_key(url))
+        return found is not None and STATUSES.get(found[1]) is FetchStatus.OPTED_OUT
+
     def holds(self, candidate_id: str) -> bool:
         """Whether a picture of this id is stored."""
         return self._holds(pack_id(candidate_id, OK))
@@ -155,6 +167,8 @@ class Known:
         if code == OK and not self._holds(packed):
             self._open.add_picture(packed, read_pdq(candidate.pdq, candidate.pdq_quality))
         self._settle(url_key(candidate.url), packed, code)
+        if candidate.status is FetchStatus.OPTED_OUT and candidate.final_url:
+            self._settle(url_key(candidate.final_url), packed, code)
 
     def alias(self, url: str, settled: Settled) -> None:
         """Take another address of a stored picture; of failures each address has its own."""

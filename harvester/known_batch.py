@@ -127,11 +127,13 @@ class Batch:
                 self.bands.setdefault(band, []).append(packed)
 
     def take_candidates(self, columns: Iterable[list[Any]]) -> None:
-        """Take rows of a shard: columns id, url, status, pdq, pdq_quality."""
-        for candidate_id, url, status, pdq, quality in zip(*columns, strict=True):
+        """Take rows of a shard: columns id, url, final_url, status, pdq, pdq_quality."""
+        for candidate_id, url, final_url, status, pdq, quality in zip(*columns, strict=True):
             code = CODES[status]
             packed = pack_id(candidate_id, code)
             _settle(self.addresses, url_key(url), (packed, code))
+            if code == OPTED_OUT and final_url:
+                _settle(self.addresses, url_key(final_url), (packed, code))
             if code == OK:
                 self.pictures.setdefault(packed, read_pdq(pdq, quality))
 

@@ -39,7 +39,7 @@ _SCHEMA = (
 )
 _TABLES = ("shards", "addresses", "pictures", "findings", "bands")
 _APPLICATION = int.from_bytes(b"whnc")
-_MEANING = (*_SCHEMA, *STATUSES.values(), str(canonical.VERSION))
+_MEANING = (*_SCHEMA, *STATUSES.values(), str(canonical.VERSION), "opt-outs: final_url too")
 _VERSION = zlib.crc32("\n".join(_MEANING).encode()) & 0x7FFFFFFF
 """Another one with any change of what the numbers and digests in the tables stand for."""
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import resource
 from collections.abc import Coroutine
 from typing import Any, TypeVar
 
@@ -9,7 +11,10 @@ Result = TypeVar("Result")
 
 
 def run_loop(work: Coroutine[Any, Any, Result]) -> Result:
-    """Run to the end in a loop of its own, as `asyncio.run` does."""
+    """Run to the end as `asyncio.run` does, and let it open as many files as it may."""
+    most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    with contextlib.suppress(OSError, ValueError):  # a thousand downloads are as many files
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     import uvloop  # noqa: PLC0415  # `--help` needs no loop
 
     return uvloop.run(work)

@@ -1,8 +1,8 @@
 """Source → engine → shards, as a stream of outcomes.
 
-Sources yield, an `engine` fetches and decodes, `store` writes; this module joins them through
-bounded queues, so that memory does not grow with the length of a list, and keeps what is known from
-being fetched or stored again. One picture under several addresses is stored once, by its address,
+Sources yield, `front` picks what has to be fetched, an `engine` fetches and decodes, `store`
+writes; this module joins them through bounded queues, so that memory does not grow with the length
+of a list. One picture under several addresses is stored once, by its address,
 by its bytes, and by its PDQ hash where near-duplicates are merged; every finding of it is a row.
 """
 
@@ -15,18 +15,11 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from harvester.canonical import canonical_url
-from harvester.engine import Engine, Job
+from harvester.engine import Engine
+from harvester.front import Found, Front, Resolved
 from harvester.known import Known, Settled
-from harvester.names import hide_credentials
 from harvester.schema import Candidate, FetchStatus, Finding, Search
-from harvester.sources.folder import LocalPicture
 from harvester.store import Store
-
-Found = Finding | LocalPicture
-
-_QUEUE = 256
-_MOST_FOLLOWERS = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,14 +72,6 @@ class SearchLedger:
             del self._open[key], self._recorded[key]
 
 
-@dataclass(frozen=True, slots=True)
-class _Failed:
-    error: BaseException
-
-
-_Resolved = tuple[Finding, Candidate | Settled]
-
-
 async def harvest_candidates(
     findings: AsyncIterator[Found],
     store: Store,
@@ -113,6 +98,7 @@ async def harvest_candidates(
         HarvestError: whatever the source raises, after what it yielded before is stored.
     """
     recorder = _Recorder(store, known, merge_near=merge_near)
+    engine.heed(known.is_barred)
     async for finding, found in _resolved(findings, engine, known, is_retry=is_retry):
         outcome = recorder.record(finding, found)
         if searches is not None:
@@ -136,81 +122,29 @@ async def flush(store: Store, known: Known) -> None:
 
 async def _resolved(
     findings: AsyncIterator[Found], engine: Engine, known: Known, *, is_retry: bool
-) -> AsyncIterator[_Resolved]:
+) -> AsyncIterator[Resolved]:
     """Each finding with what it led to: known from before, or by way of the engine."""
-    front = _Front(findings, known, is_retry=is_retry)
+    engine.heed(known.is_barred)
+    front = Front(findings, known, share=engine.share, is_retry=is_retry)
 
     async def drive() -> None:
         try:
             async for job, candidate in engine.run(front.jobs()):
                 await front.end(job.finding, candidate)
         except Exception as exc:  # noqa: BLE001  # raised where the caller is
-            await front.out.put(_Failed(exc))
+            await front.out.put(exc)
         else:
             await front.out.put(None)
 
     driving = asyncio.create_task(drive())
     try:
         while (got := await front.out.get()) is not None:
-            if isinstance(got, _Failed):
-                raise got.error
+            if isinstance(got, Exception):
+                raise got
             yield got
     finally:
         driving.cancel()
         await asyncio.gather(driving, return_exceptions=True)
-
-
-class _Front:
-    """Sends to the engine what has to be fetched, each address once, and everything else past it.
-
-    Attributes:
-        out: findings with what they led to; None at the end.
-    """
-
-    def __init__(self, findings: AsyncIterator[Found], known: Known, *, is_retry: bool) -> None:
-        self._findings, self._known, self._is_retry = findings, known, is_retry
-        self.out: asyncio.Queue[_Resolved | _Failed | None] = asyncio.Queue(_QUEUE)
-        # One address found twice at once is fetched once; the others wait for the first.
-        self._followers: dict[str, list[Finding]] = {}
-        self._ended = asyncio.Event()
-
-    async def jobs(self) -> AsyncIterator[Job]:
-        """What has to be fetched, while everything else goes to `out`."""
-        async for found in self._findings:
-            path = found.path if isinstance(found, LocalPicture) else None
-            finding = found.finding if isinstance(found, LocalPicture) else found
-            finding = _without_credentials(finding)
-            settled = self._known.settled(finding.url)
-            if settled is not None and not (self._is_retry and _may_change(settled)):
-                await self.out.put((finding, settled))
-            elif not await self._follows(finding):
-                yield Job(finding, path)
-
-    async def _follows(self, finding: Finding) -> bool:
-        """Whether another finding of this address is in work; this one then waits for it."""
-        key = canonical_url(finding.url)
-        waiting = self._followers.get(key)
-        if waiting is None:
-            self._followers[key] = []
-            return False
-        waiting.append(finding)
-        while len(self._followers.get(key, ())) > _MOST_FOLLOWERS:
-            self._ended.clear()
-            await self._ended.wait()
-        return True
-
-    async def end(self, finding: Finding, candidate: Candidate) -> None:
-        """Pass on what an address led to, to all who wait for it."""
-        await self.out.put((finding, candidate))
-        settled = (candidate.id, candidate.status)
-        for follower in self._followers.pop(canonical_url(finding.url), ()):
-            await self.out.put((follower, settled))
-        self._ended.set()
-
-
-def _may_change(settled: Settled) -> bool:
-    """Whether a settled address may be asked again by a retry: an opt-out never is."""
-    return settled[1] not in {FetchStatus.OK, FetchStatus.OPTED_OUT}
 
 
 class _Recorder:
@@ -223,12 +157,11 @@ class _Recorder:
         if isinstance(found, Candidate):
             outcome = self._record_candidate(found)
         else:
-            outcome = Outcome(finding.url, found[1], found[0], is_new=False)
-            if outcome.status is FetchStatus.OK:
-                # A follower of a picture that was merged belongs to the one that is stored.
-                settled = self._known.settled(finding.url)
-                if settled is not None:
-                    outcome = dataclasses.replace(outcome, candidate_id=settled[0])
+            # A follower belongs to the row that is stored: of the picture that its own was merged
+            # with, of the first failure of its address.
+            stored = self._known.ending(finding.url)
+            name = stored[0] if stored and stored[1] is found[1] else found[0]
+            outcome = Outcome(finding.url, found[1], name, is_new=False)
         if self._known.is_new_finding(finding, outcome.candidate_id):
             self._store.append(
                 dataclasses.replace(
@@ -250,9 +183,11 @@ class _Recorder:
             error=candidate.error,
         )
         if status is not FetchStatus.OK:
-            if known.failure(candidate.url) != status:
-                self._store.append(candidate)
-                known.learn(candidate)
+            before = known.ending(candidate.url)
+            if before is not None and before[1] is status:
+                return dataclasses.replace(made, candidate_id=before[0])
+            self._store.append(candidate)
+            known.learn(candidate)
             return made
         if known.holds(name):
             known.alias(candidate.url, (name, status))
@@ -269,15 +204,3 @@ class _Recorder:
         if not self._merge_near or not candidate.pdq:
             return None
         return self._known.near(candidate.pdq, candidate.pdq_quality or 0)
-
-
-def _without_credentials(finding: Finding) -> Finding:
-    """As it is stored: what is before a host in a list is for no dataset, and is not asked for."""
-    if "@" not in f"{finding.url}{finding.page_url}{finding.license_url}":
-        return finding
-    return dataclasses.replace(
-        finding,
-        url=hide_credentials(finding.url),
-        page_url=finding.page_url and hide_credentials(finding.page_url),
-        license_url=finding.license_url and hide_credentials(finding.license_url),
-    )

@@ -9,6 +9,7 @@ But: an actor that dies begins anew and has forgotten who is slow.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import itertools
 import math
 import time
@@ -19,10 +20,12 @@ from typing import Any
 from uuid import uuid4
 
 import ray
+from ray.exceptions import RayError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from harvester.pace import HostPace, HostState, PaceRefusal, Turn, Verdict
 from harvester.schema import FetchStatus
+from harvester.stopping import Stop
 
 GROUPS = 4
 BEAT_S = 3.0
@@ -53,16 +56,23 @@ class PaceActor:
 
     def __init__(self) -> None:
         self._pace = HostPace()
-        self._numbers = itertools.count()
+        # Not from 0: turns of the actor that this one stands in for are still to be given back.
+        self._numbers = itertools.count(time.time_ns())
         self._held: dict[int, tuple[AbstractAsyncContextManager[Turn], Turn, str]] = {}
         self._heard: dict[str, float] = {}
         self._watching: asyncio.Task[None] | None = None
+        self._is_ending = False
 
-    async def beat(self, worker: str) -> None:
-        """A worker lives."""
+    async def end(self) -> None:
+        """Tell all workers, with their next beat, that the harvest is to stop."""
+        self._is_ending = True
+
+    async def beat(self, worker: str) -> bool:
+        """A worker lives; whether it is to begin nothing more."""
         self._heard[worker] = time.monotonic()
         if self._watching is None:
             self._watching = asyncio.create_task(self._watch())
+        return self._is_ending
 
     async def take(
         self, worker: str, host: str, patience_s: float
@@ -122,10 +132,12 @@ class RayPace:
 
     Args:
         actors: of `open_pace`.
+        stop: set once the harvest is to stop.
     """
 
-    def __init__(self, actors: Sequence[Any]) -> None:
+    def __init__(self, actors: Sequence[Any], stop: Stop | None = None) -> None:
         self._actors = actors
+        self._stop = stop or Stop()
         self._spaced: dict[str, float] = {}
         self._name = uuid4().hex
         self._beating: asyncio.Task[None] | None = None
@@ -170,8 +182,10 @@ class RayPace:
 
     async def _beat(self) -> None:
         while True:
-            for actor in self._actors:
-                actor.beat.remote(self._name)
+            beats = [actor.beat.remote(self._name) for actor in self._actors]
+            with contextlib.suppress(RayError):
+                if await _result(beats[0]):
+                    self._stop.set()
             await asyncio.sleep(BEAT_S)
 
     def _actor_of(self, host: str) -> Any:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import socket
+import threading
 import time
 from collections import OrderedDict
 from concurrent.futures import ThreadPoolExecutor
@@ -48,7 +49,7 @@ class GuardedResolver(AbstractResolver):
         threads: look-ups at a time.
     """
 
-    def __init__(self, *, allow_private: bool = False, threads: int = 32) -> None:
+    def __init__(self, *, allow_private: bool = False, threads: int = 256) -> None:
         self._allow_private = allow_private
         self._threads = ThreadPoolExecutor(threads, thread_name_prefix="whence-dns")
         self._answers: OrderedDict[tuple[str, int], _Answer] = OrderedDict()
@@ -90,15 +91,18 @@ class GuardedResolver(AbstractResolver):
     ) -> _Answer:
         found: list[ResolveResult] | OSError | BlockedAddressError
         keep_s = KEEP_FAILURE_S
+        began = threading.Event()
         try:
             async with asyncio.timeout(LOOK_UP_S):
                 found = await asyncio.get_running_loop().run_in_executor(
-                    self._threads, _look_up, host, family
+                    self._threads, _begin, began, host, family
                 )
             self._check(host, found)
             keep_s = KEEP_S
         except TimeoutError:
             found = socket.gaierror(socket.EAI_AGAIN, f"no answer within {LOOK_UP_S:.0f} s")
+            if not began.is_set():  # all threads wait for silent name servers: not this one's fault
+                keep_s = 0.0
         except (OSError, BlockedAddressError) as exc:
             found = exc
         finally:
@@ -124,6 +128,11 @@ class GuardedResolver(AbstractResolver):
         for waiting in self._asked.values():
             waiting.cancel()
         self._threads.shutdown(wait=False, cancel_futures=True)
+
+
+def _begin(began: threading.Event, host: str, family: socket.AddressFamily) -> list[ResolveResult]:
+    began.set()
+    return _look_up(host, family)
 
 
 def _look_up(host: str, family: socket.AddressFamily) -> list[ResolveResult]:

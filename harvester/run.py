@@ -13,11 +13,12 @@ from typing import Any
 
 from harvester.engine import Engine, LocalEngine
 from harvester.errors import InputError, SourceError
+from harvester.front import Found
 from harvester.known import Known
 from harvester.network import Network
 from harvester.pace import HostPace
 from harvester.parallel import chunked
-from harvester.pipeline import Found, Outcome, SearchLedger, flush, harvest_candidates
+from harvester.pipeline import Outcome, SearchLedger, flush, harvest_candidates
 from harvester.places import Place
 from harvester.schema import Candidate, FetchStatus
 from harvester.stopping import Stop
@@ -149,7 +150,7 @@ async def carry_out(
                 store,
                 engine,
                 known,
-                searches=ledger,
+                searches=None if is_retry else ledger,  # what is retried was searched for before
                 merge_near=plan.merge_near,
                 is_retry=is_retry,
             ):

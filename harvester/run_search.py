@@ -8,8 +8,9 @@ from typing import Any
 
 from harvester import shards
 from harvester.errors import InputError, SourceError
+from harvester.front import Found
 from harvester.names import what_is
-from harvester.pipeline import Found, SearchLedger
+from harvester.pipeline import SearchLedger
 from harvester.places import Place
 from harvester.queries import plan_queries
 from harvester.run import OnOutcome, Plan, carry_out

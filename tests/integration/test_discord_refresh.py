@@ -11,7 +11,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import httpx
 import pytest
 
-from harvester import run
+from harvester import run_generations
 from harvester.discord.links import refresh_links
 from harvester.errors import RateLimitedError, SourceChangedError, SourceError
 
@@ -177,4 +177,4 @@ async def test_nobody_listening_is_told(monkeypatch):
 async def test_proxies_of_the_surroundings_do_not_end_a_harvest(monkeypatch):
     """A kind that httpx does not speak was a traceback."""
     monkeypatch.setenv("ALL_PROXY", "socks5://127.0.0.1:9")
-    assert await run._renewer(TOKEN, None)([]) == {}
+    assert await run_generations._renewer(TOKEN, None)([]) == {}
