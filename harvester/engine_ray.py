@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import socket
 import threading
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from dataclasses import dataclass
@@ -43,6 +44,7 @@ _GRACE_S = 20.0
 """Workers hear of it within a beat of 3 s, and give their downloads 10 s themselves."""
 
 _RETRIES = 5
+_KNOCK_S = 5.0
 
 _LOG = logging.getLogger(__name__)
 
@@ -94,13 +96,14 @@ class RayEngine:
     def _connect(self) -> None:
         if not ray.is_initialized():
             try:
+                _knock(self._address)
                 ray.init(
                     address=self._address,
                     include_dashboard=False if self._address is None else None,
                     log_to_driver=False,
                     logging_level=logging.ERROR,
                 )
-            except (RayError, ConnectionError, ValueError, RuntimeError) as exc:
+            except (RayError, OSError, ValueError, RuntimeError) as exc:
                 raise SourceError(
                     f"ray: expected a cluster at {self._address or 'this machine'}, found "
                     f"{reason_of(exc)}; check --address, or use --engine local"
@@ -165,6 +168,13 @@ class RayEngine:
             _LOG.warning("a unit of %d addresses was lost: %s", len(unit), reason_of(exc))
             return unit, [_lost(job, exc) for job in unit]
         return unit, found
+
+
+def _knock(address: str | None) -> None:
+    """Raise OSError where nobody listens: Ray itself would wait for minutes."""
+    host, _, port = (address or "").rpartition(":")
+    if host and "/" not in host and port.isdecimal():
+        socket.create_connection((host, int(port)), _KNOCK_S).close()
 
 
 def _lost(job: Job, exc: RayError) -> Candidate:
