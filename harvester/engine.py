@@ -16,6 +16,7 @@ from typing import Protocol, Self
 
 from harvester.candidates import make_candidate
 from harvester.decoders import Decoders
+from harvester.decoding import Decoded
 from harvester.fetch import Fetched, Fetcher, Stopped
 from harvester.images import PictureError
 from harvester.local_files import read_file
@@ -31,6 +32,8 @@ SHARE = 64
 """Of the window, for one host: four times what a host is asked for at once."""
 
 _READS = 8
+_UNDELIVERED = 128
+"""Candidates that wait for the one who writes them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +89,8 @@ class LocalEngine:
         self._decoders = Decoders(max_side, processes=processes)
         self._window, self._grace_s = window, grace_s
         self._reads = asyncio.Semaphore(_READS)
+        # Held with the place for the download: while a shard is written, downloads wait, too.
+        self._undelivered = asyncio.Semaphore(_UNDELIVERED)
         self._stop = stop
         self._open = AsyncExitStack()
 
@@ -112,6 +117,7 @@ class LocalEngine:
             jobs, self._resolve, self._window, stop=self._stop, grace_s=self._grace_s
         ):
             if done is not None:
+                self._undelivered.release()
                 yield done
 
     async def _resolve(self, job: Job) -> tuple[Job, Candidate] | None:
@@ -128,9 +134,11 @@ class LocalEngine:
 
     async def _candidate(self, finding: Finding, got: Fetched) -> Candidate:
         policy = self._fetcher.policy
-        if got.status is not FetchStatus.OK:
-            return make_candidate(finding, got, policy)
-        try:
-            return make_candidate(finding, got, policy, await self._decoders.decode(got.body))
-        except PictureError as exc:
-            return make_candidate(finding, got, policy, exc)
+        picture: Decoded | PictureError | None = None
+        if got.status is FetchStatus.OK:
+            try:
+                picture = await self._decoders.decode(got.body)
+            except PictureError as exc:
+                picture = exc
+        await self._undelivered.acquire()
+        return make_candidate(finding, got, policy, picture)

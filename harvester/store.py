@@ -56,7 +56,7 @@ class Store:
         main: type[Generation | Candidate],
         *,
         rows_per_shard: int = 1000,
-        bytes_per_shard: int = 64 << 20,
+        bytes_per_shard: int = 32 << 20,
         max_age_s: float = 60.0,
     ) -> None:
         self.folder = folder
