@@ -102,3 +102,10 @@ def test_every_pinned_version_is_exact_and_every_dependency_is_pinned():
         r'^    "([a-z0-9-]+)[><=]', (ROOT / "pyproject.toml").read_text(), re.MULTILINE
     )
     assert set(wanted) <= pinned
+
+
+@pytest.mark.parametrize("path", ["README.md", "docs/scale.md", "benchmarks/README.md"])
+def test_no_figure_is_left_out(path):
+    text = (ROOT / path).read_text("utf-8")
+    assert "{{" not in text
+    assert "}}" not in text
