@@ -37,7 +37,7 @@ types: $(READY)
 	$(BIN)/mypy
 
 unit: $(READY)
-	$(BIN)/pytest --durations=10
+	$(BIN)/pytest --numprocesses auto --durations=10
 
 soak: $(READY)
 	$(BIN)/pytest -m soak --durations=20

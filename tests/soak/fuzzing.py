@@ -99,8 +99,17 @@ def inputs(target: Target, seed: int, count: int) -> Iterator[bytes]:
 
 def fuzz(target: Target, seed: int, count: int) -> list[str]:
     """Faults found, a line each, with what is needed to make the input again."""
+    logger = logging.getLogger("harvester")
+    level = logger.level
+    logger.setLevel(logging.CRITICAL)
+    try:
+        return _fuzz(target, seed, count)
+    finally:
+        logger.setLevel(level)
+
+
+def _fuzz(target: Target, seed: int, count: int) -> list[str]:
     faults: list[str] = []
-    logging.getLogger("harvester").setLevel(logging.CRITICAL)
     for number, body in enumerate(inputs(target, seed, count)):
         start = time.process_time()  # of the machine's other work nothing follows
         where = f"seed {seed}, number {number}, {body[:60]!r}"
