@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import io
+import signal
 from pathlib import Path
 
 import numpy as np
@@ -53,6 +54,8 @@ def addresses(fault_server) -> list[str]:
 @pytest.fixture
 def cluster():
     """Two nodes of one core each."""
+    # A node of Ray's takes SIGTERM for itself, and leaves it so.
+    before = signal.getsignal(signal.SIGTERM)
     started = cluster_utils.Cluster(
         initialize_head=True,
         head_node_args={"num_cpus": 1, "include_dashboard": False},
@@ -62,6 +65,7 @@ def cluster():
     yield started
     ray.shutdown()
     started.shutdown()
+    signal.signal(signal.SIGTERM, before)
 
 
 def harvest(folder: Path, addresses: list[str], on_outcome=lambda *_: None, **plan) -> Tally:
