@@ -38,7 +38,7 @@ DEAD_AFTER_S = 90.0
 _UNSURE_AFTER_S = 60.0
 """A writer that could not show for so long that it is alive asks whether it still holds."""
 
-_FOLDER = ".lock"
+LOCK = ".lock"
 _HOLDER = ".writer.json"
 _LONGEST = 4096  # bytes of another writer's note
 
@@ -124,7 +124,7 @@ class _FileLock:
     def __init__(self, folder: Path, run: str) -> None:
         self._folder = folder
         self._run = run
-        self._lock = filelock.FileLock(folder / _FOLDER, timeout=0)
+        self._lock = filelock.FileLock(folder / LOCK, timeout=0)
 
     def acquire(self) -> None:
         try:
@@ -192,7 +192,7 @@ class _ObjectLock:
 
     @property
     def _place(self) -> Place:
-        return self._folder / _FOLDER / self._name
+        return self._folder / LOCK / self._name
 
     def _show(self) -> None:
         """Show that this writer is alive."""
@@ -211,10 +211,10 @@ class _ObjectLock:
                 log.debug("the lock was not refreshed: %s", exc)
 
     def _refuse_others(self) -> None:
-        found = {entry.name: entry for entry in list_files(self._folder / _FOLDER)}
+        found = {entry.name: entry for entry in list_files(self._folder / LOCK)}
         mine = found.pop(self._name, None)
         for entry in found.values():
-            place = self._folder / _FOLDER / entry.name
+            place = self._folder / LOCK / entry.name
             holder = Holder.read(place)
             silent_s = _silence(entry, mine, holder)
             if silent_s < DEAD_AFTER_S and not (holder and holder.is_gone):

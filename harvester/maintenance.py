@@ -106,13 +106,13 @@ def compact(dataset: Dataset, *, as_json: AsJson = False, verbose: Verbose = Fal
 
     Example: harvest compact data/candidates
     """
-    from harvester import compaction
+    from harvester import compacting
     from harvester.progress import Counting
 
     set_up_logging(verbose=verbose)
     kept = "the dataset is whole; run the same command again to go on"
     with interruptible(kept), Counting(stderr(), "compacting") as counting:
-        report = compaction.compact(dataset, progress=counting.advance)
+        report = compacting.compact(dataset, progress=counting.advance)
     if as_json:
         print_json({"dataset": str(dataset), **asdict(report)})
         return

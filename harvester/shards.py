@@ -24,7 +24,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from harvester.arrow import KINDS, file_schema, from_table
-from harvester.compaction_journal import read_journal
+from harvester.compact_journal import read_journal
 from harvester.errors import ShardError, reason_of
 from harvester.names import what_is
 from harvester.places import Place, list_files, put, remove
@@ -34,7 +34,7 @@ from harvester.shard_file import MAX_UNPACKED, ROW_GROUP, open_shard
 _SHOWN = 50
 """Characters of a name that its temporary file shows: names have at most 255 bytes."""
 _TEMPORARY = re.compile(
-    r"\.(part-.*|(manifest|manifest-recent|compaction|\.writer)\.json|README\.md)\.[0-9a-f]{16}\.tmp"
+    r"\.(part-.*|(manifest|manifest-recent|compact|\.writer)\.json|README\.md)\.[0-9a-f]{16}\.tmp"
 )
 
 

@@ -150,7 +150,7 @@ def read_status(folder: Place) -> DatasetStatus:
         try:
             return _read(folder, row_type)
         except ShardError:
-            # Shards that a compaction took away meanwhile are no damage.
+            # Shards that a run of `compact` took away meanwhile are no damage.
             if attempt == _ATTEMPTS or before.keys() <= _sizes(folder, row_type).keys():
                 raise
     raise AssertionError

@@ -23,7 +23,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from harvester.arrow import KINDS, to_table
-from harvester.compaction import recover
+from harvester.compacting import recover
 from harvester.errors import ShardError
 from harvester.lock import lock_of
 from harvester.manifest import Manifest, entry_of, new_run

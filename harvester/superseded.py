@@ -97,7 +97,7 @@ class Superseded:
         self._parts = min(_MOST_PARTS, 1 + rows * _KEYS_A_ROW // _KEYS_A_PART)
         self._number = 0
         self._rows = rows
-        self._temporary = tempfile.TemporaryDirectory(prefix="whence-compaction-")
+        self._temporary = tempfile.TemporaryDirectory(prefix="whence-compact-")
         self._folder = Path(self._temporary.name)
         self._dropped: NDArray[np.bool_] = np.zeros(0, np.bool_)
 

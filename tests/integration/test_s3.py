@@ -1,4 +1,4 @@
-"""Resume, kill and compaction: on a local disk, and the same on a real S3 server on loopback."""
+"""Resume, kill and compacting: on a local disk, and the same on a real S3 server on loopback."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from harvester import compaction, lock, manifest, places, shards
+from harvester import compacting, lock, manifest, places, shards
 from harvester import store as stores
-from harvester.compaction import compact
+from harvester.compacting import compact
 from harvester.errors import ShardError
 from harvester.manifest import read_manifest
 from harvester.places import Place, list_files, place_of
@@ -135,7 +135,7 @@ class Steps:
 
     def __init__(self, patch, limit: int) -> None:
         self.left = limit
-        for module in (compaction, manifest):
+        for module in (compacting, manifest):
             for name in ("write_text", "remove", "write_shard"):
                 if hasattr(module, name):
                     patch.setattr(module, name, self._counted(getattr(module, name)))
@@ -159,7 +159,7 @@ def copy_dataset(template: Path, folder: Place) -> None:
 
 
 @pytest.mark.parametrize(("kind", "stride"), [("local", 1), ("s3", 4)])
-def test_compaction_may_die_at_every_step(tmp_path, kind, stride, request, monkeypatch):
+def test_compacting_may_die_at_every_step(tmp_path, kind, stride, request, monkeypatch):
     """A reader sees each row once, and the next run brings it to its end."""
     fill(template := tmp_path / "template")
     before = held(template)
@@ -192,13 +192,13 @@ def test_compaction_may_die_at_every_step(tmp_path, kind, stride, request, monke
 
 
 @pytest.mark.parametrize("step", [3, 8])
-def test_compaction_survives_a_real_kill_9(where, step):
+def test_compacting_survives_a_real_kill_9(where, step):
     folder = place_of(where)
     fill(folder)
     before = held(folder)
     script = (
         "import os, signal, sys\n"
-        "from harvester import compaction\n"
+        "from harvester import compacting\n"
         "from harvester.places import place_of\n"
         "left = int(sys.argv[2])\n"
         "def counted(function):\n"
@@ -210,8 +210,8 @@ def test_compaction_survives_a_real_kill_9(where, step):
         "        return function(*args)\n"
         "    return call\n"
         "for name in ('write_text', 'remove', 'write_shard'):\n"
-        "    setattr(compaction, name, counted(getattr(compaction, name)))\n"
-        "compaction.compact(place_of(sys.argv[1]), rows_per_shard=2)\n"
+        "    setattr(compacting, name, counted(getattr(compacting, name)))\n"
+        "compacting.compact(place_of(sys.argv[1]), rows_per_shard=2)\n"
     )
     with python(script, where, str(step)) as process:
         process.wait(60)

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from harvester import places, shards
-from harvester.compaction import compact
+from harvester.compacting import compact
 from harvester.errors import ShardError
 from harvester.places import RemotePlace, list_files, place_of
 from harvester.schema import Candidate

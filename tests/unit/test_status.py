@@ -143,7 +143,7 @@ def test_a_dataset_that_is_being_written_to_is_read(dataset):
 
 
 def test_shards_that_go_while_they_are_read_are_no_damage(dataset, monkeypatch):
-    """As a compaction replaces them."""
+    """As a run of `compact` replaces them."""
     small = shards.shard_paths(dataset, Candidate)
     whole = to_table(list(shards.rows(dataset, Candidate)), Candidate)
     asked = []

@@ -1,4 +1,4 @@
-"""Compaction: what is dropped and what never is, on a local disk; crashes are in test_s3."""
+"""Compacting: what is dropped and what never is, on a local disk; crashes are in test_s3."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from harvester import shards
-from harvester.compaction import compact
-from harvester.errors import ShardError
+from harvester.compacting import compact
+from harvester.errors import InputError, ShardError
 from harvester.schema import (
     Candidate,
     FetchStatus,
@@ -179,7 +179,7 @@ def test_a_full_disk_leaves_it_as_it_was(tmp_path, monkeypatch):
 
 
 def test_a_reader_that_lists_while_shards_are_replaced_lists_again(tmp_path, monkeypatch):
-    """Between the two looks at the journal a whole compaction has come and gone."""
+    """Between the two looks at the journal a whole `compact` has come and gone."""
     rows = [picture(n) for n in range(5)]
     write(tmp_path, rows)
     real, seen = shards.list_files, []
@@ -222,7 +222,7 @@ def test_a_journal_that_is_none_hides_and_removes_nothing(tmp_path, text):
     folder = tmp_path / "dataset"
     write(folder, [picture(1)])
     (tmp_path / "x").write_text("precious")
-    (folder / "compaction.json").write_text(text)
+    (folder / "compact.json").write_text(text)
     assert shards.count_rows(folder, Candidate) == 1
     with Store(folder, Candidate):
         pass
@@ -249,7 +249,7 @@ def test_memory_does_not_follow_the_dataset(tmp_path):
         "import sys, tracemalloc\n"
         "from pathlib import Path\n"
         "import pyarrow as pa\n"
-        "from harvester.compaction import compact\n"
+        "from harvester.compacting import compact\n"
         "tracemalloc.start()\n"
         "report = compact(Path(sys.argv[1]), bytes_per_shard=500_000)\n"
         "peak = tracemalloc.get_traced_memory()[1] + pa.default_memory_pool().max_memory()\n"
@@ -271,3 +271,9 @@ def test_memory_does_not_follow_the_dataset(tmp_path):
     (few, first), (many, second) = measure(tmp_path / "few", 100), measure(tmp_path / "many", 1000)
     assert (few, many) == (4, 34)
     assert second < first + 2_000_000  # of 18 MB that there are more
+
+
+def test_where_no_dataset_is_none_is_made(tmp_path):
+    with pytest.raises(InputError, match="no shards"):
+        compact(tmp_path / "nowhere")
+    assert list(tmp_path.iterdir()) == []

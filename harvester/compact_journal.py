@@ -1,11 +1,11 @@
-"""How far a compaction has come: a small file that every reader of a dataset consults.
+"""How far a run of `compact` has come: a small file that every reader of a dataset consults.
 
-`compaction.json` names the run that writes the new shards. While `phase` is `writing`, these are
+`compact.json` names the run that writes the new shards. While `phase` is `writing`, these are
 not there for a reader; from the moment that it is `removing`, the old ones are not. So a reader
 sees each row once, whenever it looks. `done` stays when all is over: a reader that listed the
 folder meanwhile finds another run in it than before, and lists again.
 
-But: only whence reads it; other programs that open `part-*.parquet` in the middle of a compaction
+But: only whence reads it; other programs that open `part-*.parquet` while `compact` runs
 see some rows twice.
 """
 
@@ -23,13 +23,13 @@ from harvester.places import Place, read_text
 
 log = logging.getLogger(__name__)
 
-COMPACTION = "compaction.json"
+JOURNAL = "compact.json"
 _SHARD = re.compile(r"part-[A-Za-z0-9._-]{1,200}\.parquet")
 _RUN = re.compile(r"[A-Za-z0-9-]{8,64}")
 
 
 class Phase(StrEnum):
-    """What a compaction is at."""
+    """What a run of `compact` is at."""
 
     WRITING = "writing"
     REMOVING = "removing"
@@ -38,7 +38,7 @@ class Phase(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Journal:
-    """One compaction.
+    """One run of `compact`.
 
     Attributes:
         run: part of the names of the shards that it writes.
@@ -50,7 +50,7 @@ class Journal:
     old: Mapping[str, frozenset[str]] = field(default_factory=dict)
 
     def is_new(self, name: str) -> bool:
-        """Whether this compaction wrote a shard."""
+        """Whether this run of `compact` wrote a shard."""
         return name.startswith(f"part-{self.run}-")
 
     def hides(self, kind: str, name: str) -> bool:
@@ -66,20 +66,22 @@ class Journal:
 
 
 def read_journal(folder: Place) -> Journal | None:
-    """The last compaction of a dataset; None where there was none.
+    """The last run of `compact` of a dataset; None where there was none.
 
     What is no journal counts as none: at worst rows are read twice, and none is lost.
 
     Raises:
         ShardError: if a remote place does not answer.
     """
-    text = read_text(folder / COMPACTION)
+    text = read_text(folder / JOURNAL)
     if text is None:
         return None
     try:
         return _parsed(json.loads(text))
     except (ValueError, RecursionError):
-        log.warning("%s: no journal of a compaction; not taken into account", folder / COMPACTION)
+        log.warning(
+            "%s: no journal of a run of `compact`; not taken into account", folder / JOURNAL
+        )
         return None
 
 

@@ -4,7 +4,7 @@ Shards that are full and have nothing to lose are left as they are; the rows of 
 written anew, in their order, behind them. What is dropped: see `superseded`. Descriptors, which
 are kept by the candidates' ids, stay valid.
 
-It may end at any instant: the journal (`compaction_journal`) tells every reader which shards are
+It may end at any instant: the journal (`compact_journal`) tells every reader which shards are
 there, and the next writer undoes what was not finished, or finishes it. A reader that had listed
 the shards before they were replaced is told so, and starts again.
 
@@ -20,11 +20,11 @@ from dataclasses import dataclass, field
 import pyarrow as pa
 
 from harvester.arrow import KINDS, file_schema
-from harvester.compaction_journal import COMPACTION, Journal, Phase, read_journal
-from harvester.errors import ShardError, reason_of
-from harvester.lock import Lock, lock_of
+from harvester.compact_journal import JOURNAL, Journal, Phase, read_journal
+from harvester.errors import InputError, ShardError, reason_of
+from harvester.lock import LOCK, Lock, lock_of
 from harvester.manifest import Shards, entry_of, new_run, read_manifest, reconcile
-from harvester.places import Place, list_files, remove
+from harvester.places import Place, exists, list_files, remove
 from harvester.schema import Candidate, Finding, Generation, Row, SchemaError, Search
 from harvester.shard_file import open_shard
 from harvester.shards import shard_paths, sweep, write_shard, write_text
@@ -35,8 +35,8 @@ Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True, slots=True)
-class CompactionReport:
-    """What a compaction came to.
+class Compacted:
+    """What a run of `compact` came to.
 
     Attributes:
         before, after: shards of all kinds.
@@ -94,7 +94,7 @@ def compact(
     rows_per_shard: int = 1000,
     bytes_per_shard: int = 64 << 20,
     progress: Progress | None = None,
-) -> CompactionReport:
+) -> Compacted:
     """Make the shards of a dataset as few and as full as they can be; nothing, where they are.
 
     Args:
@@ -105,9 +105,15 @@ def compact(
         progress: told how far it is.
 
     Raises:
+        InputError: if there is no dataset.
         ShardError: if the dataset is in use, or cannot be read or written; it is then as before.
         SchemaError: if it holds rows of another kind or schema version.
     """
+    # One that is being made has its lock and no shards yet: whoever makes it is told of below.
+    if not exists(folder / LOCK) and not any(shard_paths(folder, kind) for kind in KINDS):
+        raise InputError(
+            f"{folder}: expected a dataset of whence, found no shards; give the --out of a harvest"
+        )
     tables: tuple[type[Row], ...] = (main or _main_of(folder), Finding, Search)
     lock = lock_of(folder, run := new_run())
     lock.acquire()
@@ -137,7 +143,7 @@ def compact(
 
 
 def recover(folder: Place) -> None:
-    """Bring a compaction that was cut short to an end; the dataset has to be locked.
+    """Bring a run of `compact` that was cut short to an end; the dataset has to be locked.
 
     Raises:
         ShardError: if shards cannot be removed.
@@ -150,7 +156,7 @@ def recover(folder: Place) -> None:
             unfinished = journal.phase is Phase.WRITING and journal.is_new(entry.name)
             if unfinished or entry.name in journal.old.get(kind.name, ()):
                 remove(folder / kind.folder / entry.name)
-    write_text(folder / COMPACTION, Journal(journal.run, Phase.DONE).to_text())
+    write_text(folder / JOURNAL, Journal(journal.run, Phase.DONE).to_text())
 
 
 def _main_of(folder: Place) -> type[Generation | Candidate]:
@@ -208,7 +214,7 @@ def _choose(table: _Table, rows_per_shard: int, bytes_per_shard: int) -> None:
 
 @dataclass(frozen=True, slots=True)
 class _Work:
-    """The writing part of one compaction."""
+    """The writing part of one run of `compact`."""
 
     folder: Place
     run: str
@@ -236,7 +242,7 @@ class _Work:
 
     def _note(self, phase: Phase, old: Mapping[str, frozenset[str]]) -> None:
         self.lock.check()
-        write_text(self.folder / COMPACTION, Journal(self.run, phase, old).to_text())
+        write_text(self.folder / JOURNAL, Journal(self.run, phase, old).to_text())
 
     def _write_table(self, table: _Table) -> Iterator[tuple[str, dict[str, object]]]:
         where = self.folder / KINDS[table.row_type].folder
@@ -290,12 +296,12 @@ class _Work:
         self.steps.advance(sum(table.entries[name]["rows"] for name in kept))
 
 
-def _report(plan: Sequence[_Table], fresh: Shards) -> CompactionReport:
+def _report(plan: Sequence[_Table], fresh: Shards) -> Compacted:
     made = [entry for entries in fresh.values() for entry in entries.values()]
     old = [table.entries[name] for table in plan for name in table.renewed]
     before = [entry for table in plan for entry in table.entries.values()]
     bytes_before = sum(entry["bytes"] for entry in before)
-    return CompactionReport(
+    return Compacted(
         before=len(before),
         after=len(before) - len(old) + len(made),
         rows={table.name: table.rows - table.dropped for table in plan},
