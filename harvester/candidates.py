@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 
 from harvester.consent import ConsentPolicy, decide, rights_of
 from harvester.decoding import Decoded
-from harvester.fetch import Fetched
+from harvester.download import Fetched
 from harvester.images import PictureError
 from harvester.schema import Candidate, FetchStatus, Finding, failed_id
 

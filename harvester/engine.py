@@ -17,7 +17,8 @@ from typing import Protocol, Self
 from harvester.candidates import make_candidate
 from harvester.decoders import Decoders
 from harvester.decoding import Decoded
-from harvester.fetch import Fetched, Fetcher, Stopped
+from harvester.download import Fetched, Stopped
+from harvester.fetch import Fetcher
 from harvester.images import PictureError
 from harvester.local_files import read_file
 from harvester.parallel import in_parallel

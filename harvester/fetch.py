@@ -13,7 +13,6 @@ import ssl
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Self
 
@@ -22,11 +21,12 @@ import httpx
 import stamina
 
 from harvester.bodies import Room, read_body, read_head
-from harvester.consent import ConsentPolicy, Signal, decide, read_signals, rights_of
+from harvester.consent import ConsentPolicy, decide, read_signals
+from harvester.download import Download, Fetched, FetchLimits, Hops, Stopped, verdict_of
 from harvester.faults import NETWORK_ERRORS, FetchError, explain_error, judge_answer
 from harvester.guard import AddressError, check_url
 from harvester.pace import HostPace, Pace, Turn, Verdict, read_retry_after
-from harvester.schema import FailureClass, FetchStatus
+from harvester.schema import FetchStatus
 from harvester.site_rules import SiteRules
 from harvester.stopping import Stop
 from harvester.transport import Session, name_agent, open_session
@@ -38,83 +38,11 @@ _RULES_AT_ONCE = 128
 _ACCEPT = "image/jpeg, image/png, image/webp, image/*;q=0.9, */*;q=0.5"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FetchLimits:
-    """What one download may cost.
-
-    Attributes:
-        max_bytes: of the body, as sent and as unpacked.
-        deadline_s: seconds for one try, from name look-up to last byte; all tries and pauses
-            together get twice as many.
-        answer_s: seconds until the head of an answer is there.
-        connect_s: seconds for a connection.
-        min_rate: bytes a second that a body has to come with, once it has come for five seconds.
-        max_redirects: hops after the first address.
-        attempts: tries in all; only faults that may pass are tried again.
-        pause_s: seconds before the second try; doubles with each further one, and as much again
-            is added at random.
-    """
-
-    max_bytes: int = 32 << 20
-    deadline_s: float = 30.0
-    answer_s: float = 15.0
-    connect_s: float = 10.0
-    min_rate: float = 1000.0
-    max_redirects: int = 5
-    attempts: int = 3
-    pause_s: float = 0.5
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Fetched:
-    """How one download ended; never an exception.
-
-    Attributes:
-        url: as asked for. final_url: the one that answered; None where none was asked.
-        body: as served, or empty where status is not `OK`.
-        mime: the server's word for it, in lower case, without parameters.
-        signals: what the owner says of its use, in the answer, in the redirects to it and in the
-            site's rules.
-        error: one line; None where status is `OK`.
-    """
-
-    status: FetchStatus
-    url: str
-    final_url: str | None = None
-    body: bytes = field(default=b"", repr=False)
-    mime: str | None = None
-    etag: str | None = None
-    signals: tuple[Signal, ...] = ()
-    error: str | None = None
-
-    @property
-    def rights(self) -> tuple[str, ...]:
-        """The signals as they are stored."""
-        return rights_of(self.signals)
-
-
-class Stopped(Exception):  # noqa: N818  # no error: the harvest is told to end
-    """The download was not begun, because the fetcher was told to stop."""
-
-
-@dataclass(slots=True)
-class _Download:
-    """One download under way: what is known of it, whether it ends well or badly."""
-
-    url: str
-    address: httpx.URL
-    room: Room
-    left_s: float
-    tries: int = 0
-    final_url: str | None = None
-    signals: list[Signal] = field(default_factory=list)
-
-
 class Fetcher:
     """Downloads within limits; use it as an async context manager, from one event loop.
 
     Args:
-        limits: of each download.
+        limits: of each download; None gives the usual ones.
         concurrency: downloads at a time.
         allow_private: let it ask private and loopback addresses.
         user_agent: None gives `transport.name_agent()`.
@@ -131,7 +59,7 @@ class Fetcher:
 
     def __init__(
         self,
-        limits: FetchLimits = FetchLimits(),
+        limits: FetchLimits | None = None,
         *,
         concurrency: int = 64,
         allow_private: bool = False,
@@ -142,7 +70,7 @@ class Fetcher:
         pace: Pace | None = None,
         stop: Stop | None = None,
     ) -> None:
-        self._limits = limits
+        self._limits = limits or FetchLimits()
         self._concurrency = concurrency
         self._allow_private = allow_private
         self._user_agent = user_agent or name_agent()
@@ -211,7 +139,7 @@ class Fetcher:
             yield Fetched(status=exc.status, url=url, error=str(exc))
             return
         async with Room(self._slots, self._large) as room:
-            download = _Download(url, address, room, 2 * self._limits.deadline_s)
+            download = Download(url, address, room, 2 * self._limits.deadline_s)
             try:
                 got = await self._try(self._session, download)
             except FetchError as fault:
@@ -225,7 +153,7 @@ class Fetcher:
                 )
             yield got
 
-    async def _try(self, session: Session, download: _Download) -> Fetched:
+    async def _try(self, session: Session, download: Download) -> Fetched:
         limits = self._limits
 
         def plan_pause(exc: Exception) -> bool | float:
@@ -254,7 +182,7 @@ class Fetcher:
                 return await self._attempt(session, download)
         raise AssertionError("expected the last attempt to return or raise")
 
-    async def _attempt(self, session: Session, download: _Download) -> Fetched:
+    async def _attempt(self, session: Session, download: Download) -> Fetched:
         """One try. Places are held while asking and while the body is in use, not while pausing."""
         if self._stop.is_set():
             raise Stopped
@@ -270,11 +198,11 @@ class Fetcher:
                 start = time.monotonic()  # those who came before are no fault of this address
             download.tries += 1
             try:
-                hops = _Hops(turns, turn)
+                hops = Hops(turns, turn)
                 hops.turn.start()
                 got = await self._ask(session, download, hops)
             except FetchError as fault:
-                hops.turn.report(_verdict_of(fault), fault.retry_after_s, status=fault.status)
+                hops.turn.report(verdict_of(fault), fault.retry_after_s, status=fault.status)
                 download.room.leave()
                 raise
             finally:
@@ -285,7 +213,7 @@ class Fetcher:
     async def _take_turn(self, turns: AsyncExitStack, host: str, patience_s: float) -> Turn:
         return await turns.enter_async_context(self.pace.turn(host, patience_s=patience_s))
 
-    async def _ask(self, session: Session, download: _Download, hops: _Hops) -> Fetched:
+    async def _ask(self, session: Session, download: Download, hops: Hops) -> Fetched:
         deadline_s = min(self._limits.deadline_s, max(download.left_s, 0))
         try:
             async with asyncio.timeout(deadline_s):
@@ -296,7 +224,7 @@ class Fetcher:
         except NETWORK_ERRORS as exc:
             raise explain_error(exc) from exc
 
-    async def _follow(self, session: Session, download: _Download, hops: _Hops) -> Fetched:
+    async def _follow(self, session: Session, download: Download, hops: Hops) -> Fetched:
         address = download.address
         for hop in range(self._limits.max_redirects + 1):
             download.final_url = str(address) if hop else download.url
@@ -338,7 +266,7 @@ class Fetcher:
             reason = f"expected an answer within {self._limits.answer_s:.3g} s, found none"
             raise FetchError(FetchStatus.TIMEOUT, reason) from exc
 
-    async def _obey_site(self, address: httpx.URL, download: _Download) -> None:
+    async def _obey_site(self, address: httpx.URL, download: Download) -> None:
         """Take in what the site's own rules say of an address, and end where that is a no."""
         if self._rules is None:
             return
@@ -371,7 +299,7 @@ class Fetcher:
         except NETWORK_ERRORS as exc:
             raise explain_error(exc) from exc
 
-    async def _read(self, response: aiohttp.ClientResponse, download: _Download) -> Fetched:
+    async def _read(self, response: aiohttp.ClientResponse, download: Download) -> Fetched:
         headers = response.headers
         head = await read_head(response, _HEAD_BYTES) if response.status == 404 else b""
         fault = judge_answer(response.status, head, read_retry_after(headers.get("Retry-After")))
@@ -390,20 +318,3 @@ class Fetcher:
             etag=headers.get("ETag"),
             signals=tuple(download.signals),
         )
-
-
-@dataclass(slots=True)
-class _Hops:
-    """The turns that one try has taken, one a host, and the one that it is in."""
-
-    turns: AsyncExitStack
-    turn: Turn
-
-
-def _verdict_of(fault: FetchError) -> Verdict:
-    """What a failed download says of the host that was asked last."""
-    if fault.status.failure_class is FailureClass.THROTTLED:
-        return Verdict.THROTTLED
-    if fault.status.failure_class is FailureClass.TRANSIENT:
-        return Verdict.FAILED
-    return Verdict.REFUSED

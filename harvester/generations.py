@@ -14,7 +14,8 @@ from datetime import UTC, datetime
 from harvester import shards
 from harvester.decoders import Decoders
 from harvester.discord.links import anonymous_link, expires_at
-from harvester.fetch import Fetched, Fetcher, Stopped
+from harvester.download import Fetched, Stopped
+from harvester.fetch import Fetcher
 from harvester.images import PictureError
 from harvester.local_files import read_file
 from harvester.names import hide_credentials

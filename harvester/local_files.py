@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from harvester.fetch import Fetched
+from harvester.download import Fetched
 from harvester.schema import FetchStatus
 
 MAX_FILE_BYTES = 256 << 20

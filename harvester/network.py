@@ -6,8 +6,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from harvester.consent import ConsentPolicy
+from harvester.download import FetchLimits
 from harvester.errors import InputError, reason_of
-from harvester.fetch import Fetcher, FetchLimits
+from harvester.fetch import Fetcher
 from harvester.pace import Pace
 from harvester.stopping import Stop
 from harvester.transport import name_agent, trusting

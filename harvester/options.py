@@ -111,7 +111,7 @@ class NetworkOptions:
             BadParameter: if the policy is none.
         """
         from harvester.consent import ConsentPolicy
-        from harvester.fetch import FetchLimits
+        from harvester.download import FetchLimits
         from harvester.network import Network
 
         policy = _choice(ConsentPolicy, self.consent, "--consent")

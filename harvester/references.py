@@ -15,7 +15,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from harvester.discord.links import expires_at
-from harvester.fetch import Fetched, Fetcher
+from harvester.download import Fetched
+from harvester.fetch import Fetcher
 from harvester.images import PictureError, encode_jpeg, open_picture
 from harvester.names import hide_credentials, is_web_address
 from harvester.queries import artists_of

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from harvester.fetch import FetchLimits
+from harvester.download import FetchLimits
 from harvester.schema import FetchStatus as Status
 from tests.integration import fault_bodies as bodies
 from tests.integration.fault_answers import (

@@ -10,7 +10,8 @@ import time
 import pytest
 
 from harvester import guard
-from harvester.fetch import Fetcher, FetchLimits
+from harvester.download import FetchLimits
+from harvester.fetch import Fetcher
 from harvester.images import PictureError, open_picture
 from harvester.schema import FetchStatus
 from harvester.transport import name_agent, shared_ssl_context

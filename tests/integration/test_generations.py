@@ -8,7 +8,8 @@ import pytest
 
 from harvester import shards
 from harvester.decoders import Decoders
-from harvester.fetch import Fetcher, FetchLimits
+from harvester.download import FetchLimits
+from harvester.fetch import Fetcher
 from harvester.generations import EXPIRED, harvest_generations
 from harvester.schema import FetchStatus, Generation
 from harvester.sources.discord_export import Post

@@ -10,9 +10,10 @@ import pyarrow.parquet as pq
 import pytest
 
 from harvester import shards
+from harvester.download import FetchLimits
 from harvester.engine import LocalEngine
 from harvester.errors import RateLimitedError
-from harvester.fetch import Fetcher, FetchLimits
+from harvester.fetch import Fetcher
 from harvester.images import encode_jpeg, open_picture
 from harvester.known import Known
 from harvester.pipeline import SearchLedger, flush, harvest_candidates

@@ -13,8 +13,8 @@ from PIL import Image
 
 from harvester import run, shards
 from harvester.consent import ConsentPolicy
+from harvester.download import FetchLimits
 from harvester.errors import SourceError
-from harvester.fetch import FetchLimits
 from harvester.network import Network
 from harvester.schema import Candidate, FetchStatus, Finding
 from harvester.tally import Tally

@@ -7,7 +7,8 @@ import time
 import pytest
 from PIL import Image
 
-from harvester.fetch import Fetcher, FetchLimits
+from harvester.download import FetchLimits
+from harvester.fetch import Fetcher
 from harvester.images import open_picture
 from harvester.references import MOST_REFERENCES, OVER, TOO_MANY, fetch_references
 from harvester.schema import FetchStatus, Reference, ReferenceRole

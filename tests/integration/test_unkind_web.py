@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 
 from harvester import shards
+from harvester.download import FetchLimits
 from harvester.engine import LocalEngine
-from harvester.fetch import Fetcher, FetchLimits
+from harvester.fetch import Fetcher
 from harvester.known import Known
 from harvester.pipeline import flush, harvest_candidates
 from harvester.schema import Candidate, FetchStatus, Finding
