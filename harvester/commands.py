@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from harvester import maintenance, search_commands
+from harvester import caption_commands, maintenance, search_commands
 from harvester.loops import run_loop
 from harvester.options import LogJson, NetworkOptions, StoringOptions, takes
 from harvester.shell import (
@@ -335,4 +335,5 @@ def harvest_prompt(
     run.check_reached(tally)
 
 
+caption_commands.register(harvest_app)
 maintenance.register(harvest_app)
