@@ -32,7 +32,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Protocol
@@ -41,6 +41,14 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from attribution.aivalis2025_terms import (
+    RAW,
+    WEIGHTS,
+    combine,
+    common_size,
+    latent_terms,
+    raw_terms,
+)
 from attribution.errors import GalleryError
 from attribution.gallery import Gallery
 from attribution.query import Query
@@ -50,29 +58,10 @@ from harvester.images import PictureError, open_picture
 
 log = logging.getLogger(__name__)
 
-WEIGHTS: Mapping[str, float] = {
-    "mse": 1e-4,
-    "mae": 1e-2,
-    "cosine": -1.0,
-    "ssim": -1.0,
-    "emb_cosine": -1.0,
-    "emb_mse": 1.0,
-    "emb_kl": 1e-5,
-    "emb_manhattan": 1e-5,
-    "emb_l2": 1e-3,
-}
-"""Each term's weight, in the order of every array of terms: four of pixels, five of maps."""
-
-RAW = 4
-"""How many of the terms are of pixels."""
-
 SHORTLIST = 100
 """Candidates that the text lets through."""
 
-KL_FLOOR = 1e-10
-
 _MAP_SIDE = 224
-_SSIM_WINDOW = 7
 _PICKED_AT_ONCE = 256
 _COMPARED_AT_ONCE = 16
 """A map is 400 kB: no more than these are in memory, beside those of the generations."""
@@ -96,7 +85,10 @@ def rank(generations: Sequence[Query], gallery: Gallery, mapper: Mapper, *, k: i
         GalleryError: if a candidate is gone from its dataset, or no picture can be decoded.
     """
     rows = shortlist([text.body for text in gallery.texts], generations[0].words)
-    terms = _compare([query.views[0].picture for query in generations], rows, gallery, mapper)
+    pictures = [query.views[0].picture for query in generations]
+    group = _Group(pictures, rows, mapper)
+    _compare([group], gallery, mapper)
+    terms = group.terms
     usable = np.isfinite(terms).all(axis=1)
     rows, terms = rows[usable], terms[usable]
     distances = combine(terms)
@@ -121,6 +113,30 @@ def rank(generations: Sequence[Query], gallery: Gallery, mapper: Mapper, *, k: i
     return Ranking(query, tuple(matches), len(gallery.ids), found=None)
 
 
+def distances(queries: Sequence[Query], gallery: Gallery, mapper: Mapper) -> NDArray[np.float64]:
+    """The distance of each query, a single generation of its prompt, to each candidate.
+
+    As `rank` gives, but for the last digits: every candidate is read and described once for all
+    queries that compare it, in other company. Each query's map, 400 kB, stays in memory.
+
+    Returns:
+        (q, n), lower is closer; NaN where the text did not let a candidate through, or it has no
+        picture.
+
+    Raises:
+        GalleryError: if a candidate is gone from its dataset, or no picture can be decoded.
+    """
+    texts = [text.body for text in gallery.texts]
+    groups = [
+        _Group([one.views[0].picture], shortlist(texts, one.words), mapper) for one in queries
+    ]
+    _compare(groups, gallery, mapper)
+    found = np.full((len(queries), len(gallery.ids)), np.nan)
+    for row, group in zip(found, groups, strict=True):
+        row[group.rows] = combine(group.terms)
+    return found
+
+
 def _name(generations: Sequence[Query]) -> str:
     more = len(generations) - 1
     return generations[0].name + (f" and {more:,} more" if more else "")
@@ -136,113 +152,88 @@ def shortlist(texts: Sequence[str], prompt: str | None) -> NDArray[np.int64]:
     return np.sort(np.argsort(-TfidfIndex(texts).scores(prompt), kind="stable")[:SHORTLIST])
 
 
-def combine(terms: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Distances (n,) from terms (n, 9) in the order of `WEIGHTS`."""
-    distances: NDArray[np.float64] = terms @ np.array(list(WEIGHTS.values()))
-    return distances
+class _Group:
+    """Generations of one prompt, and their terms (n, 9) with the candidates in some rows.
 
-
-def common_size(shapes: Sequence[tuple[int, ...]]) -> tuple[int, int]:
-    """The mean width and height of pictures (h, w, …), cut to whole pixels.
-
-    At least 7 by 7, which is what SSIM looks at.
+    Terms are averaged over the generations; NaN where there is no picture.
     """
-    height, width = np.array([shape[:2] for shape in shapes]).mean(axis=0).astype(int)
-    return max(int(width), _SSIM_WINDOW), max(int(height), _SSIM_WINDOW)
+
+    def __init__(
+        self, generations: Sequence[NDArray[np.uint8]], rows: NDArray[np.int64], mapper: Mapper
+    ) -> None:
+        self.rows = rows
+        self._terms = np.full((len(rows), len(WEIGHTS)), np.nan)
+        self._number_of = {row: number for number, row in enumerate(rows.tolist())}
+        self._same_as = np.arange(len(rows))
+        self._first: dict[bytes, int] = {}
+        self._generations = generations
+        self._maps = mapper.maps([_nearest(picture) for picture in generations])
+        self._shapes = [picture.shape for picture in generations]
+
+    @property
+    def terms(self) -> NDArray[np.float64]:
+        """Equal pictures have equal ones.
+
+        What stands beside a picture in the network's batch changes its map's last digits.
+        """
+        equal: NDArray[np.float64] = self._terms[self._same_as]
+        return equal
+
+    def compare_maps(
+        self, rows: Sequence[int], pictures: Sequence[_Hashed], maps: NDArray[np.float32]
+    ) -> None:
+        chosen = [place for place, row in enumerate(rows) if row in self._number_of]
+        numbers = [self._number_of[rows[place]] for place in chosen]
+        for place, number in zip(chosen, numbers, strict=True):
+            shape, digest = pictures[place]
+            self._shapes.append(shape)
+            self._same_as[number] = self._first.setdefault(digest, number)
+        if chosen:
+            each = [latent_terms(own, maps[chosen]) for own in self._maps]
+            self._terms[numbers, RAW:] = np.mean(each, axis=0)
+
+    def resize(self) -> None:
+        """To the size that pixels are compared at; all candidates' maps have been compared."""
+        self._size = common_size(self._shapes)
+        self._resized = [_resized(picture, self._size) for picture in self._generations]
+
+    def compare_pixels(self, row: int, picture: NDArray[np.uint8]) -> None:
+        if row in self._number_of:
+            resized = _resized(picture, self._size)
+            each = [raw_terms(own, resized) for own in self._resized]
+            self._terms[self._number_of[row], :RAW] = np.mean(each, axis=0)
 
 
-def raw_terms(generation: NDArray[np.uint8], candidate: NDArray[np.uint8]) -> NDArray[np.float64]:
-    """(4,) MSE, MAE, cosine and SSIM of two pictures (h, w, 3) uint8 RGB of one size.
-
-    The cosine with a black picture is 0.
-    """
-    pixels = generation.shape[0] * generation.shape[1]
-    squares = cv2.norm(generation, candidate, cv2.NORM_L2SQR)
-    lengths = cv2.norm(generation, cv2.NORM_L2SQR), cv2.norm(candidate, cv2.NORM_L2SQR)
-    product = (lengths[0] + lengths[1] - squares) / 2  # exact: all three are whole numbers
-    scale = np.sqrt(lengths[0] * lengths[1])
-    left = cv2.subtract(generation, candidate)  # 0 where the candidate is lighter
-    grey = np.asarray(cv2.cvtColor(left, cv2.COLOR_RGB2GRAY), np.uint8)
-    return np.array(
-        [
-            squares / pixels,
-            cv2.norm(generation, candidate, cv2.NORM_L1) / (3 * pixels),
-            product / scale if scale else 0.0,
-            _ssim_with_black(grey),
-        ]
-    )
-
-
-def latent_terms(
-    generation: NDArray[np.float32], candidates: NDArray[np.float32]
-) -> NDArray[np.float64]:
-    """(n, 5) cosine, MSE, KL, Manhattan and L2 of a map (d,) and maps (n, d), 0 or more.
-
-    The cosine with a map of zeros is 0.
-    """
-    difference = candidates - generation
-    squares = np.einsum("nd,nd->n", difference, difference).astype(np.float64)
-    lengths = np.linalg.norm(candidates, axis=1) * np.linalg.norm(generation)
-    # Where the generation's activation is 0, KL's term is 0 whatever the candidate's.
-    active = np.flatnonzero(generation)
-    mass = generation[active].astype(np.float64)
-    logarithms = np.log(np.maximum(candidates[:, active], KL_FLOOR), dtype=np.float64)
-    return np.stack(
-        [
-            np.divide(
-                candidates @ generation, lengths, out=np.zeros_like(lengths), where=lengths > 0
-            ),
-            squares / len(generation),
-            mass @ np.log(mass) - logarithms @ mass,
-            np.abs(difference).sum(axis=1, dtype=np.float64),
-            np.sqrt(squares),
-        ],
-        axis=1,
-    )
-
-
-def _compare(
-    generations: Sequence[NDArray[np.uint8]],
-    rows: NDArray[np.int64],
-    gallery: Gallery,
-    mapper: Mapper,
-) -> NDArray[np.float64]:
-    """Terms (n, 9) of candidates, averaged over the generations; NaN where there is no picture.
+def _compare(groups: Sequence[_Group], gallery: Gallery, mapper: Mapper) -> None:
+    """Fill in all groups' terms.
 
     Candidates are read twice: the size that pixels are compared at is known after the first time.
-    Equal pictures get equal terms: what stands beside a picture in the network's batch changes its
-    map's last digits, and they must tie.
     """
+    rows = sorted({row for group in groups for row in group.rows.tolist()})
     ids = [gallery.ids[row] for row in rows]
-    first: dict[bytes, int] = {}
-    same_as = np.arange(len(ids))
-    terms = np.full((len(ids), len(WEIGHTS)), np.nan)
-    shapes = [picture.shape for picture in generations]
-    maps = mapper.maps([_nearest(picture) for picture in generations])
+    is_any = False
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         for places, pictures in _opened(ids, gallery, pool):
-            shapes += [picture.shape for picture in pictures]
-            digests = pool.map(_digest, pictures)
-            same_as[places] = [first.setdefault(d, p) for d, p in zip(digests, places, strict=True)]
-            here = mapper.maps(list(pool.map(_nearest, pictures)))
-            terms[places, RAW:] = np.mean([latent_terms(one, here) for one in maps], axis=0)
-        size = common_size(shapes)
-        queries = [_resized(picture, size) for picture in generations]
+            is_any = True
+            here = [rows[place] for place in places]
+            hashed = list(pool.map(_hashed, pictures))
+            maps = mapper.maps(list(pool.map(_nearest, pictures)))
+            for group in groups:
+                group.compare_maps(here, hashed, maps)
+        for group in groups:
+            group.resize()
 
-        def compare_pixels(picture: NDArray[np.uint8]) -> NDArray[np.float64]:
-            resized = _resized(picture, size)
-            found: NDArray[np.float64] = np.mean([raw_terms(q, resized) for q in queries], axis=0)
-            return found
+        def compare_pixels(place: int, picture: NDArray[np.uint8]) -> None:
+            for group in groups:
+                group.compare_pixels(rows[place], picture)
 
         for places, pictures in _opened(ids, gallery, pool):
-            terms[places, :RAW] = list(pool.map(compare_pixels, pictures))
-    if ids and np.isnan(terms).all():
+            list(pool.map(compare_pixels, places, pictures))
+    if ids and not is_any:
         raise GalleryError(
             f"{gallery.folders[0]}: expected pictures, found none that can be decoded; harvest "
             "the candidates again"
         )
-    equal: NDArray[np.float64] = terms[same_as]
-    return equal
 
 
 def _opened(
@@ -271,8 +262,13 @@ def _open(body: bytes | None) -> NDArray[np.uint8] | None:
         return None
 
 
-def _digest(picture: NDArray[np.uint8]) -> bytes:
-    return hashlib.sha256(repr(picture.shape).encode() + picture.tobytes()).digest()
+_Hashed = tuple[tuple[int, ...], bytes]
+"""A picture's shape, and a hash of both."""
+
+
+def _hashed(picture: NDArray[np.uint8]) -> _Hashed:
+    digest = hashlib.sha256(repr(picture.shape).encode() + picture.tobytes()).digest()
+    return picture.shape, digest
 
 
 def _resized(picture: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint8]:
@@ -283,20 +279,3 @@ def _nearest(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """At the network's size, each pixel the one nearest to its middle, as Keras loads pictures."""
     size = (_MAP_SIDE, _MAP_SIDE)
     return np.asarray(cv2.resize(picture, size, interpolation=cv2.INTER_NEAREST_EXACT), np.uint8)
-
-
-def _ssim_with_black(grey: NDArray[np.uint8]) -> float:
-    """SSIM (Wang et al. 2004) of a grey picture (h, w) with black, as scikit-image computes it.
-
-    7 by 7 windows of equal weight that lie whole in the picture, sample variance, a range of 255.
-    All of black's means and variances are 0, which leaves two factors of four.
-    """
-    window, area = (_SSIM_WINDOW, _SSIM_WINDOW), _SSIM_WINDOW**2
-    luminance, contrast = (0.01 * 255) ** 2, (0.03 * 255) ** 2
-    mean = cv2.boxFilter(grey, cv2.CV_64F, window)
-    mean_of_squares = cv2.sqrBoxFilter(grey, cv2.CV_64F, window)
-    squared = mean**2
-    variance = area / (area - 1) * (mean_of_squares - squared)
-    similarity = luminance * contrast / ((squared + luminance) * (variance + contrast))
-    rim = _SSIM_WINDOW // 2
-    return float(similarity[rim:-rim, rim:-rim].mean())

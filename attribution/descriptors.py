@@ -240,7 +240,7 @@ AIVALIS2025: Mapping[str, Channel] = {
         _term("emb_l2", "minus the Euclidean distance of those maps", None, 0.0),
     )
 }
-"""The nine terms of `aivalis2025.WEIGHTS`; distances with their sign turned, so that all rise."""
+"""The nine terms of `aivalis2025_terms.WEIGHTS`; distances with their sign turned: all rise."""
 
 KNOWN: Mapping[str, Channel] = {**CHANNELS, **PLACES, **AIVALIS2025}
 """Every channel that a ranking may show, but for those of further models."""

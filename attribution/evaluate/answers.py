@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from attribution import aivalis2025
-from attribution.comparison import compare, compare_texts
+from attribution.comparison import Comparison, compare, compare_texts
 from attribution.evaluate.peers import Peer
 from attribution.evaluate.suites import Suite
 from attribution.gallery import Gallery
@@ -51,10 +51,12 @@ class Own:
     Attributes:
         scores: by way, (n,).
         verdicts: (n,) int8, places in `RUNGS`.
+        compared: what the fusion and the verdicts stand on: the order, and shares of the influence.
     """
 
     scores: Mapping[str, Row]
     verdicts: NDArray[np.int8]
+    compared: Comparison = field(repr=False)
 
 
 @dataclass(frozen=True)
@@ -152,7 +154,8 @@ def answer(query: Query, gallery: Gallery, method: Method, *, standardised: bool
     }
     if standardised:
         scores |= {f"{name} z": row for name, row in images.z.items()}
-    return Own({**scores, **_texts(query, gallery), **_hashes(query, gallery)}, verdicts)
+    scores |= {**_texts(query, gallery), **_hashes(query, gallery)}
+    return Own(scores, verdicts, compared)
 
 
 def peer_ways(

@@ -18,14 +18,14 @@ from sklearn.metrics import mean_absolute_error, mean_squared_error
 from sklearn.metrics.pairwise import cosine_similarity
 
 from attribution import aivalis2025
-from attribution.aivalis2025 import (
+from attribution.aivalis2025 import rank, shortlist
+from attribution.aivalis2025_terms import (
+    RAW,
     WEIGHTS,
     combine,
     common_size,
     latent_terms,
-    rank,
     raw_terms,
-    shortlist,
 )
 from attribution.descriptors import AIVALIS2025
 from attribution.embeddings import ResNet50Gem
@@ -174,7 +174,7 @@ activations = arrays(np.float32, 12, elements=st.floats(0, 64, width=32))
 @given(activations, activations)
 def test_no_map_is_nearer_than_the_same(generation, other):
     both = latent_terms(generation, np.stack([generation, other]))
-    weights = np.array(list(WEIGHTS.values()))[aivalis2025.RAW :]
+    weights = np.array(list(WEIGHTS.values()))[RAW:]
     same, different = both @ weights
     # The cosine of two maps of zeros is 0, and then so is every other one's.
     assert same <= different + 1e-5
@@ -183,7 +183,7 @@ def test_no_map_is_nearer_than_the_same(generation, other):
 @given(st.integers(0, 2**32), st.integers(0, 2**32))
 def test_no_picture_is_nearer_than_the_same(seed, other):
     generation, candidate = noise(seed, 12, 12), noise(other, 12, 12)
-    weights = np.array(list(WEIGHTS.values()))[: aivalis2025.RAW]
+    weights = np.array(list(WEIGHTS.values()))[:RAW]
     assert raw_terms(generation, generation) @ weights == pytest.approx(-2)
     assert raw_terms(generation, candidate) @ weights >= -2 - 1e-9
 
