@@ -4,14 +4,18 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 OUT := build/demo
+PROOF := build/validate
+EMOJI := emoji-datasource-twitter-16.0.0 emoji-datasource-google-16.0.0
 
-.PHONY: help demo test lint types unit soak bench clean
+.PHONY: help demo test lint types unit soak bench validate-small validate-full clean
 
 help:
 	@echo "make demo    rank a sample picture, offline, and write a report"
 	@echo "make test    lint, types and all tests"
 	@echo "make soak    the long tests: 100,000 mutated inputs a reader, many kills"
 	@echo "make bench   the benchmarks"
+	@echo "make validate-small   prove it: a local model forgets; minutes, needs npm for the emoji"
+	@echo "make validate-full    the same for figures; an hour or more, goes on where it stopped"
 	@echo "make clean   remove what these made"
 
 $(READY): pyproject.toml constraints.txt
@@ -44,6 +48,21 @@ soak: $(READY)
 
 bench: $(READY)
 	$(BIN)/python benchmarks/run.py
+
+$(PROOF)/%.tgz:
+	@mkdir -p $(PROOF)
+	@command -v npm >/dev/null || { echo "expected npm, which fetches the emoji; install Node.js"; exit 1; }
+	cd $(PROOF) && npm pack --silent $(shell echo $* | sed 's/-\([0-9]\)/@\1/')
+
+# The small one has two categories: describing pictures is then no part of the time.
+validate-small: $(READY) $(EMOJI:%=$(PROOF)/%.tgz)
+	for set in $(EMOJI); do $(BIN)/harvest captions $(PROOF)/$$set.tgz --out $(PROOF)/small-$$set \
+	  --category "Animals & Nature" --category "Food & Drink" || exit 1; done
+	$(BIN)/attribute validate run $(EMOJI:%=$(PROOF)/small-%) --size small --out $(PROOF)/small
+
+validate-full: $(READY) $(EMOJI:%=$(PROOF)/%.tgz)
+	for set in $(EMOJI); do $(BIN)/harvest captions $(PROOF)/$$set.tgz --out $(PROOF)/$$set || exit 1; done
+	$(BIN)/attribute validate run $(EMOJI:%=$(PROOF)/%) --size full --out $(PROOF)/full
 
 clean:
 	rm -rf $(VENV) build .pytest_cache .mypy_cache .ruff_cache .hypothesis

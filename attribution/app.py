@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from attribution.counterfactual.commands import validate_app
 from attribution.evaluate.commands import evaluate_app
 from attribution.opening import (
     asked_of,
@@ -75,6 +76,7 @@ attribute_app = typer.Typer(pretty_exceptions_enable=False, add_completion=False
 attribute_app.command()(index)
 attribute_app.command()(background)
 attribute_app.add_typer(evaluate_app, name="evaluate")
+attribute_app.add_typer(validate_app, name="validate")
 
 Candidates = Annotated[
     list[Any] | None,  # Places, whose module is too heavy to be imported for --help

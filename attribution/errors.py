@@ -10,7 +10,9 @@
     ├── WeightsMissingError       5   a model's weights are not there, or not those named
     ├── BackgroundError           5   no background, or one that does not fit
     ├── SuiteError                3   there is nothing to evaluate, or a suite's files are missing
-    └── PeerMissingError          5   a package that is compared with is not installed
+    ├── PeerMissingError          5   a package that is compared with is not installed
+    ├── ProofError                3   a proof's dataset, prompts or pictures do not fit
+    └── CheckpointError           5   a trained model is missing, damaged, or of other parts
 """
 
 from __future__ import annotations
@@ -66,5 +68,17 @@ class SuiteError(RankingError):
 
 class PeerMissingError(RankingError):
     """A package that a comparison needs is not installed."""
+
+    exit_code = 5
+
+
+class ProofError(RankingError):
+    """What a counterfactual test is asked for cannot be done with these pictures."""
+
+    exit_code = 3
+
+
+class CheckpointError(RankingError):
+    """A trained model's file is missing, damaged, or made with other parts than those at hand."""
 
     exit_code = 5

@@ -1,0 +1,1 @@
+"""Proof by forgetting: a local text-to-image model, and what it makes without given pictures."""

@@ -1,0 +1,282 @@
+"""What a proof has to reach, and whether it did: each goal with its figures, in words. Pure.
+
+But: a goal that could not be decided, or whose part was not run, is never called reached; and a
+mean over every K and request counts for nothing, each has to reach it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import StrEnum
+
+from attribution.counterfactual.arms import kind_of, name_of
+from attribution.counterfactual.figures import (
+    between,
+    equivalent_cell,
+    multiple_cell,
+    number,
+    percent,
+    times,
+)
+from attribution.counterfactual.results import Datamodelling, Effect, Paired, Proof
+from attribution.report.words import show_chance
+
+RECOGNISABLE = 0.6
+MULTIPLE, EXCLUDED = 20.0, 5.0
+PUBLISHED_LDS = 0.06
+"""CLIP's and the pixels' on CIFAR-2 at best (Zheng et al. 2024)."""
+RECALL = 0.9
+CHEAPER = 3.0
+ALPHA = 0.05
+RIVALS = ("text", "cosine", "aivalis2025")
+
+
+class Status(StrEnum):
+    """How far a goal is reached."""
+
+    REACHED = "reached"
+    PARTLY = "reached in part"
+    MISSED = "missed"
+    UNDECIDED = "undecided"
+    NOT_RUN = "not run"
+
+
+@dataclass(frozen=True, slots=True)
+class Goal:
+    """One goal.
+
+    Attributes:
+        wanted: what was to be reached.
+        found: the figures, in a sentence.
+    """
+
+    name: str
+    wanted: str
+    status: Status
+    found: str
+
+
+def goals_of(proof: Proof) -> tuple[Goal, ...]:
+    """Every goal, whether its part was run or not."""
+    return (
+        _recognisable(proof),
+        _multiple(proof),
+        _rivals(proof),
+        _datamodelling(proof),
+        _exemplar(proof),
+        _sisa(proof),
+    )
+
+
+def main_effect(proof: Proof) -> Effect | None:
+    """Whence's effect at the middle of the Ks that were tried, no choice by its figures."""
+    found = _whence(proof)
+    return found[(len(found) - 1) // 2] if found else None
+
+
+def conclusion(proof: Proof) -> str:
+    """What the whole proof amounts to, in two or three sentences."""
+    one = main_effect(proof)
+    if one is None:
+        told = (
+            "No counterfactual test of whence was run: nothing here says what removing the "
+            "pictures that it names does."
+        )
+    else:
+        told = _effect_told(one)
+    goals = goals_of(proof)
+    counts = ((status, sum(goal.status is status for goal in goals)) for status in Status)
+    counted = [f"{many} {status.value}" for status, many in counts if many]
+    return f"{told} Of {len(goals)} goals: {', '.join(counted)}."
+
+
+def _effect_told(one: Effect) -> str:
+    first = "the picture" if one.k == 1 else f"the {one.k:,} pictures"
+    each = "its prompt" if one.prompts == 1 else f"each of {one.prompts:,} prompts"
+    subject = (
+        f"Removing {first} that whence ranks first for {each} ({number(one.removed, 0)} in all)"
+    )
+    rise = f"{number(one.effect)} nats a token (95%: {between(one.low, one.high) or 'no interval'})"
+    if not math.isfinite(one.effect):
+        return f"{subject} was tried, but no effect was measured."
+    if not one.low > 0:
+        return f"{subject} raises the model's loss by {rise}, which cannot be told from nothing."
+    cell, multiple = equivalent_cell(one), multiple_cell(one)
+    if not math.isfinite(one.equivalent):
+        return (
+            f"{subject} raises the model's loss by {rise}. Nothing was removed at random to hold "
+            "that against."
+        )
+    if one.at_least:
+        return (
+            f"{subject} does no less to the model than removing {number(one.equivalent, 0)} at "
+            f"random, the most that was tried: {multiple.text} as many or more."
+        ).replace("≥ ", "")
+    return (
+        f"{subject} does to the model what removing {cell.text} at random does"
+        f"{f' (95%: {cell.bounds})' if cell.bounds else ''}, {multiple.text} as many."
+    )
+
+
+def _whence(proof: Proof) -> list[Effect]:
+    return sorted((one for one in proof.effects if one.arm == "whence"), key=lambda one: one.k)
+
+
+def _judged(reached: Iterable[bool]) -> Status:
+    found = list(reached)
+    if not found:
+        return Status.NOT_RUN
+    if all(found):
+        return Status.REACHED
+    return Status.PARTLY if any(found) else Status.MISSED
+
+
+def _recognisable(proof: Proof) -> Goal:
+    rows = proof.recognisable
+    told = "; ".join(
+        f"seed {one.seed}: {percent(one.share)}"
+        f"{f' (95%: {bounds})' if (bounds := between(one.low, one.high, percent)) else ''}"
+        f" of {one.prompts:,}, the pictures themselves {percent(one.ceiling)}"
+        for one in rows
+    )
+    return Goal(
+        "Recognisable pictures",
+        f"{percent(RECOGNISABLE)} of generated pictures are nearest to their own caption's",
+        _judged(one.share >= RECOGNISABLE for one in rows),
+        _sentence(told),
+    )
+
+
+def _multiple(proof: Proof) -> Goal:
+    rows = _whence(proof)
+    told = "; ".join(
+        f"K = {one.k:,}: {cell.text}{f' (95%: {cell.bounds})' if cell.bounds else ''}"
+        for one in rows
+        for cell in [multiple_cell(one)]
+    )
+    status = _judged(one.multiple >= MULTIPLE and one.multiple_low > EXCLUDED for one in rows)
+    # A lower bound may be larger in truth; one K that surely falls short is a miss all the same.
+    if status is Status.MISSED and all(one.at_least or math.isnan(one.multiple) for one in rows):
+        status = Status.UNDECIDED
+    return Goal(
+        "What is named matters",
+        f"whence's first K do what {_whole(MULTIPLE)} as many at random do, and surely more than "
+        f"{_whole(EXCLUDED)}",
+        status,
+        _sentence(told),
+    )
+
+
+def _rivals(proof: Proof) -> Goal:
+    rows = [one for one in proof.paired if one.arm == "whence" and one.other in RIVALS]
+    told = [
+        f"{name_of(rival)}: {sum(_larger(one) for one in found)} of {len(found)} Ks"
+        f", p {show_chance(min(one.p for one in found))} to "
+        f"{show_chance(max(one.p for one in found))}"
+        for rival in RIVALS
+        if (found := [one for one in rows if one.other == rival])
+    ]
+    missing = [rival for rival in RIVALS if all(one.other != rival for one in rows)]
+    status = _judged(_larger(one) for one in rows)
+    if missing and status is Status.REACHED:
+        status = Status.PARTLY
+    if told and missing:
+        told.append(f"not run against {', '.join(missing)}")
+    return Goal(
+        "More than its rivals",
+        f"a larger effect than {', '.join(RIVALS[:-1])} and {RIVALS[-1]}, prompt by prompt",
+        status,
+        _sentence("; ".join(told)),
+    )
+
+
+def _larger(one: Paired) -> bool:
+    return one.difference > 0 and one.low > 0 and one.p < ALPHA
+
+
+def _datamodelling(proof: Proof) -> Goal:
+    rows = [one for one in proof.datamodelling if math.isfinite(one.lds)]
+    name = "Predicts other models"
+    wanted = f"whence's LDS is above {number(PUBLISHED_LDS)} and above every single channel's"
+    ours = next((one for one in rows if one.method == "whence"), None)
+    if ours is None:
+        return Goal(name, wanted, Status.NOT_RUN, _sentence(""))
+    channels = [one for one in rows if kind_of(one.method) == "channel" and not one.looks_inside]
+    best = max(channels, key=_lds, default=None)
+    inside = max((one for one in rows if one.looks_inside), key=_lds, default=None)
+    told = [f"whence {_lds_told(ours)}"]
+    if best:
+        overlap = ", whose interval overlaps whence's" if best.high >= ours.low else ""
+        told.append(f"the best single channel {name_of(best.method)} {_lds_told(best)}{overlap}")
+    if inside:
+        told.append(
+            f"the best that looks inside {name_of(inside.method)} {_lds_told(inside)}, "
+            f"{number(abs(inside.lds - ours.lds), 3)} "
+            f"{'above' if inside.lds >= ours.lds else 'below'} whence"
+        )
+    reached = [ours.lds > PUBLISHED_LDS, *([ours.lds > best.lds] if best else [])]
+    return Goal(name, wanted, _judged(reached), _sentence("; ".join(told)))
+
+
+def _lds(one: Datamodelling) -> float:
+    return one.lds
+
+
+def _lds_told(one: Datamodelling) -> str:
+    bounds = between(one.low, one.high, lambda value: number(value, 3))
+    return f"{number(one.lds, 3)}{f' (95%: {bounds})' if bounds else ''}"
+
+
+def _exemplar(proof: Proof) -> Goal:
+    rows = [one for one in proof.exemplars if one.method == "whence"]
+    told = "; ".join(
+        f"{number(one.recall_10)}{f' (95%: {bounds})' if bounds else ''}"
+        f" of {one.exemplars:,} exemplars among {one.gallery:,} pictures"
+        for one in rows
+        for bounds in [between(one.recall_10_low, one.recall_10_high)]
+    )
+    return Goal(
+        "Finds what a model was tuned on",
+        f"recall@10 of {number(RECALL, 1)}",
+        _judged(one.recall_10 >= RECALL for one in rows),
+        _sentence(told),
+    )
+
+
+def _sisa(proof: Proof) -> Goal:
+    rows = [one for one in proof.forgetting if one.way == "sisa-artist"]
+    artists = [one for one in rows if "artist" in one.request.lower()] or rows
+    told = "; ".join(
+        f"{name_of(one.request, 80)}: {times(one.speedup)}, recognisable "
+        f"{percent(one.recognisable_before)} before and {percent(one.recognisable_after)} after"
+        f"{_quality_lost(proof, one.request, one.retained_after)}"
+        for one in artists
+    )
+    return Goal(
+        "Forgets an artist cheaply",
+        f"SISA by artist is {_whole(CHEAPER)} as cheap as training anew",
+        _judged(one.speedup >= CHEAPER for one in artists),
+        _sentence(told),
+    )
+
+
+def _quality_lost(proof: Proof, request: str, loss: float) -> str:
+    """How much worse what stays is than in a model that was trained anew."""
+    exact = [
+        one.retained_after
+        for one in proof.forgetting
+        if one.way == "retrain" and one.request == request
+    ]
+    if not exact or not math.isfinite(loss - exact[0]):
+        return ""
+    return f", loss of the others {number(loss)} against {number(exact[0])} when trained anew"
+
+
+def _sentence(told: str) -> str:
+    return f"{told}." if told else "Not run."
+
+
+def _whole(value: float) -> str:
+    return f"{value:g}\N{MULTIPLICATION SIGN}"

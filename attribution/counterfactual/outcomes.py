@@ -1,0 +1,108 @@
+"""What became of one model that was trained without some pictures, as a file of a run.
+
+A file's name says what the model was: the settings, the training seed, and what was removed. The
+same removal by two arms is trained once, and a run that was stopped goes on from the files.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Collection
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from attribution.errors import ProofError
+from harvester.errors import reason_of
+from harvester.shards import replacing
+
+_SCHEMA = pa.schema(
+    [
+        ("seed", pa.int64()),
+        ("removed", pa.list_(pa.string())),
+        ("query_losses", pa.list_(pa.float32())),
+        ("picture_losses", pa.list_(pa.float32())),
+        ("codes", pa.list_(pa.list_(pa.int32()))),
+        ("training_loss", pa.float32()),
+        ("seconds", pa.float64()),
+    ]
+)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """One model's answers.
+
+    Attributes:
+        seed: of its training.
+        removed: ids of the pictures that it never saw, ascending.
+        query_losses: (q,) float32, of every generated picture of the run, nats a token.
+        picture_losses: (n,) float32, of every picture, seen or not.
+        codes: (p, t) int32, what it makes of the test's prompts with this seed.
+        training_loss: of its last steps.
+        seconds: of one core, training alone.
+    """
+
+    seed: int
+    removed: tuple[str, ...]
+    query_losses: NDArray[np.float32]
+    picture_losses: NDArray[np.float32]
+    codes: NDArray[np.int32]
+    training_loss: float
+    seconds: float
+
+
+def outcome_name(base: str, seed: int, removed: Collection[str]) -> str:
+    """The name of an outcome's file: of what the run is made of, the seed and the removal."""
+    told = "\0".join([base, str(seed), *sorted(removed)])
+    return f"{seed}-{len(removed)}-{hashlib.sha256(told.encode()).hexdigest()[:20]}.parquet"
+
+
+def write_outcome(path: Path, outcome: Outcome) -> None:
+    """Write it down, whole or not at all.
+
+    Raises:
+        ProofError: if it cannot be written.
+    """
+    row = {
+        "seed": outcome.seed,
+        "removed": list(outcome.removed),
+        "query_losses": outcome.query_losses,
+        "picture_losses": outcome.picture_losses,
+        "codes": list(outcome.codes),
+        "training_loss": outcome.training_loss,
+        "seconds": outcome.seconds,
+    }
+    try:
+        with replacing(path) as temporary:
+            pq.write_table(pa.Table.from_pylist([row], schema=_SCHEMA), temporary)
+    except OSError as exc:
+        raise ProofError(f"{path}: expected to write an outcome, found {reason_of(exc)}") from exc
+
+
+def read_outcome(path: Path) -> Outcome:
+    """Read one.
+
+    Raises:
+        ProofError: if it is missing or holds something else.
+    """
+    try:
+        (row,) = pq.read_table(path, schema=_SCHEMA).to_pylist()
+    except (OSError, ValueError, pa.ArrowException) as exc:
+        raise ProofError(
+            f"{path}: expected an outcome of this run, found another file; delete it and run the "
+            "same command again"
+        ) from exc
+    return Outcome(
+        seed=row["seed"],
+        removed=tuple(row["removed"]),
+        query_losses=np.array(row["query_losses"], np.float32),
+        picture_losses=np.array(row["picture_losses"], np.float32),
+        codes=np.array(row["codes"], np.int32),
+        training_loss=row["training_loss"],
+        seconds=row["seconds"],
+    )

@@ -1,0 +1,268 @@
+"""The whole proof, step by step; each step's results are files, and a run that was stopped goes on.
+
+1. `material`: pictures, tokenizer, vocabulary. 2. `generations`: models that saw everything, a
+seed each, and what they make. 3. Scores of every method, those that look inside too. 4. `removals`
+and `experiment`: the counterfactual test. 5. `lds`. 6. `exemplars`. 7. `requests`: the ways of
+forgetting. 8. Tables, sheets and the page.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import platform
+import time
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import asdict, dataclass, replace
+from importlib.metadata import version
+from pathlib import Path
+from typing import Protocol, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from attribution.counterfactual import exemplars, gradients, results
+from attribution.counterfactual.experiment import Test
+from attribution.counterfactual.generations import Generated, generate
+from attribution.counterfactual.lds import Subsets
+from attribution.counterfactual.material import Material, prepare
+from attribution.counterfactual.rankers import open_rankers
+from attribution.counterfactual.recognition import recognisable
+from attribution.counterfactual.removals import plan
+from attribution.counterfactual.requests import (
+    WAYS,
+    Asked,
+    forget_all,
+    requests_of,
+    with_speedups,
+)
+from attribution.counterfactual.scored import Scored, read_scores, write_scores
+from attribution.counterfactual.settings import Settings
+from attribution.counterfactual.showing import sheets_of
+from attribution.evaluate.galleries import only
+from attribution.gallery import Gallery
+from attribution.method import Method
+from harvester.places import Place
+
+T = TypeVar("T")
+
+PARTS = ("counterfactual", "lds", "exemplars", "forgetting")
+"""What can be found out, each by itself."""
+
+
+class Counter(Protocol):
+    """Shows how far some work is."""
+
+    def advance(self, done: int | None = None, total: int | None = None) -> None:
+        """One more is done, or so many of so many."""
+        ...
+
+
+Counted = Callable[[str, int | None], AbstractContextManager[Counter]]
+"""What is being done and how much there is → something that shows how far it is."""
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What a proof is made of.
+
+    Attributes:
+        folders: datasets that models learn from; tokenizer_folders: for the tokenizer alone.
+        out: the run's folder.
+        command: how a person would repeat it.
+        parts: of `PARTS`, what is to be found out.
+    """
+
+    folders: Sequence[Place]
+    tokenizer_folders: Sequence[Place]
+    out: Path
+    settings: Settings
+    command: str
+    workers: int | None = None
+    parts: frozenset[str] = frozenset(PARTS)
+
+
+def prove(
+    wanted: Wanted, describe: Callable[[], tuple[Gallery, Method]], counted: Counted
+) -> results.Proof:
+    """Carry everything out that has no results yet, and read the rest.
+
+    Args:
+        wanted: what is asked for.
+        describe: gives the datasets' candidates with their descriptors, and the method.
+        counted: shows how far each step is.
+
+    Raises:
+        ProofError, CheckpointError: as the steps do.
+        GalleryError, SchemaError, ShardError: if the datasets cannot be read.
+    """
+    started = time.monotonic()
+    settings, workers = wanted.settings, wanted.workers
+    with counted("training the image tokenizer", settings.tokenizer.steps) as counting:
+        material = prepare(
+            wanted.folders,
+            wanted.tokenizer_folders,
+            wanted.out,
+            settings,
+            lambda done, total, _: counting.advance(done, total),
+        )
+    with counted("training models that see everything", len(settings.seeds)) as counting:
+        generated = generate(material, counting.advance, workers=workers)
+    tables = _Tables(wanted.out / "results" / _key(generated))
+    seen = tables.get("recognisable", results.Recognisable, lambda: recognisable(generated))
+    whole, method = describe()
+    gallery = _of_pictures(whole, material)
+    scored = _scored(tables.folder / "scores.parquet", generated, gallery, method, counted)
+    planned = plan(generated, {name: scored.by_arm[name] for name in scored.arms})
+    proof = results.Proof(told=_told(wanted, material, method), recognisable=seen)
+    if "counterfactual" in wanted.parts:
+        proof = _tested(proof, tables, Test(generated, planned), counted, workers)
+    if "lds" in wanted.parts:
+        proof = replace(
+            proof, datamodelling=_datamodelling(tables, generated, scored, counted, workers)
+        )
+    if "exemplars" in wanted.parts:
+        found = tables.get(
+            "exemplars",
+            results.ExemplarFound,
+            lambda: _exemplars(generated, whole, method, counted),
+        )
+        proof = replace(proof, exemplars=found)
+    if "forgetting" in wanted.parts:
+        first = planned.arms[next(arm for arm in planned.arms if arm.name == "whence")]
+        seed = settings.seeds[0]
+        requests = requests_of(generated, first[seed].removed)
+        asked = Asked(material, generated.models[seed], requests)
+        proof = replace(proof, forgetting=_forgetting(tables, asked, counted, workers))
+    took = proof.told | {"seconds of this run": f"{time.monotonic() - started:,.0f}"}
+    return replace(proof, told=took)
+
+
+def _tested(
+    proof: results.Proof, tables: _Tables, test: Test, counted: Counted, workers: int | None
+) -> results.Proof:
+    with counted("training without what arms name", len(test.planned.removals)) as counting:
+        test.run(counting.advance, workers=workers)
+    return replace(
+        proof,
+        effects=tables.get("effects", results.Effect, test.effects),
+        random=tables.get("random", results.RandomEffect, test.random),
+        paired=tables.get("paired", results.Paired, test.paired),
+        sheets=tables.get("sheets", results.Sheet, lambda: sheets_of(test)),
+    )
+
+
+def _datamodelling(
+    tables: _Tables, generated: Generated, scored: Scored, counted: Counted, workers: int | None
+) -> tuple[results.Datamodelling, ...]:
+    subsets = Subsets(generated)
+    with counted("training on halves", len(subsets.removals)) as counting:
+        subsets.run(counting.advance, workers=workers)
+    return tables.get(
+        "datamodelling",
+        results.Datamodelling,
+        lambda: subsets.scores(scored.by_arm, scored.seconds, list(gradients.METHODS)),
+    )
+
+
+class _Tables:
+    """Rows that are read where they were written before, and else made and written."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def get(self, name: str, kind: type[T], make: Callable[[], Sequence[T]]) -> tuple[T, ...]:
+        path = self.folder / f"{name}.parquet"
+        found = results.read_rows(path, kind)
+        if not found:
+            found = tuple(make())
+            if found:
+                results.write_rows(path, found)
+        return found
+
+
+def _key(generated: Generated) -> str:
+    """A folder's name for results: other prompts, seeds or removals have their own."""
+    told = json.dumps([generated.material.base, asdict(generated.material.settings)])
+    return hashlib.sha256(told.encode()).hexdigest()[:12]
+
+
+def _of_pictures(gallery: Gallery, material: Material) -> Gallery:
+    row_of = {name: row for row, name in enumerate(gallery.ids)}
+    return only(gallery, [row_of[name] for name in material.pictures.ids])
+
+
+def _scored(
+    path: Path, generated: Generated, gallery: Gallery, method: Method, counted: Counted
+) -> Scored:
+    """Every method's scores of every picture for every query."""
+    if path.exists():
+        return read_scores(path)
+    with counted("asking every arm", len(generated.seed)) as counting:
+        told = open_rankers(gallery, method).score(
+            list(generated.pixels), generated.captions, step=counting.advance
+        )
+    by_arm: dict[str, NDArray[np.float32]] = dict(told.by_arm)
+    seconds = dict(told.seconds)
+    models = [trained.model for _, trained in sorted(generated.models.items())]
+    with counted("asking methods that look inside", len(gradients.METHODS)) as counting:
+        for name, score in gradients.METHODS.items():
+            begun = time.monotonic()
+            by_arm[name] = score(models, generated.material.data, *generated.tokens)
+            seconds[name] = (time.monotonic() - begun) / len(generated.seed)
+            counting.advance()
+    scored = Scored(by_arm, told.z, seconds)
+    write_scores(path, scored)
+    return scored
+
+
+def _exemplars(
+    generated: Generated, gallery: Gallery, method: Method, counted: Counted
+) -> list[results.ExemplarFound]:
+    chosen = exemplars.choose_exemplars(generated, frozenset(gallery.ids))
+    with counted("tuning on exemplars", len(chosen)) as counting:
+        tuned = exemplars.tune(generated, chosen, counting.advance)
+    known = exemplars.searched(generated, chosen, frozenset(gallery.ids))
+    rows = [row for row, name in enumerate(gallery.ids) if name in known]
+    searched = only(gallery, rows)
+    with counted("asking every arm for exemplars", len(chosen)) as counting:
+        told = open_rankers(searched, method).score(
+            list(tuned.pixels), tuned.captions, step=counting.advance
+        )
+    return exemplars.found(tuned, searched.ids, told.by_arm)
+
+
+def _forgetting(
+    tables: _Tables, asked: Asked, counted: Counted, workers: int | None
+) -> tuple[results.Forgot, ...]:
+    found: dict[str, tuple[results.Forgot, ...]] = {
+        way: results.read_rows(tables.folder / f"forgetting-{way}.parquet", results.Forgot)
+        for way in WAYS
+    }
+    missing = tuple(way for way, rows in found.items() if not rows)
+    with counted("forgetting in every way", len(missing)) as counting:
+        for rows in forget_all(asked, missing, workers):
+            way = rows[0].way
+            results.write_rows(tables.folder / f"forgetting-{way}.parquet", rows)
+            found[way] = rows
+            counting.advance()
+    return tuple(with_speedups([row for way in WAYS for row in found[way]]))
+
+
+def _told(wanted: Wanted, material: Material, method: Method) -> dict[str, str]:
+    """What a person needs to get the same figures."""
+    settings = wanted.settings
+    packages = ("whence", "torch", "transformers", "vector-quantize-pytorch", "tokenizers")
+    return {
+        "command": wanted.command,
+        "pictures": f"{len(material.pictures):,}, sha256 {material.pictures.digest[:16]}",
+        "pictures of the tokenizer": f"{len(material.others):,}",
+        "tokenizer": material.data.tokenizer[:16],
+        "seeds": ", ".join(map(str, settings.seeds)),
+        "model": f"width {settings.recipe.width}, depth {settings.recipe.depth}, "
+        f"{settings.recipe.steps:,} steps of {settings.recipe.batch}",
+        "method": method.described,
+        "versions": ", ".join(f"{name} {version(name)}" for name in packages),
+        "machine": f"Python {platform.python_version()}, {platform.machine()}",
+    }

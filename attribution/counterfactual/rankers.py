@@ -1,0 +1,352 @@
+"""Every arm of the counterfactual test: scores of all training pictures for generated ones.
+
+An arm is a way to order the training pictures, of which the first K are then removed: whence as it
+ranks, its image and its text channels alone, every channel by itself, its shares of the influence,
+plain cosine, and the formula of Aivalis & Klampanos (arXiv 2504.01771). Beside them stand orders by
+chance. Whence, its channels and the cosine are what `evaluate.answers` measures elsewhere.
+
+A picture is enlarged before it is shown: a model of 32 px is asked about, and the channels are made
+for pictures of the web.
+
+But: where an arm compares no more than a pool or a shortlist, the rest stands below, one step of
+float32 under the last (the published formula: by its text score), so that every arm has a place
+for every picture. The prompt's words are those of a caption, without a grammar, unless `ask` says
+otherwise; `names` is an arm only where it finds names. Models that embed texts (`--backbone`) take
+part in `whence` alone.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from typing import TypeVar
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from attribution import aivalis2025, fusion
+from attribution.asked import Asked, ask_plainly
+from attribution.comparison import Comparison, compare, compare_texts
+from attribution.embeddings import ResNet50Gem
+from attribution.errors import ProofError
+from attribution.evaluate.answers import (
+    FUSED_IMAGES,
+    FUSION,
+    PUBLISHED,
+    Row,
+    Step,
+    Way,
+    answer,
+    peer_ways,
+)
+from attribution.evaluate.peers import PlainCosine
+from attribution.gallery import Gallery
+from attribution.hashes import BITS, agreement
+from attribution.method import Method
+from attribution.query import Query, query_from_bytes
+from attribution.scoring import ImageChannel, look_at, score_images
+from attribution.whitening import derived_from
+from harvester.printable import clean
+
+WHENCE = "whence"
+"""The order of `ranking.rank`: fused log-odds with regions and texts, near copies above."""
+IMAGE = "image"
+TEXT = "text"
+SHARES = "shares"
+"""Whence's shares of the influence: above 0 for what is above chance alone."""
+COSINE = "cosine"
+
+Z = " z"
+"""Ends the names of standardised channels in `evaluate.answers`."""
+
+SHOWN_SIDE = 224
+"""Pixels that a generated picture is enlarged to; the network's own side."""
+
+TIMED = 3
+"""Queries that every arm answers once more by itself, for its cost."""
+
+Ask = Callable[[str], Asked]
+Seed = int | Sequence[int]
+
+_LOWEST = np.float32(-np.inf)
+_OF_WORDS = frozenset({TEXT, "bm25", "tfidf", "names"})
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Scores:
+    """What every arm says of n training pictures to q generated ones.
+
+    Attributes:
+        ids: the training pictures, ascending; columns of all arrays.
+        by_arm: (q, n) float32 each, finite, higher is closer. Within an arm and a row numbers may
+            be compared; arms have scales of their own.
+        z: by calibrated image channel, (q, n) float32: what the fusion weighs; no arms.
+        seconds: by arm, of one query asked of it alone; the mean over the first `TIMED`. What is
+            described once for all queries is not counted.
+    """
+
+    ids: tuple[str, ...]
+    by_arm: Mapping[str, NDArray[np.float32]] = field(repr=False)
+    z: Mapping[str, NDArray[np.float32]] = field(repr=False)
+    seconds: Mapping[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Rankers:
+    """Training pictures, described for every arm; made by `open_rankers`."""
+
+    gallery: Gallery
+    method: Method
+    mapper: aivalis2025.Mapper
+    cosine: Way
+
+    def score(
+        self,
+        pictures: Sequence[NDArray[np.uint8]],
+        prompts: Sequence[str],
+        *,
+        ask: Ask = ask_plainly,
+        step: Step | None = None,
+    ) -> Scores:
+        """Ask every arm about every generated picture.
+
+        Args:
+            pictures: (h, w, 3) uint8 RGB each, as generated.
+            prompts: of each picture its own; may be empty.
+            ask: reads a prompt.
+            step: called when whence and the cosine have answered to one more.
+
+        Raises:
+            ProofError: if there is no picture, one is of another shape or type, or prompts lack.
+            GalleryError: if a training picture is gone from its dataset.
+        """
+        if not pictures or len(pictures) != len(prompts):
+            raise ProofError(
+                f"expected generated pictures and a prompt for each, found {len(pictures):,} "
+                f"pictures and {len(prompts):,} prompts; generate them first"
+            )
+        queries = [
+            show(picture, prompt, f"generation {number}", ask)
+            for number, (picture, prompt) in enumerate(zip(pictures, prompts, strict=True), 1)
+        ]
+        shape = len(queries), len(self.gallery.ids)
+        found: dict[str, NDArray[np.float32]] = {}
+        for number, query in enumerate(queries):
+            for arm, row in self._rows(query).items():
+                found.setdefault(arm, np.full(shape, np.nan, np.float32))[number] = row
+            if step is not None:
+                step()
+        found[PUBLISHED] = self._published(queries)
+        for rows in found.values():
+            _fill(rows)
+        z = {name.removesuffix(Z): found.pop(name) for name in list(found) if name.endswith(Z)}
+        timed = list(zip(pictures, prompts, strict=True))[:TIMED]
+        opening = _clocked(lambda one: show(*one, "timed", ask), timed)
+        seconds = self._seconds(queries[:TIMED], opening)
+        return Scores(self.gallery.ids, found, z, {arm: seconds[arm] for arm in found})
+
+    def _rows(self, query: Query) -> dict[str, Row]:
+        own = answer(query, self.gallery, self.method, standardised=True)
+        rows = {
+            WHENCE: as_ranked(own.compared),
+            IMAGE: own.scores[FUSED_IMAGES],
+            TEXT: _fused(own.scores, self.gallery),
+            **{name: own.scores[name] for name in own.scores if name not in {FUSION, FUSED_IMAGES}},
+            COSINE: self.cosine.answer(query),
+            SHARES: np.zeros(len(self.gallery.ids), np.float32),
+        }
+        rows[SHARES][own.compared.rows] = own.compared.shares()[0]
+        return rows
+
+    def _published(self, queries: Sequence[Query]) -> NDArray[np.float32]:
+        """Minus the distance; what was not compared is below all that was, by its text score."""
+        rows = -aivalis2025.distances(queries, self.gallery, self.mapper)
+        for row, query in zip(rows, queries, strict=True):
+            rest = np.isnan(row)
+            text = self.gallery.tfidf_index.scores(query.words or "")
+            row[rest] = row[~rest].min() - 2 + text[rest]  # a text score is 1 at most
+        return rows.astype(np.float32)
+
+    def _seconds(self, queries: Sequence[Query], opening: float) -> dict[str, float]:
+        """By arm; those that look at the picture open it."""
+        seconds = {arm: _clocked(ask, queries) for arm, ask in self._alone().items()}
+        seconds[SHARES] = seconds[WHENCE]  # one comparison gives both
+        return {arm: one + (0 if arm in _OF_WORDS else opening) for arm, one in seconds.items()}
+
+    def _alone(self) -> dict[str, Callable[[Query], object]]:
+        """Each arm as if it were the only one."""
+        gallery, method = self.gallery, self.method
+
+        def images(query: Query) -> object:
+            looked = look_at(query, method.embedders, method.channels)
+            scored = score_images(looked, gallery.vectors, method.background, method.channels)
+            return method.fusion.log_odds(scored.z)
+
+        return {
+            WHENCE: lambda query: compare(query, gallery, method),
+            IMAGE: images,
+            TEXT: lambda query: _fused(compare_texts(query, gallery), gallery),
+            "bm25": lambda query: gallery.text_index.scores(query.asked or Asked()),
+            "tfidf": lambda query: gallery.tfidf_index.scores(query.words or ""),
+            "names": lambda query: gallery.text_index.names(query.asked or Asked()),
+            **{one.name: partial(self._nearest, one) for one in method.channels},
+            **{name: partial(self._agreeing, name) for name in BITS},
+            COSINE: self.cosine.answer,
+            PUBLISHED: lambda query: aivalis2025.distances([query], gallery, self.mapper),
+        }
+
+    def _nearest(self, channel: ImageChannel, query: Query) -> object:
+        space = channel.space
+        known = {one: {one.channel, *derived_from(one.channel)} for one in self.method.embedders}
+        embedders = [one for one, spaces in known.items() if space in spaces]
+        rows = look_at(query, embedders, [channel]).rows[space, channel.looks]
+        return (rows @ self.gallery.vectors[space].T).max(axis=0)
+
+    def _agreeing(self, name: str, query: Query) -> object:
+        return agreement(query.views[0].hashes[name], *self.gallery.hashes[name], BITS[name])
+
+
+def open_rankers(
+    gallery: Gallery,
+    method: Method,
+    *,
+    mapper: aivalis2025.Mapper | None = None,
+    step: Callable[[int], None] | None = None,
+) -> Rankers:
+    """Check the training pictures' hashes, and describe them for plain cosine.
+
+    Args:
+        gallery: the training pictures.
+        method: what whence ranks by.
+        mapper: of the published formula; the embedded ResNet-50 if None.
+        step: called with how many more pictures are described.
+
+    Raises:
+        GalleryError: if a training picture is gone from its dataset.
+    """
+    # Whence corrects hashes as it goes: what it says must not depend on what was asked before.
+    gallery.check_hashes(range(len(gallery.ids)))
+    (cosine,) = peer_ways([PlainCosine()], gallery, step)
+    return Rankers(gallery, method, mapper or ResNet50Gem(), cosine)
+
+
+def show(picture: NDArray[np.uint8], prompt: str, name: str, ask: Ask = ask_plainly) -> Query:
+    """A generated picture (h, w, 3) uint8 RGB as rankers see it: `SHOWN_SIDE` pixels a side.
+
+    Raises:
+        ProofError: if it is of another shape or type.
+    """
+    if picture.dtype != np.uint8 or picture.ndim != 3 or picture.shape[2] != 3 or not picture.size:
+        raise ProofError(
+            f"{name}: expected a picture (h, w, 3) of uint8, found {picture.shape} of "
+            f"{picture.dtype}; give the pixels as `sampling` makes them"
+        )
+    large = cv2.resize(picture, (SHOWN_SIDE, SHOWN_SIDE), interpolation=cv2.INTER_CUBIC)
+    body = cv2.imencode(".png", np.ascontiguousarray(large[:, :, ::-1]))[1].tobytes()
+    # It is one picture, also where its quarters look like the tiles of a grid.
+    asked = ask(prompt) if prompt.strip() else None
+    return query_from_bytes(body, name, prompt.strip() or None, grid="no", asked=asked)
+
+
+def as_ranked(compared: Comparison) -> Row:
+    """(n,) over the gallery, finite, in just the order of a comparison: equal where that ties.
+
+    Log-odds, but for three. Near copies by their hash stand above the best other one, by 1 and
+    their agreement. What went out for being of one colour is below all others. What is outside of
+    the pool is below all inside.
+    """
+    order = compared.order()
+    odds = compared.log_odds[order]
+    lift = np.where(compared.is_copy, 1 + compared.pdq, 0)[order].astype(np.float64)
+    others = odds[np.isfinite(odds) & (lift == 0)]
+    best, worst = float(others.max(initial=-np.inf)), float(others.min(initial=np.inf))
+    if not len(others):
+        best = worst = 0.0
+    values = np.where(lift > 0, best + lift, np.where(np.isfinite(odds), odds, worst))
+    ranked = values.astype(np.float32)
+    # In float32 different log-odds may meet, and what was lowered may come to lie above.
+    is_tied = (lift[1:] == lift[:-1]) & (odds[1:] == odds[:-1])
+    for place, tied in enumerate(is_tied.tolist(), 1):
+        below = ranked[place - 1] if tied else np.nextafter(ranked[place - 1], _LOWEST)
+        ranked[place] = below if tied else min(ranked[place], below)
+    scores = np.full(len(compared.gallery.ids), np.nextafter(ranked[-1], _LOWEST), np.float32)
+    scores[compared.rows[order]] = ranked
+    return scores
+
+
+def order(scores: NDArray[np.float32], ids: Sequence[str], k: int) -> tuple[str, ...]:
+    """The ids of the k highest scores (n,), best first, ties by id; all where there are fewer.
+
+    Raises:
+        ProofError: if there is not a score for each id, or one is no number, or k is below 0.
+    """
+    if scores.shape != (len(ids),) or np.isnan(scores).any() or k < 0:
+        raise ProofError(
+            f"expected scores of {len(ids):,} pictures and a K of 0 or more, found {scores.shape}, "
+            f"{int(np.isnan(scores).sum()):,} of them no numbers, and K = {k}; score them again"
+        )
+    best = np.lexsort((np.array(ids, dtype=np.str_), -scores))[:k]
+    return tuple(ids[place] for place in best.tolist())
+
+
+def random_order(ids: Iterable[str], seed: Seed) -> tuple[str, ...]:
+    """All ids in an order drawn by a seed, however they were given."""
+    drawn = sorted(ids)
+    return tuple(drawn[place] for place in np.random.default_rng(seed).permutation(len(drawn)))
+
+
+def random_in_category(
+    categories: Mapping[str, str], own_category: str, seed: Seed
+) -> tuple[str, ...]:
+    """All ids in a drawn order, those of one category first.
+
+    The others follow, so that K pictures can be removed also where the category has fewer.
+
+    Args:
+        categories: by id.
+        own_category: of the prompt's own picture.
+        seed: of both draws.
+
+    Raises:
+        ProofError: if no picture is of that category, or it is empty: nothing is known then.
+    """
+    drawn = random_order(categories, seed)
+    own = [one for one in drawn if categories[one] == own_category]
+    if not own or not own_category:
+        raise ProofError(
+            f"expected pictures of the category {clean(own_category)!r}, found "
+            f"{len(own):,}; leave this arm out, or give a dataset with categories"
+        )
+    return (*own, *(one for one in drawn if categories[one] != own_category))
+
+
+def without(ordered: Sequence[str], own: Collection[str]) -> tuple[str, ...]:
+    """An order less some ids, the prompt's own picture and its twins."""
+    taken = {own} if isinstance(own, str) else set(own)
+    return tuple(one for one in ordered if one not in taken)
+
+
+def _fused(scores: Mapping[str, Row], gallery: Gallery) -> Row:
+    """What words add to the log-odds; 0 where nothing is asked for, or nothing is written."""
+    texts = {name: scores[name] for name in _OF_WORDS & scores.keys()}
+    return fusion.from_texts(texts) if texts else np.zeros(len(gallery.ids), np.float32)
+
+
+def _fill(rows: NDArray[np.float32]) -> None:
+    """Put what is no number (q, n) one step of float32 below the rest of its row; 0 if all is."""
+    for row in rows:
+        there = np.isfinite(row)
+        row[~there] = np.nextafter(row[there].min(), _LOWEST) if there.any() else 0
+
+
+def _clocked(ask: Callable[[T], object], asked: Sequence[T]) -> float:
+    """Mean seconds."""
+    started = time.perf_counter()
+    for one in asked:
+        ask(one)
+    return (time.perf_counter() - started) / len(asked)

@@ -1,0 +1,125 @@
+"""Which pictures each arm of the counterfactual test removes.
+
+An arm is a ranking of the pictures for one generated picture; its removal at K is the first K of
+every prompt's ranking together, so that one training answers all prompts of a seed. What is removed
+for the other prompts is the same number in every arm, and counts as removed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from attribution.counterfactual.generations import Generated
+from attribution.counterfactual.settings import FOREMOST, Settings
+from attribution.counterfactual.workers import Removal
+
+OWN = "own"
+"""The arm that removes exactly the pictures whose caption is the prompt."""
+WITHOUT_OWN = "without own"
+"""whence's ranking without those."""
+SAME_CATEGORY = "same category"
+RANDOM = "random"
+
+
+class Arm(NamedTuple):
+    """An arm at some K."""
+
+    name: str
+    k: int
+
+
+@dataclass(frozen=True)
+class Planned:
+    """All removals of a test.
+
+    Attributes:
+        arms: by arm and seed.
+        random: by how many are removed and seed.
+    """
+
+    arms: Mapping[Arm, Mapping[int, Removal]]
+    random: Mapping[int, Mapping[int, Removal]]
+
+    @property
+    def removals(self) -> list[Removal]:
+        """Each once."""
+        told = [one for by_seed in self.arms.values() for one in by_seed.values()]
+        told += [one for by_seed in self.random.values() for one in by_seed.values()]
+        return list(dict.fromkeys(told))
+
+
+def plan(generated: Generated, scores: Mapping[str, NDArray[np.float32]]) -> Planned:
+    """What to remove, by every arm.
+
+    Args:
+        generated: the queries.
+        scores: by arm, (q, n) over the pictures in the order of their ids; higher is closer.
+    """
+    settings, pictures = generated.material.settings, generated.material.pictures
+    arms: dict[Arm, dict[int, Removal]] = {}
+    for arm in _arms(settings, list(scores)):
+        for seed in settings.seeds:
+            removed: set[str] = set()
+            for query in np.flatnonzero(generated.seed == seed)[: settings.prompts]:
+                rows = _first(generated, scores, arm, int(query))
+                removed.update(pictures.ids[row] for row in rows)
+            arms.setdefault(arm, {})[seed] = Removal(seed, frozenset(removed))
+    return Planned(arms, _at_random(pictures.ids, settings))
+
+
+def _arms(settings: Settings, names: Sequence[str]) -> list[Arm]:
+    arms = [Arm(OWN, 1)]
+    known = {*names, WITHOUT_OWN, SAME_CATEGORY}
+    arms += [Arm(name, k) for name in FOREMOST if name in known for k in settings.ks]
+    arms += [Arm(name, settings.channel_k) for name in names if name not in FOREMOST]
+    return arms
+
+
+def _first(
+    generated: Generated, scores: Mapping[str, NDArray[np.float32]], arm: Arm, query: int
+) -> NDArray[np.int64]:
+    """The rows that an arm removes for one query."""
+    material = generated.material
+    own = material.rows_of_caption(generated.captions[query])
+    if arm.name == OWN:
+        return own
+    if arm.name == SAME_CATEGORY:
+        names = np.array(material.pictures.categories)
+        alike = np.flatnonzero(np.isin(names, names[own]))
+        draw = np.random.default_rng([int(generated.seed[query]), int(generated.prompt[query]), 11])
+        return alike[draw.permutation(len(alike))[: arm.k]]
+    if arm.name == WITHOUT_OWN:
+        order = _order(scores["whence"][query])
+        return order[~np.isin(order, own)][: arm.k]
+    return _order(scores[arm.name][query])[: arm.k]
+
+
+def _order(scores: NDArray[np.float32]) -> NDArray[np.int64]:
+    """Rows, the best first; ties by id, since rows are in the order of their ids."""
+    return np.argsort(-scores, kind="stable")
+
+
+def _at_random(ids: Sequence[str], settings: Settings) -> dict[int, dict[int, Removal]]:
+    """Nested draws of each seed: what the smaller one removes, the larger one removes too."""
+    counts = sorted({max(1, round(share * len(ids))) for share in settings.random_shares})
+    planned: dict[int, dict[int, Removal]] = {count: {} for count in counts}
+    for seed in settings.seeds:
+        order = np.random.default_rng([seed, 13]).permutation(len(ids))
+        for count in counts:
+            planned[count][seed] = Removal(seed, frozenset(ids[row] for row in order[:count]))
+    return planned
+
+
+def half_subsets(ids: Sequence[str], settings: Settings) -> list[Removal]:
+    """What the subsets of the linear datamodeling score leave out; all of the first seed."""
+    left_out = len(ids) - round(settings.subset_share * len(ids))
+    made = []
+    for number in range(settings.subsets):
+        order = np.random.default_rng([settings.seeds[0], number, 17]).permutation(len(ids))
+        made.append(Removal(settings.seeds[0], frozenset(ids[row] for row in order[:left_out])))
+    return made

@@ -1,0 +1,229 @@
+"""What each way of forgetting makes of some requests, with what it costs; a row of results each."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from attribution.counterfactual.approximate import Ascent, Fisher
+from attribution.counterfactual.dalle import Dalle, Ensemble, Together, TokenModel
+from attribution.counterfactual.forgetting import (
+    Forgetting,
+    Forgotten,
+    Learnt,
+    Retraining,
+    cost,
+    of_trained,
+)
+from attribution.counterfactual.generations import Generated
+from attribution.counterfactual.material import Material
+from attribution.counterfactual.measures import expected_retraining
+from attribution.counterfactual.parallel import each
+from attribution.counterfactual.pictures import enlarged
+from attribution.counterfactual.results import Forgot
+from attribution.counterfactual.sampling import sample
+from attribution.counterfactual.sisa import Sisa
+from attribution.counterfactual.training import Trained, encode
+from attribution.counterfactual.workers import losses
+from attribution.embeddings import ResNet50Gem
+
+_AT_RANDOM = (1, 10)
+"""How many pictures random requests name."""
+
+_UNSEEN = 128
+"""Pictures that no model saw, whose loss says what forgotten means."""
+
+_TOGETHER: tuple[Together, ...] = ("logits", "evidence")
+
+_PROMPTS = 48
+"""Retained prompts whose pictures are looked at."""
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What a process needs to answer the requests by one way.
+
+    Attributes:
+        trained: the model that saw everything.
+        requests: by what a person would call it, the ids to be forgotten.
+    """
+
+    material: Material
+    trained: Trained
+    requests: Mapping[str, frozenset[str]]
+
+
+def requests_of(generated: Generated, removed: frozenset[str]) -> dict[str, frozenset[str]]:
+    """Some pictures at random, what the test removed, and all of the artist who has the fewest."""
+    pictures = generated.material.pictures
+    order = np.random.default_rng([generated.material.settings.seeds[0], 23]).permutation(
+        len(pictures)
+    )
+    told = {
+        f"{count} at random": frozenset(pictures.ids[row] for row in order[:count])
+        for count in _AT_RANDOM
+    }
+    told["whence's first"] = removed
+    artists = Counter(name for name in pictures.creators if name)
+    if len(artists) > 1:
+        artist = min(artists, key=lambda name: (artists[name], name))
+        told[f"the artist {artist}"] = frozenset(
+            name
+            for name, creator in zip(pictures.ids, pictures.creators, strict=True)
+            if creator == artist
+        )
+    return told
+
+
+WAYS = ("retrain", "sisa-random", "sisa-artist", "ascent", "fisher")
+
+
+def forget_all(asked: Asked, ways: tuple[str, ...], workers: int | None = None) -> Any:
+    """Yields each way's rows as it ends; `speedup` is filled in by `with_speedups`."""
+    return each(answer_requests, asked, ways, workers)
+
+
+def answer_requests(asked: Asked, name: str) -> tuple[Forgot, ...]:
+    """One way's answers to all requests."""
+    material, settings = asked.material, asked.material.settings
+    way = way_of(name, material, unseen_loss(material, asked.trained.model))
+    rows = np.arange(len(material.pictures))
+    if name.startswith("sisa"):
+        recipe = replace(
+            settings.recipe,
+            seed=settings.seeds[0],
+            steps=settings.sisa_effort * settings.recipe.steps,
+        )
+        state: Learnt = way.learn(material.data, rows, recipe)
+    else:
+        state = of_trained(asked.trained, material.data, rows)
+    look = _Look(ResNet50Gem(), material)
+    told: list[Forgot] = []
+    for request, removed in asked.requests.items():
+        after = way.forget(state, removed)
+        told += [
+            _row(
+                look,
+                (name if together in {None, "logits"} else f"{name}, by {together}", request),
+                (_speaking(state.model, together), _speaking(after.model, together)),
+                after,
+                expected=_expected(name, material, len(removed)),
+            )
+            for together in (_TOGETHER if name.startswith("sisa") else (None,))
+        ]
+    return tuple(told)
+
+
+def _speaking(model: TokenModel, together: Together | None) -> TokenModel:
+    """An ensemble in another way of speaking; any other model as it is."""
+    if together is None or not isinstance(model, Ensemble):
+        return model
+    return Ensemble([one for one in model.members if isinstance(one, Dalle)], together).eval()
+
+
+def way_of(name: str, material: Material, target: float) -> Forgetting:
+    """A way of forgetting by its name; the approximate ones stop at a loss, nats a token."""
+    settings = material.settings
+    artists = dict(zip(material.pictures.ids, material.pictures.creators, strict=True))
+    made: dict[str, Forgetting] = {
+        "retrain": Retraining(),
+        "sisa-random": Sisa(settings.shards, settings.slices),
+        "sisa-artist": Sisa(settings.shards, settings.slices, artists),
+        "ascent": Ascent(target=target),
+        "fisher": Fisher(target=target),
+    }
+    return made[name]
+
+
+def unseen_loss(material: Material, model: TokenModel) -> float:
+    """What pictures cost a model that never saw them: mean nats a token."""
+    known = {name.casefold() for name in material.pictures.categories}
+    others = material.others
+    rows = [row for row, name in enumerate(others.categories) if name.casefold() in known]
+    chosen = others.chosen((rows or list(range(len(others))))[:_UNSEEN])
+    data = encode(chosen, material.tokenizer, material.data.tokenizer, material.data.words)
+    return float(losses(model, data.text, data.codes).mean())
+
+
+def with_speedups(rows: list[Forgot]) -> list[Forgot]:
+    """Retraining's seconds over each row's own, request by request."""
+    whole = {row.request: row.seconds for row in rows if row.way == "retrain"}
+    return [
+        replace(row, speedup=whole.get(row.request, np.nan) / row.seconds)
+        if row.seconds
+        else replace(row, speedup=float("inf"))
+        for row in rows
+    ]
+
+
+def _row(
+    look: _Look,
+    named: tuple[str, str],
+    models: tuple[TokenModel, TokenModel],
+    forgotten: Forgotten,
+    *,
+    expected: float,
+) -> Forgot:
+    """One row: what a way and a request are called, and the models before and after."""
+    material = look.material
+    gone = material.pictures.rows(forgotten.removed)
+    left = np.setdiff1d(np.arange(len(material.pictures)), gone)
+    told = {}
+    for moment, model in zip(("before", "after"), models, strict=True):
+        told[f"forgotten_{moment}"] = _mean_loss(model, material, gone)
+        told[f"retained_{moment}"] = _mean_loss(model, material, left)
+        told[f"recognisable_{moment}"] = look.recognisable(model, left)
+    return Forgot(
+        way=named[0],
+        request=named[1],
+        removed=len(gone),
+        seconds=forgotten.seconds,
+        speedup=float("nan"),
+        share=forgotten.retrained / cost(material.settings.recipe),
+        expected=expected,
+        **told,
+    )
+
+
+def _expected(way: str, material: Material, removed: int) -> float:
+    """What share of training anew the formula foretells; it knows random sharding alone."""
+    if way == "retrain":
+        return 1.0
+    if way == "sisa-random":
+        settings = material.settings
+        anew = expected_retraining(settings.shards, removed, slices=settings.slices)
+        return settings.sisa_effort * anew
+    return float("nan")
+
+
+def _mean_loss(model: TokenModel, material: Material, rows: NDArray[np.int64]) -> float:
+    data = material.data
+    found = losses(model, data.text[rows], data.codes[rows])
+    return float(found.mean()) if len(found) else float("nan")
+
+
+class _Look:
+    """Looks at what models make of retained prompts."""
+
+    def __init__(self, network: ResNet50Gem, material: Material) -> None:
+        self._network, self.material = network, material
+        self._reference = network.embed(enlarged(material.pictures.pixels))
+
+    def recognisable(self, model: TokenModel, left: NDArray[np.int64]) -> float:
+        """Share of retained prompts whose picture is nearest to one of their own caption."""
+        material = self.material
+        captions = material.pictures.captions
+        prompts = list(dict.fromkeys(captions[row] for row in left))[:_PROMPTS]
+        seeds = [material.settings.seeds[0]] * len(prompts)
+        length = material.data.codes.shape[1]
+        codes = sample(model, material.text_of(prompts), seeds, length=length)
+        made = self._network.embed(enlarged(material.tokenizer.decode(codes)))
+        nearest = (made @ self._reference.T).argmax(1)
+        return float(
+            np.mean([captions[row] == prompt for row, prompt in zip(nearest, prompts, strict=True)])
+        )

@@ -1,0 +1,126 @@
+"""Many models, each without some pictures, and what every one of them is asked."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from attribution.counterfactual.checkpoints import save_model
+from attribution.counterfactual.dalle import TokenModel, picture_losses
+from attribution.counterfactual.outcomes import Outcome, outcome_name, write_outcome
+from attribution.counterfactual.parallel import each
+from attribution.counterfactual.sampling import sample
+from attribution.counterfactual.training import Encoded, Recipe, train, with_seed
+
+_AT_ONCE = 128
+
+
+@dataclass(frozen=True)
+class Question:
+    """What every model of a run is asked.
+
+    Attributes:
+        data: all pictures that a model may learn from.
+        recipe: of every model, but for its seed.
+        queries: text (q, l) and codes (q, t) of generated pictures, whose losses are wanted.
+        prompts: (p, l), to generate anew.
+        folder: where outcomes are kept.
+        base: what the run is made of, for their names.
+        models: where models that nothing was removed from are kept; nowhere unless given.
+    """
+
+    data: Encoded
+    recipe: Recipe
+    queries: tuple[torch.Tensor, torch.Tensor]
+    prompts: torch.Tensor
+    folder: Path
+    base: str
+    models: Path | None = None
+
+    def path(self, removal: Removal) -> Path:
+        """Where the outcome of a removal is kept."""
+        return self.folder / outcome_name(self.base, removal.seed, removal.removed)
+
+
+@dataclass(frozen=True, slots=True)
+class Removal:
+    """A model to be trained: by which seed, and without which pictures."""
+
+    seed: int
+    removed: frozenset[str]
+
+
+def ask_model(
+    model: TokenModel, question: Question, seed: int
+) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.int32]]:
+    """Losses of the queries and of all pictures, and codes of the prompts by this seed."""
+    data = question.data
+    queries = losses(model, *question.queries)
+    pictures = losses(model, data.text, data.codes)
+    seeds = [seed] * len(question.prompts)
+    codes = sample(model, question.prompts, seeds, length=data.codes.shape[1])
+    return queries, pictures, codes.numpy().astype(np.int32)
+
+
+@torch.no_grad()
+def losses(model: TokenModel, text: torch.Tensor, codes: torch.Tensor) -> NDArray[np.float32]:
+    """Captions (n, l) and codes (n, t) → (n,) float32, nats a token."""
+    if not len(text):
+        return np.empty(0, np.float32)
+    parts = [
+        picture_losses(model, text[at : at + _AT_ONCE], codes[at : at + _AT_ONCE])
+        for at in range(0, len(text), _AT_ONCE)
+    ]
+    return torch.cat(parts).numpy().astype(np.float32)
+
+
+def train_without(question: Question, removal: Removal) -> None:
+    """Train one model and write down what it answers."""
+    data = question.data
+    kept = np.array(
+        [row for row, name in enumerate(data.ids) if name not in removal.removed], np.int64
+    )
+    trained = train(data, kept, with_seed(question.recipe, removal.seed))
+    queries, pictures, codes = ask_model(trained.model, question, removal.seed)
+    outcome = Outcome(
+        seed=removal.seed,
+        removed=tuple(sorted(removal.removed)),
+        query_losses=queries,
+        picture_losses=pictures,
+        codes=codes,
+        training_loss=trained.losses[-1],
+        seconds=trained.seconds,
+    )
+    if question.models is not None and not removal.removed:
+        save_model(model_path(question.models, removal.seed), trained, data)
+    write_outcome(question.path(removal), outcome)
+
+
+def model_path(folder: Path, seed: int) -> Path:
+    """Where the model of a seed is kept, from which nothing was removed."""
+    return folder / f"base-{seed}.safetensors"
+
+
+def train_all(
+    question: Question,
+    removals: Collection[Removal],
+    step: Callable[[], None],
+    *,
+    workers: int | None = None,
+) -> None:
+    """Train every model that has no outcome yet; each that is done is kept, whatever comes.
+
+    Raises:
+        ProofError: if a worker is killed.
+    """
+    wanted = list(dict.fromkeys(removals))
+    missing = [one for one in wanted if not question.path(one).exists()]
+    for _ in range(len(wanted) - len(missing)):
+        step()
+    for _ in each(train_without, question, missing, workers):
+        step()
