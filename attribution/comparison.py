@@ -116,7 +116,7 @@ class Comparison:
         self._proven = self.log_odds.copy()
         self._texts = {name: scores[self.rows] for name, scores in texts.items()}
         if texts:
-            self.log_odds += fusion.from_texts(texts)[self.rows]
+            self.log_odds += fusion.from_texts(texts, method.fusion.texts)[self.rows]
         if self.is_flat:  # what is near to one colour is near to nothing
             self.p, self.q = np.ones_like(self.p), np.ones_like(self.q)
             self.ratio = np.full_like(self.ratio, math.nan)

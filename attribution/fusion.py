@@ -19,8 +19,9 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -54,17 +55,21 @@ class Fusion:
         weights: by channel, log-odds a standard deviation; 0 or more.
         regions: by method, log-odds for each doubling of the agreeing points.
         fitted_on: what a person may want to know of the fit; its data's hash.
+        texts: log-odds by text channel, as `TEXT_WEIGHT` and `NAMES_WEIGHT`, which hold where it
+            has none.
     """
 
     bias: float
     weights: Mapping[str, float]
     regions: Mapping[str, float]
     fitted_on: Mapping[str, Any]
+    texts: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def digest(self) -> str:
         """sha256 of what orders candidates, whatever the file says beside."""
-        told = json.dumps([self.bias, dict(self.weights), dict(self.regions)], sort_keys=True)
+        parts = [self.bias, dict(self.weights), dict(self.regions)]
+        told = json.dumps([*parts, dict(self.texts)] if self.texts else parts, sort_keys=True)
         return hashlib.sha256(told.encode()).hexdigest()
 
     def log_odds(self, z: Mapping[str, NDArray[np.float32]]) -> NDArray[np.float32]:
@@ -86,16 +91,22 @@ class Fusion:
         )
 
 
-def from_texts(texts: Mapping[str, NDArray[np.float32]]) -> NDArray[np.float32]:
+def from_texts(
+    texts: Mapping[str, NDArray[np.float32]], weights: Mapping[str, float] = MappingProxyType({})
+) -> NDArray[np.float32]:
     """Log-odds (n,) that words add, from the scores of the whole gallery by text channel.
 
     TF-IDF has no part: it sees the words that BM25 sees.
+
+    Args:
+        texts: by channel.
+        weights: fitted ones, as `Fusion.texts`.
     """
     total = np.zeros(len(next(iter(texts.values()))), np.float32)
     if "bm25" in texts:
-        total += TEXT_WEIGHT * relevance(texts["bm25"])
+        total += weights.get("bm25", TEXT_WEIGHT) * relevance(texts["bm25"])
     if "names" in texts:
-        total += NAMES_WEIGHT * np.nan_to_num(texts["names"])
+        total += weights.get("names", NAMES_WEIGHT) * np.nan_to_num(texts["names"])
     return total
 
 
@@ -125,8 +136,9 @@ def load_fusion(path: Path = WEIGHTS) -> Fusion:
             weights={str(name): float(weight) for name, weight in told["weights"].items()},
             regions={str(name): float(weight) for name, weight in told["regions"].items()},
             fitted_on=dict(told["fitted_on"]),
+            texts={str(name): float(one) for name, one in told.get("texts", {}).items()},
         )
-        numbers = np.array([*made.weights.values(), *made.regions.values()])
+        numbers = np.array([*made.weights.values(), *made.regions.values(), *made.texts.values()])
         if (numbers < 0).any() or not np.isfinite([made.bias, *numbers]).all():
             raise ValueError("a weight that is negative or no number")  # noqa: TRY301  # one place says what is wrong
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as exc:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Literal, cast
@@ -29,6 +29,10 @@ from harvester.shards import replacing
 _FORMAT = 1
 _MAX_BYTES = 1 << 30
 
+_UNFIT = (KeyError, IndexError, TypeError, ValueError, ArithmeticError, RuntimeError)
+"""What values raise that are not those of a checkpoint."""
+_MOST_LEVELS = 64
+
 Kind = Literal["tokenizer", "model", "training"]
 
 
@@ -37,7 +41,7 @@ def digest_of(module: nn.Module) -> str:
     told = hashlib.sha256()
     for name, tensor in sorted(module.state_dict().items()):
         told.update(name.encode())
-        told.update(tensor.contiguous().numpy().tobytes())
+        told.update(tensor.contiguous().cpu().numpy().tobytes())
     return told.hexdigest()
 
 
@@ -60,10 +64,15 @@ def load_tokenizer(path: Path) -> tuple[ImageTokenizer, str]:
     tensors, told = _read(path, "tokenizer")
     try:
         shape = TokenizerShape(tuple(told["shape"]["levels"]), int(told["shape"]["width"]))
+        # Before anything is made of them: a header could ask for more memory than there is.
+        if len(tensors["encoder.0.weight"]) != shape.width or not all(
+            type(level) is int and 2 < level <= _MOST_LEVELS for level in shape.levels
+        ):
+            raise _other(path, "tokenizer")
         tokenizer = ImageTokenizer(shape)
         tokenizer.load_state_dict(tensors)
         learnt_from = str(told["learnt_from"])
-    except (KeyError, TypeError, ValueError, RuntimeError) as exc:
+    except _UNFIT as exc:
         raise _other(path, "tokenizer") from exc
     return tokenizer.eval().requires_grad_(requires_grad=False), learnt_from
 
@@ -88,13 +97,15 @@ def load_model(path: Path, tokenizer: str) -> tuple[Trained, Words]:
     try:
         _check_tokenizer(path, str(told["tokenizer"]), tokenizer)
         recipe, shape = Recipe(**told["recipe"]), DalleShape(**told["shape"])
+        if not _fits(shape, tensors) or not told["losses"]:
+            raise _other(path, "model")
         model = Dalle(shape)
         model.load_state_dict(tensors)
         words = Words(str(told["words"]), shape.text_length)
         losses, seconds = tuple(map(float, told["losses"])), float(told["seconds"])
         seen = frozenset(map(str, told["seen"]))
         captions = tuple(map(str, told["captions"]))
-    except (KeyError, TypeError, ValueError, RuntimeError) as exc:
+    except _UNFIT as exc:
         raise _other(path, "model") from exc
     return Trained(model.eval(), recipe, seen, losses, seconds, captions), words
 
@@ -143,14 +154,42 @@ def resume_training(path: Path, trainer: Trainer, data: Encoded) -> bool:
                 place, key = name.split(".", 1)
                 states.setdefault(int(place), {})[key] = value
             whole["state"] = states
+            parameters = optimizer.param_groups[0]["params"]
+            if not _is_whole(states, parameters):
+                raise _other(path, "training")
             optimizer.load_state_dict(whole)
         trainer.done = int(told["done"])
         trainer.losses = [float(loss) for loss in told["steps"]]
+        if len(trainer.losses) != trainer.done or not 0 < trainer.done <= trainer.recipe.steps:
+            raise _other(path, "training")
         trainer.seconds = float(told["seconds"])
-    except (KeyError, TypeError, ValueError, RuntimeError) as exc:
+    except _UNFIT as exc:
         raise _other(path, "training") from exc
     trainer.model.train()
     return True
+
+
+def _fits(shape: DalleShape, tensors: Mapping[str, torch.Tensor]) -> bool:
+    """Whether a header's numbers are those of the tensors, before a model is made of them."""
+    return (
+        all(type(count) is int and count > 0 for count in asdict(shape).values())
+        and tensors["word.weight"].shape == (shape.words, shape.width)
+        and tensors["code.weight"].shape == (shape.codes, shape.width)
+        and len(tensors["body.wpe.weight"]) == shape.text_length + shape.image_length
+        and shape.width % shape.heads == 0
+        and shape.depth <= len(tensors)
+    )
+
+
+def _is_whole(
+    states: Mapping[int, Mapping[str, torch.Tensor]], parameters: Sequence[torch.Tensor]
+) -> bool:
+    """Whether an optimizer has a memory of each parameter, in its shape; torch looks at neither."""
+    return states.keys() == set(range(len(parameters))) and all(
+        value.shape in {parameters[place].shape, torch.Size()}
+        for place, state in states.items()
+        for value in state.values()
+    )
 
 
 def _told(recipe: Recipe, data: Encoded, trained: Trained) -> dict[str, Any]:
@@ -195,7 +234,9 @@ def _write(
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with replacing(path) as temporary:
-            save_file({name: one.contiguous() for name, one in tensors.items()}, temporary, header)
+            save_file(
+                {name: one.contiguous().cpu() for name, one in tensors.items()}, temporary, header
+            )
     except (OSError, SafetensorError) as exc:
         found = reason_of(exc) if isinstance(exc, OSError) else str(exc)
         raise CheckpointError(f"{path}: expected to write a {kind}, found {found}") from exc

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import math
 import time
@@ -37,7 +38,11 @@ from harvester.places import Place
 from harvester.shards import replacing
 
 _SAVED_EVERY_S = 10.0
+_SHOWN_EVERY_S = 60.0
 _SHOWN = 24
+_AVERAGED = 50
+"""Steps whose loss is shown."""
+
 _MOST_IDS = 10_000_000
 
 
@@ -86,9 +91,9 @@ def learn(
     removed: frozenset[str] = frozenset(),
     *,
     tokenizer_step: Step,
-    counted: Callable[[str, int | None], AbstractContextManager[Counter]],
+    counted: Callable[[Callable[[], str], int | None], AbstractContextManager[Counter]],
 ) -> Learnt:
-    """Train one model of a run, or go on with it; a checkpoint every 10 s.
+    """Train one model of a run, or go on with it; a checkpoint every 10 s, a sheet every minute.
 
     Raises:
         ProofError, CheckpointError: as `prepare` and `resume_training` do, and if an id is
@@ -103,30 +108,58 @@ def learn(
     if not len(left):
         raise ProofError("expected pictures to learn from, found none left; remove fewer")
     trainer = Trainer(material.data, left, recipe)
-    name = f"{'base' if not removed else f'without-{len(gone)}'}-{recipe.seed}"
+    name = f"{_name(removed)}-{recipe.seed}"
     path = out / "models" / f"{name}.safetensors"
     unfinished = out / "models" / f"{name}.training.safetensors"
     resume_training(unfinished, trainer, material.data)
-    with counted(f"training {name}", recipe.steps) as counting:
-        _train(trainer, material, unfinished, counting)
+    shown = list(dict.fromkeys(pictures.captions[row] for row in left))[:_SHOWN]
+    sheet = out / "sheets" / f"{name}.png"
+
+    def draw() -> None:
+        trained, words = trainer.trained(), material.data.words
+        _write(sheet, _sheet(trained, material.tokenizer, words, shown, recipe.seed))
+
+    def told() -> str:
+        loss = np.mean(trainer.losses[-_AVERAGED:]) if trainer.losses else np.nan
+        return f"training {name}, {loss:.2f} nats a token"
+
+    with counted(told, recipe.steps) as counting:
+        _train(trainer, material, unfinished, counting, draw)
     trained = trainer.trained()
     save_model(path, trained, material.data)
     unfinished.unlink(missing_ok=True)
-    shown = list(dict.fromkeys(pictures.captions[row] for row in left))[:_SHOWN]
-    sheet = out / "sheets" / f"{name}.png"
-    _write(sheet, _sheet(trained, material.tokenizer, material.data.words, shown, recipe.seed))
+    draw()
     return Learnt(path, sheet, len(left), trained.losses[-1], trained.seconds)
 
 
-def _train(trainer: Trainer, material: Material, unfinished: Path, counting: Counter) -> None:
-    saved = time.monotonic()
+def _name(removed: frozenset[str]) -> str:
+    """Of a model's files: two lists of the same length have two."""
+    if not removed:
+        return "base"
+    told = hashlib.sha256("\0".join(sorted(removed)).encode()).hexdigest()
+    return f"without-{len(removed)}-{told[:8]}"
+
+
+def _train(
+    trainer: Trainer,
+    material: Material,
+    unfinished: Path,
+    counting: Counter,
+    draw: Callable[[], None],
+) -> None:
+    saved = shown = time.monotonic()
 
     def step(done: int, total: int, _: float) -> None:
-        nonlocal saved
+        nonlocal saved, shown
         counting.advance(done, total)
-        if time.monotonic() - saved > _SAVED_EVERY_S:
+        now = time.monotonic()
+        if now - saved > _SAVED_EVERY_S:
             save_training(unfinished, trainer, material.data)
             saved = time.monotonic()
+        if now - shown > _SHOWN_EVERY_S:
+            draw()
+            trainer.model.train()
+            shown = time.monotonic()
 
     trainer.run(step)
 

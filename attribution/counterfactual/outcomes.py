@@ -10,6 +10,7 @@ import hashlib
 from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -84,6 +85,19 @@ def write_outcome(path: Path, outcome: Outcome) -> None:
         raise ProofError(f"{path}: expected to write an outcome, found {reason_of(exc)}") from exc
 
 
+def read_columns(path: Path, schema: pa.Schema) -> list[dict[str, Any]]:
+    """The rows of a file of exactly these columns; pyarrow would make up those that are missing.
+
+    Raises:
+        OSError, ValueError, ArrowException: if it holds anything else.
+    """
+    table = pq.read_table(path, partitioning=None)
+    if table.schema != schema or any(column.null_count for column in table.columns):
+        raise ValueError("other columns, or fields without a value")
+    rows: list[dict[str, Any]] = table.to_pylist()
+    return rows
+
+
 def read_outcome(path: Path) -> Outcome:
     """Read one.
 
@@ -91,18 +105,18 @@ def read_outcome(path: Path) -> Outcome:
         ProofError: if it is missing or holds something else.
     """
     try:
-        (row,) = pq.read_table(path, schema=_SCHEMA).to_pylist()
-    except (OSError, ValueError, pa.ArrowException) as exc:
+        (row,) = read_columns(path, _SCHEMA)
+        return Outcome(
+            seed=row["seed"],
+            removed=tuple(row["removed"]),
+            query_losses=np.array(row["query_losses"], np.float32),
+            picture_losses=np.array(row["picture_losses"], np.float32),
+            codes=np.array(row["codes"], np.int32),
+            training_loss=row["training_loss"],
+            seconds=row["seconds"],
+        )
+    except (OSError, TypeError, ValueError, pa.ArrowException) as exc:
         raise ProofError(
             f"{path}: expected an outcome of this run, found another file; delete it and run the "
             "same command again"
         ) from exc
-    return Outcome(
-        seed=row["seed"],
-        removed=tuple(row["removed"]),
-        query_losses=np.array(row["query_losses"], np.float32),
-        picture_losses=np.array(row["picture_losses"], np.float32),
-        codes=np.array(row["codes"], np.int32),
-        training_loss=row["training_loss"],
-        seconds=row["seconds"],
-    )

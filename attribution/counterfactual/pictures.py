@@ -126,7 +126,8 @@ def read_pictures(folders: Sequence[Place], *, side: int = 32, fewest: int = FEW
                     silent += 1
                     continue
                 try:
-                    rgb = open_picture(row["image"]["bytes"] or b"", max_side=None).rgb
+                    body = (row["image"] or {}).get("bytes") or b""
+                    rgb = open_picture(body, max_side=None).rgb
                 except PictureError:
                     broken += 1
                     continue
@@ -175,7 +176,7 @@ def choose_rows(
     """Rows of some categories (all unless given), at most so many, drawn by seed.
 
     Pictures that share a caption are drawn together: a caption is then there from every artist
-    that has it, or from none.
+    that has it, or from none. One that more than `most` have is left out.
     """
     named = {name.casefold() for name in categories}
     rows = [
@@ -187,7 +188,8 @@ def choose_rows(
     for row in rows:
         groups.setdefault(pictures.captions[row], []).append(row)
     order = np.random.default_rng(seed).permutation(len(groups))
-    shuffled = [list(groups.values())[place] for place in order]
+    made = list(groups.values())
+    shuffled = [made[place] for place in order if len(made[place]) <= most]
     # The captions that most artists share come first.
     shuffled.sort(key=len, reverse=True)
     kept: list[int] = []

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import platform
 import time
 from collections.abc import Callable, Sequence
@@ -22,7 +23,7 @@ from typing import Protocol, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from attribution.counterfactual import exemplars, gradients, results
+from attribution.counterfactual import exemplars, gradients, refit, results
 from attribution.counterfactual.experiment import Test
 from attribution.counterfactual.generations import Generated, generate
 from attribution.counterfactual.lds import Subsets
@@ -44,6 +45,8 @@ from attribution.evaluate.galleries import only
 from attribution.gallery import Gallery
 from attribution.method import Method
 from harvester.places import Place
+
+log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
@@ -120,7 +123,9 @@ def prove(
         proof = _tested(proof, tables, Test(generated, planned), counted, workers)
     if "lds" in wanted.parts:
         proof = replace(
-            proof, datamodelling=_datamodelling(tables, generated, scored, counted, workers)
+            proof,
+            datamodelling=_datamodelling(tables, generated, scored, counted, workers),
+            refitted=results.read_rows(tables.folder / refit.REFITTED, results.Refitted),
         )
     if "exemplars" in wanted.parts:
         found = tables.get(
@@ -159,6 +164,7 @@ def _datamodelling(
     subsets = Subsets(generated)
     with counted("training on halves", len(subsets.removals)) as counting:
         subsets.run(counting.advance, workers=workers)
+    tables.get("halves", refit.Halves, lambda: [refit.halves_of(generated, subsets.removals)])
     return tables.get(
         "datamodelling",
         results.Datamodelling,
@@ -221,6 +227,9 @@ def _exemplars(
     generated: Generated, gallery: Gallery, method: Method, counted: Counted
 ) -> list[results.ExemplarFound]:
     chosen = exemplars.choose_exemplars(generated, frozenset(gallery.ids))
+    if not len(chosen):
+        log.warning("no exemplar test: no picture is left of the categories that models learn from")
+        return []
     with counted("tuning on exemplars", len(chosen)) as counting:
         tuned = exemplars.tune(generated, chosen, counting.advance)
     known = exemplars.searched(generated, chosen, frozenset(gallery.ids))

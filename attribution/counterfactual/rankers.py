@@ -155,7 +155,7 @@ class Rankers:
         rows = {
             WHENCE: as_ranked(own.compared),
             IMAGE: own.scores[FUSED_IMAGES],
-            TEXT: _fused(own.scores, self.gallery),
+            TEXT: _fused(own.scores, self.gallery, self.method),
             **{name: own.scores[name] for name in own.scores if name not in {FUSION, FUSED_IMAGES}},
             COSINE: self.cosine.answer(query),
             SHARES: np.zeros(len(self.gallery.ids), np.float32),
@@ -190,7 +190,7 @@ class Rankers:
         return {
             WHENCE: lambda query: compare(query, gallery, method),
             IMAGE: images,
-            TEXT: lambda query: _fused(compare_texts(query, gallery), gallery),
+            TEXT: lambda query: _fused(compare_texts(query, gallery), gallery, method),
             "bm25": lambda query: gallery.text_index.scores(query.asked or Asked()),
             "tfidf": lambda query: gallery.tfidf_index.scores(query.words or ""),
             "names": lambda query: gallery.text_index.names(query.asked or Asked()),
@@ -331,10 +331,14 @@ def without(ordered: Sequence[str], own: Collection[str]) -> tuple[str, ...]:
     return tuple(one for one in ordered if one not in taken)
 
 
-def _fused(scores: Mapping[str, Row], gallery: Gallery) -> Row:
+def _fused(scores: Mapping[str, Row], gallery: Gallery, method: Method) -> Row:
     """What words add to the log-odds; 0 where nothing is asked for, or nothing is written."""
     texts = {name: scores[name] for name in _OF_WORDS & scores.keys()}
-    return fusion.from_texts(texts) if texts else np.zeros(len(gallery.ids), np.float32)
+    return (
+        fusion.from_texts(texts, method.fusion.texts)
+        if texts
+        else np.zeros(len(gallery.ids), np.float32)
+    )
 
 
 def _fill(rows: NDArray[np.float32]) -> None:

@@ -24,7 +24,7 @@ from attribution.counterfactual.generations import Generated
 from attribution.counterfactual.material import Material
 from attribution.counterfactual.measures import expected_retraining
 from attribution.counterfactual.parallel import each
-from attribution.counterfactual.pictures import enlarged
+from attribution.counterfactual.pictures import FEWEST, enlarged
 from attribution.counterfactual.results import Forgot
 from attribution.counterfactual.sampling import sample
 from attribution.counterfactual.sisa import Sisa
@@ -40,8 +40,8 @@ _UNSEEN = 128
 
 _TOGETHER: tuple[Together, ...] = ("logits", "evidence")
 
-_PROMPTS = 48
-"""Retained prompts whose pictures are looked at."""
+_LOOKED_AT = 3
+"""Retained prompts whose pictures are looked at, for each prompt of the counterfactual test."""
 
 
 @dataclass(frozen=True)
@@ -77,7 +77,10 @@ def requests_of(generated: Generated, removed: frozenset[str]) -> dict[str, froz
             for name, creator in zip(pictures.ids, pictures.creators, strict=True)
             if creator == artist
         )
-    return told
+    # What would leave too few to learn from is not asked for.
+    return {
+        name: removed for name, removed in told.items() if len(pictures) - len(removed) >= FEWEST
+    }
 
 
 WAYS = ("retrain", "sisa-random", "sisa-artist", "ascent", "fisher")
@@ -218,7 +221,8 @@ class _Look:
         """Share of retained prompts whose picture is nearest to one of their own caption."""
         material = self.material
         captions = material.pictures.captions
-        prompts = list(dict.fromkeys(captions[row] for row in left))[:_PROMPTS]
+        most = _LOOKED_AT * material.settings.prompts
+        prompts = list(dict.fromkeys(captions[row] for row in left))[:most]
         seeds = [material.settings.seeds[0]] * len(prompts)
         length = material.data.codes.shape[1]
         codes = sample(model, material.text_of(prompts), seeds, length=length)

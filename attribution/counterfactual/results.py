@@ -14,6 +14,7 @@ from typing import Any, TypeVar, get_type_hints
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from attribution.counterfactual.outcomes import read_columns
 from attribution.errors import ProofError
 from harvester.errors import reason_of
 from harvester.shards import replacing
@@ -275,8 +276,8 @@ def read_rows(path: Path, kind: type[AnyRow]) -> tuple[AnyRow, ...]:
     if not path.exists():
         return ()
     try:
-        told = pq.read_table(path, schema=_schema(kind)).to_pylist()
-    except (OSError, pa.ArrowException) as exc:
+        told = read_columns(path, _schema(kind))
+    except (OSError, ValueError, pa.ArrowException) as exc:
         raise ProofError(
             f"{path}: expected results of {kind.__name__}, found another file; delete it and run "
             "the same command again"

@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from attribution.counterfactual.outcomes import read_columns
 from attribution.errors import ProofError
 from harvester.errors import reason_of
 from harvester.shards import replacing
@@ -83,12 +84,12 @@ def read_scores(path: Path) -> Scored:
         ProofError: if the file holds something else.
     """
     try:
-        rows = pq.read_table(path, schema=_SCHEMA).to_pylist()
+        rows = read_columns(path, _SCHEMA)
         found: dict[str, list[NDArray[np.float32]]] = {}
         for row in rows:
             found.setdefault(row["method"], []).append(np.array(row["scores"], np.float32))
         by_arm = {name: np.stack(scores) for name, scores in found.items()}
-    except (OSError, ValueError, pa.ArrowException) as exc:
+    except (OSError, TypeError, ValueError, pa.ArrowException) as exc:
         raise ProofError(
             f"{path}: expected scores of this run, found another file; delete it and run the same "
             "command again"

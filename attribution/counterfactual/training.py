@@ -12,6 +12,7 @@ less.
 
 from __future__ import annotations
 
+import copy
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -25,6 +26,7 @@ from attribution.counterfactual.parallel import one_thread
 from attribution.counterfactual.pictures import Pictures
 from attribution.counterfactual.tokenizer import ImageTokenizer, Step
 from attribution.counterfactual.words import PAD, Words
+from attribution.errors import ProofError
 
 _WARM_UP = 20
 _COOL_DOWN = 0.6
@@ -122,6 +124,10 @@ class Trainer:
         data: everything that could be learnt from.
         rows: of what is learnt from, ascending.
         start: a model to go on from, whose lineage the new one has too.
+        device: where to train; the first GPU where there is one. A GPU's bits are its own.
+
+    Raises:
+        ProofError: if there are no rows.
     """
 
     def __init__(
@@ -130,7 +136,10 @@ class Trainer:
         rows: NDArray[np.int64],
         recipe: Recipe,
         start: Trained | None = None,
+        device: str | None = None,
     ) -> None:
+        if not len(rows):
+            raise ProofError("expected pictures to learn from, found none left; remove fewer")
         self._data, self.recipe = data, recipe
         self._kept = np.zeros(len(data.ids), bool)
         self._kept[rows] = True
@@ -139,7 +148,9 @@ class Trainer:
         self.model = Dalle(data.shape(recipe.width, recipe.depth, recipe.heads))
         if start is not None:
             self.model.load_state_dict(start.model.state_dict())
-        self.model.train()
+        self._device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+        self._text, self._codes = data.text.to(self._device), data.codes.to(self._device)
+        self.model.to(self._device).train()
         hidden = [p for p in self.model.body.h.parameters() if p.ndim == 2]
         known = {id(p) for p in hidden}
         others = [p for p in self.model.parameters() if id(p) not in known]
@@ -175,11 +186,10 @@ class Trainer:
         for optimizer, rate in zip(self.optimizers, self._rates, strict=True):
             optimizer.param_groups[0]["lr"] = rate * share
         draw = np.random.default_rng([recipe.seed, 1, number])
-        text = self._data.text[rows]
-        text = text.masked_fill(
-            torch.from_numpy(draw.random(len(rows)) < recipe.caption_dropout)[:, None], PAD
-        )
-        loss, image = self.model.loss(text, self._data.codes[rows])
+        places = torch.from_numpy(rows).to(self._device)
+        silent = torch.from_numpy(draw.random(len(rows)) < recipe.caption_dropout)
+        text = self._text[places].masked_fill(silent.to(self._device)[:, None], PAD)
+        loss, image = self.model.loss(text, self._codes[places])
         self.model.zero_grad()
         torch.autograd.backward(loss)
         for optimizer in self.optimizers:
@@ -199,6 +209,12 @@ class Trainer:
             yield left[:size]
             left = left[size:]
 
+    def _here(self) -> Dalle:
+        """The model where everything else is done with it."""
+        if self._device.type == "cpu":
+            return self.model.eval()
+        return copy.deepcopy(self.model).cpu().eval()
+
     def trained(self) -> Trained:
         """What has become of it."""
         seen = {name for name, kept in zip(self._data.ids, self._kept, strict=True) if kept}
@@ -207,7 +223,7 @@ class Trainer:
         told = [one for one, kept in zip(self._data.captions, self._kept, strict=False) if kept]
         parts = np.array_split(self.losses, 10) if self.losses else []
         return Trained(
-            model=self.model.eval(),
+            model=self._here(),
             recipe=self.recipe,
             seen=frozenset(seen),
             losses=tuple(float(part.mean()) for part in parts if len(part)),

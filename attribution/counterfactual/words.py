@@ -52,7 +52,9 @@ class Words:
     def encode(self, captions: Sequence[str]) -> NDArray[np.int64]:
         """Captions → (n, length) int64."""
         rows = np.full((len(captions), self.length), PAD, np.int64)
-        for row, told in zip(rows, self._tokenizer.encode_batch(list(captions)), strict=True):
+        # A lone surrogate, as from bytes of a command line, has no UTF-8.
+        plain = [caption.encode("utf-8", "replace").decode() for caption in captions]
+        for row, told in zip(rows, self._tokenizer.encode_batch(plain), strict=True):
             ids = told.ids[: self.length]
             row[: len(ids)] = ids
         return rows

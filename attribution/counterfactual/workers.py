@@ -16,6 +16,7 @@ from attribution.counterfactual.outcomes import Outcome, outcome_name, write_out
 from attribution.counterfactual.parallel import each
 from attribution.counterfactual.sampling import sample
 from attribution.counterfactual.training import Encoded, Recipe, train, with_seed
+from attribution.errors import ProofError
 
 _AT_ONCE = 128
 
@@ -116,9 +117,15 @@ def train_all(
     """Train every model that has no outcome yet; each that is done is kept, whatever comes.
 
     Raises:
-        ProofError: if a worker is killed.
+        ProofError: if a removal leaves nothing to learn from, or a worker is killed.
     """
     wanted = list(dict.fromkeys(removals))
+    size = len(question.data.ids)
+    if any(len(one.removed) >= size for one in wanted):
+        raise ProofError(
+            f"expected pictures left to learn from, found a removal of all {size:,}; harvest more "
+            "pictures, or take a smaller --size"
+        )
     missing = [one for one in wanted if not question.path(one).exists()]
     for _ in range(len(wanted) - len(missing)):
         step()
