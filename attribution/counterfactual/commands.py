@@ -60,7 +60,7 @@ class Part(StrEnum):
 def validate() -> None:
     """Train a small text-to-image model, make it forget, and see whose ranking was right.
 
-    Example: attribute validate run data/captions --size small
+    Example: attribute validate run data/captions
     """
 
 
@@ -88,7 +88,7 @@ def run(
     from dataclasses import asdict
 
     from attribution.counterfactual.proof import Wanted, prove
-    from attribution.counterfactual.report import proof_markdown, proof_text, write_proof
+    from attribution.counterfactual.report.page import proof_markdown, proof_text, write_proof
     from harvester.shards import replacing
 
     def describe() -> tuple[Gallery, Method]:

@@ -18,10 +18,10 @@ import torch
 from numpy.typing import NDArray
 
 from attribution.counterfactual.generations import Generated
-from attribution.counterfactual.pictures import Pictures
+from attribution.counterfactual.model.pictures import Pictures
+from attribution.counterfactual.model.sampling import sample
+from attribution.counterfactual.model.training import encode, train
 from attribution.counterfactual.results import ExemplarFound
-from attribution.counterfactual.sampling import sample
-from attribution.counterfactual.training import encode, train
 from attribution.evaluate.metrics import bootstrap
 
 _SEED = 3

@@ -21,8 +21,8 @@ from numpy.typing import NDArray
 
 from attribution.counterfactual import measures
 from attribution.counterfactual.generations import Generated
+from attribution.counterfactual.model.pictures import enlarged
 from attribution.counterfactual.outcomes import Outcome, read_outcome
-from attribution.counterfactual.pictures import enlarged
 from attribution.counterfactual.removals import RANDOM, Arm, Planned
 from attribution.counterfactual.results import Effect, Paired, RandomEffect
 from attribution.counterfactual.statistics import mean_interval, paired_test

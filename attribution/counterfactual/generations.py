@@ -10,10 +10,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from attribution.counterfactual.checkpoints import load_model
 from attribution.counterfactual.material import Material
+from attribution.counterfactual.model.checkpoints import load_model
+from attribution.counterfactual.model.training import Trained
 from attribution.counterfactual.outcomes import Outcome, read_outcome
-from attribution.counterfactual.training import Trained
 from attribution.counterfactual.workers import (
     Question,
     Removal,

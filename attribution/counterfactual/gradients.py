@@ -39,8 +39,9 @@ from scipy import linalg, sparse
 from torch import nn
 from torch.nn import functional
 
-from attribution.counterfactual.dalle import Dalle, TokenModel
-from attribution.counterfactual.training import Encoded
+from attribution.counterfactual.model.dalle import Dalle, TokenModel
+from attribution.counterfactual.model.parallel import one_thread
+from attribution.counterfactual.model.training import Encoded
 from attribution.errors import ProofError
 
 DIMENSION = 1024
@@ -201,10 +202,11 @@ def project_gradients(
     asked = _Asked(model, output)
     leaves = {name: p.detach().requires_grad_() for name, p in asked.named_parameters()}
     found = np.empty((len(text), project.shape[0]), np.float32)
-    for row in range(len(text)):
-        value = torch.func.functional_call(asked, leaves, (text[row], codes[row]))
-        parts = torch.autograd.grad(value, list(leaves.values()), materialize_grads=True)
-        found[row] = project @ torch.cat([part.flatten() for part in parts]).numpy()
+    with one_thread():
+        for row in range(len(text)):
+            value = torch.func.functional_call(asked, leaves, (text[row], codes[row]))
+            parts = torch.autograd.grad(value, list(leaves.values()), materialize_grads=True)
+            found[row] = project @ torch.cat([part.flatten() for part in parts]).numpy()
     broken = np.flatnonzero(~np.isfinite(found).all(1))
     if len(broken):
         raise ProofError(

@@ -19,12 +19,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from attribution.counterfactual.checkpoints import digest_of, load_tokenizer, save_tokenizer
-from attribution.counterfactual.pictures import FEWEST, Pictures, choose_rows, read_pictures
+from attribution.counterfactual.model.checkpoints import digest_of, load_tokenizer, save_tokenizer
+from attribution.counterfactual.model.pictures import FEWEST, Pictures, choose_rows, read_pictures
+from attribution.counterfactual.model.tokenizer import ImageTokenizer, Step, train_tokenizer
+from attribution.counterfactual.model.training import Encoded, encode
+from attribution.counterfactual.model.words import learn_words
 from attribution.counterfactual.settings import Settings
-from attribution.counterfactual.tokenizer import ImageTokenizer, Step, train_tokenizer
-from attribution.counterfactual.training import Encoded, encode
-from attribution.counterfactual.words import learn_words
 from attribution.errors import ProofError
 from harvester.errors import reason_of
 from harvester.places import Place

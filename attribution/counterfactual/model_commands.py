@@ -53,7 +53,7 @@ def train(
     """
     set_up_logging(verbose=verbose)
     check_installed()
-    from attribution.counterfactual.learning import learn, read_ids
+    from attribution.counterfactual.model.learning import learn, read_ids
 
     settings = settings_of(size)
     if steps is not None:
@@ -114,7 +114,7 @@ def generate(
     """
     set_up_logging(verbose=verbose)
     check_installed()
-    from attribution.counterfactual.learning import make
+    from attribution.counterfactual.model.learning import make
 
     made = make(
         model,
@@ -149,7 +149,7 @@ def sheet(
     """
     set_up_logging(verbose=verbose)
     check_installed()
-    from attribution.counterfactual.learning import show
+    from attribution.counterfactual.model.learning import show
 
     made = show(
         model or out / "models" / "base-0.safetensors",

@@ -25,22 +25,22 @@ from numpy.typing import NDArray
 
 from attribution.counterfactual import exemplars, gradients, refit, results
 from attribution.counterfactual.experiment import Test
-from attribution.counterfactual.generations import Generated, generate
-from attribution.counterfactual.lds import Subsets
-from attribution.counterfactual.material import Material, prepare
-from attribution.counterfactual.rankers import open_rankers
-from attribution.counterfactual.recognition import recognisable
-from attribution.counterfactual.removals import plan
-from attribution.counterfactual.requests import (
+from attribution.counterfactual.forgetting.requests import (
     WAYS,
     Asked,
     forget_all,
     requests_of,
     with_speedups,
 )
+from attribution.counterfactual.generations import Generated, generate
+from attribution.counterfactual.lds import Subsets
+from attribution.counterfactual.material import Material, prepare
+from attribution.counterfactual.rankers import SCORE, WHENCE, open_rankers
+from attribution.counterfactual.recognition import recognisable
+from attribution.counterfactual.removals import plan
+from attribution.counterfactual.report.showing import sheets_of
 from attribution.counterfactual.scored import Scored, read_scores, write_scores
 from attribution.counterfactual.settings import Settings
-from attribution.counterfactual.showing import sheets_of
 from attribution.evaluate.galleries import only
 from attribution.gallery import Gallery
 from attribution.method import Method
@@ -164,11 +164,14 @@ def _datamodelling(
     subsets = Subsets(generated)
     with counted("training on halves", len(subsets.removals)) as counting:
         subsets.run(counting.advance, workers=workers)
+    # Of whence, the score that people are shown; the arm's numbers are its order and no more.
+    methods = {name: scores for name, scores in scored.by_arm.items() if name != SCORE}
+    methods[WHENCE] = scored.by_arm[SCORE]
     tables.get("halves", refit.Halves, lambda: [refit.halves_of(generated, subsets.removals)])
     return tables.get(
         "datamodelling",
         results.Datamodelling,
-        lambda: subsets.scores(scored.by_arm, scored.seconds, list(gradients.METHODS)),
+        lambda: subsets.scores(methods, scored.seconds, list(gradients.METHODS)),
     )
 
 
@@ -239,7 +242,8 @@ def _exemplars(
         told = open_rankers(searched, method).score(
             list(tuned.pixels), tuned.captions, step=counting.advance
         )
-    return exemplars.found(tuned, searched.ids, told.by_arm)
+    orders = Scored(told.by_arm, told.z, told.seconds)
+    return exemplars.found(tuned, searched.ids, {one: told.by_arm[one] for one in orders.arms})
 
 
 def _forgetting(

@@ -2,8 +2,8 @@
 
 An arm is a way to order the training pictures, of which the first K are then removed: whence as it
 ranks, its image and its text channels alone, every channel by itself, its shares of the influence,
-plain cosine, and the formula of Aivalis & Klampanos (arXiv 2504.01771). Beside them stand orders by
-chance. Whence, its channels and the cosine are what `evaluate.answers` measures elsewhere.
+plain cosine, and the formula of Aivalis & Klampanos (arXiv 2504.01771). Whence, its channels and
+the cosine are what `evaluate.answers` measures elsewhere.
 
 A picture is enlarged before it is shown: a model of 32 px is asked about, and the channels are made
 for pictures of the web.
@@ -18,7 +18,7 @@ part in `whence` alone.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TypeVar
@@ -49,7 +49,6 @@ from attribution.method import Method
 from attribution.query import Query, query_from_bytes
 from attribution.scoring import ImageChannel, look_at, score_images
 from attribution.whitening import derived_from
-from harvester.printable import clean
 
 WHENCE = "whence"
 """The order of `ranking.rank`: fused log-odds with regions and texts, near copies above."""
@@ -57,6 +56,8 @@ IMAGE = "image"
 TEXT = "text"
 SHARES = "shares"
 """Whence's shares of the influence: above 0 for what is above chance alone."""
+SCORE = "score"
+"""Whence's score as it is shown, 0 to 1, near copies above; as an order it is whence's."""
 COSINE = "cosine"
 
 Z = " z"
@@ -69,7 +70,6 @@ TIMED = 3
 """Queries that every arm answers once more by itself, for its cost."""
 
 Ask = Callable[[str], Asked]
-Seed = int | Sequence[int]
 
 _LOWEST = np.float32(-np.inf)
 _OF_WORDS = frozenset({TEXT, "bm25", "tfidf", "names"})
@@ -159,8 +159,10 @@ class Rankers:
             **{name: own.scores[name] for name in own.scores if name not in {FUSION, FUSED_IMAGES}},
             COSINE: self.cosine.answer(query),
             SHARES: np.zeros(len(self.gallery.ids), np.float32),
+            SCORE: np.zeros(len(self.gallery.ids), np.float32),
         }
         rows[SHARES][own.compared.rows] = own.compared.shares()[0]
+        rows[SCORE][own.compared.rows] = own.compared.score
         return rows
 
     def _published(self, queries: Sequence[Query]) -> NDArray[np.float32]:
@@ -175,7 +177,7 @@ class Rankers:
     def _seconds(self, queries: Sequence[Query], opening: float) -> dict[str, float]:
         """By arm; those that look at the picture open it."""
         seconds = {arm: _clocked(ask, queries) for arm, ask in self._alone().items()}
-        seconds[SHARES] = seconds[WHENCE]  # one comparison gives both
+        seconds[SHARES] = seconds[SCORE] = seconds[WHENCE]  # one comparison gives all
         return {arm: one + (0 if arm in _OF_WORDS else opening) for arm, one in seconds.items()}
 
     def _alone(self) -> dict[str, Callable[[Query], object]]:
@@ -292,43 +294,6 @@ def order(scores: NDArray[np.float32], ids: Sequence[str], k: int) -> tuple[str,
         )
     best = np.lexsort((np.array(ids, dtype=np.str_), -scores))[:k]
     return tuple(ids[place] for place in best.tolist())
-
-
-def random_order(ids: Iterable[str], seed: Seed) -> tuple[str, ...]:
-    """All ids in an order drawn by a seed, however they were given."""
-    drawn = sorted(ids)
-    return tuple(drawn[place] for place in np.random.default_rng(seed).permutation(len(drawn)))
-
-
-def random_in_category(
-    categories: Mapping[str, str], own_category: str, seed: Seed
-) -> tuple[str, ...]:
-    """All ids in a drawn order, those of one category first.
-
-    The others follow, so that K pictures can be removed also where the category has fewer.
-
-    Args:
-        categories: by id.
-        own_category: of the prompt's own picture.
-        seed: of both draws.
-
-    Raises:
-        ProofError: if no picture is of that category, or it is empty: nothing is known then.
-    """
-    drawn = random_order(categories, seed)
-    own = [one for one in drawn if categories[one] == own_category]
-    if not own or not own_category:
-        raise ProofError(
-            f"expected pictures of the category {clean(own_category)!r}, found "
-            f"{len(own):,}; leave this arm out, or give a dataset with categories"
-        )
-    return (*own, *(one for one in drawn if categories[one] != own_category))
-
-
-def without(ordered: Sequence[str], own: Collection[str]) -> tuple[str, ...]:
-    """An order less some ids, the prompt's own picture and its twins."""
-    taken = {own} if isinstance(own, str) else set(own)
-    return tuple(one for one in ordered if one not in taken)
 
 
 def _fused(scores: Mapping[str, Row], gallery: Gallery, method: Method) -> Row:

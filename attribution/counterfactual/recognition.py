@@ -11,9 +11,9 @@ import torch
 from numpy.typing import NDArray
 
 from attribution.counterfactual.generations import Generated
-from attribution.counterfactual.pictures import enlarged
+from attribution.counterfactual.model.pictures import enlarged
+from attribution.counterfactual.model.sampling import sample
 from attribution.counterfactual.results import Recognisable
-from attribution.counterfactual.sampling import sample
 from attribution.counterfactual.statistics import mean_interval
 from attribution.embeddings import ResNet50Gem
 

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from attribution.counterfactual.generations import Generated
+from attribution.counterfactual.rankers import order
 from attribution.counterfactual.settings import FOREMOST, Settings
 from attribution.counterfactual.workers import Removal
 
@@ -66,8 +67,7 @@ def plan(generated: Generated, scores: Mapping[str, NDArray[np.float32]]) -> Pla
         for seed in settings.seeds:
             removed: set[str] = set()
             for query in np.flatnonzero(generated.seed == seed)[: settings.prompts]:
-                rows = _first(generated, scores, arm, int(query))
-                removed.update(pictures.ids[row] for row in rows)
+                removed.update(_first(generated, scores, arm, int(query)))
             arms.setdefault(arm, {})[seed] = Removal(seed, frozenset(removed))
     return Planned(arms, _at_random(pictures.ids, settings))
 
@@ -82,26 +82,23 @@ def _arms(settings: Settings, names: Sequence[str]) -> list[Arm]:
 
 def _first(
     generated: Generated, scores: Mapping[str, NDArray[np.float32]], arm: Arm, query: int
-) -> NDArray[np.int64]:
-    """The rows that an arm removes for one query."""
+) -> Sequence[str]:
+    """The ids that an arm removes for one query."""
     material = generated.material
-    own = material.rows_of_caption(generated.captions[query])
+    ids = material.pictures.ids
+    rows = material.rows_of_caption(generated.captions[query])
+    own = [ids[row] for row in rows]
     if arm.name == OWN:
         return own
     if arm.name == SAME_CATEGORY:
         names = np.array(material.pictures.categories)
-        alike = np.flatnonzero(np.isin(names, names[own]))
+        alike = np.flatnonzero(np.isin(names, names[rows]))
         draw = np.random.default_rng([int(generated.seed[query]), int(generated.prompt[query]), 11])
-        return alike[draw.permutation(len(alike))[: arm.k]]
+        return [ids[row] for row in alike[draw.permutation(len(alike))[: arm.k]]]
     if arm.name == WITHOUT_OWN:
-        order = _order(scores["whence"][query])
-        return order[~np.isin(order, own)][: arm.k]
-    return _order(scores[arm.name][query])[: arm.k]
-
-
-def _order(scores: NDArray[np.float32]) -> NDArray[np.int64]:
-    """Rows, the best first; ties by id, since rows are in the order of their ids."""
-    return np.argsort(-scores, kind="stable")
+        whole = order(scores["whence"][query], ids, len(ids))
+        return [name for name in whole if name not in own][: arm.k]
+    return order(scores[arm.name][query], ids, arm.k)
 
 
 def _at_random(ids: Sequence[str], settings: Settings) -> dict[int, dict[int, Removal]]:
@@ -109,9 +106,9 @@ def _at_random(ids: Sequence[str], settings: Settings) -> dict[int, dict[int, Re
     counts = sorted({max(1, round(share * len(ids))) for share in settings.random_shares})
     planned: dict[int, dict[int, Removal]] = {count: {} for count in counts}
     for seed in settings.seeds:
-        order = np.random.default_rng([seed, 13]).permutation(len(ids))
+        drawn = np.random.default_rng([seed, 13]).permutation(len(ids))
         for count in counts:
-            planned[count][seed] = Removal(seed, frozenset(ids[row] for row in order[:count]))
+            planned[count][seed] = Removal(seed, frozenset(ids[row] for row in drawn[:count]))
     return planned
 
 
@@ -120,6 +117,6 @@ def half_subsets(ids: Sequence[str], settings: Settings) -> list[Removal]:
     left_out = len(ids) - round(settings.subset_share * len(ids))
     made = []
     for number in range(settings.subsets):
-        order = np.random.default_rng([settings.seeds[0], number, 17]).permutation(len(ids))
-        made.append(Removal(settings.seeds[0], frozenset(ids[row] for row in order[:left_out])))
+        drawn = np.random.default_rng([settings.seeds[0], number, 17]).permutation(len(ids))
+        made.append(Removal(settings.seeds[0], frozenset(ids[row] for row in drawn[:left_out])))
     return made

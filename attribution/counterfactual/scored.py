@@ -27,8 +27,8 @@ _SCHEMA = pa.schema(
 
 _Z = "z of "
 
-SHARES = "shares"
-"""A method of the linear datamodeling score alone: as an order it is whence's."""
+_NO_ARMS = frozenset({"score", "shares"})
+"""Scores of whence for the linear datamodeling score: as orders they are whence's own."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ class Scored:
     @property
     def arms(self) -> list[str]:
         """Those that orders of removal are made from."""
-        return [name for name in self.by_arm if name != SHARES]
+        return [name for name in self.by_arm if name not in _NO_ARMS]
 
 
 def write_scores(path: Path, scored: Scored) -> None:

@@ -11,8 +11,8 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 
-from attribution.counterfactual.tokenizer import TokenizerRecipe
-from attribution.counterfactual.training import Recipe
+from attribution.counterfactual.model.tokenizer import TokenizerRecipe
+from attribution.counterfactual.model.training import Recipe
 
 FOREMOST = ("whence", "image", "text", "cosine", "aivalis2025", "without own", "same category")
 """Arms that are tried at every K."""

@@ -10,12 +10,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from attribution.counterfactual.checkpoints import save_model
-from attribution.counterfactual.dalle import TokenModel, picture_losses
+from attribution.counterfactual.model.checkpoints import save_model
+from attribution.counterfactual.model.dalle import TokenModel, picture_losses
+from attribution.counterfactual.model.parallel import each
+from attribution.counterfactual.model.sampling import sample
+from attribution.counterfactual.model.training import Encoded, Recipe, train, with_seed
 from attribution.counterfactual.outcomes import Outcome, outcome_name, write_outcome
-from attribution.counterfactual.parallel import each
-from attribution.counterfactual.sampling import sample
-from attribution.counterfactual.training import Encoded, Recipe, train, with_seed
 from attribution.errors import ProofError
 
 _AT_ONCE = 128

@@ -26,7 +26,7 @@ COLOURS = [*COLOURS.split(), "magenta", "coral", "indigo", "tan"]
 
 EAGER = """
 import sys
-from attribution.counterfactual import learning
+from attribution.counterfactual.model import learning
 from cli import attribute
 learning._SAVED_EVERY_S = 0.0
 if __name__ == "__main__":

@@ -11,18 +11,18 @@ import numpy as np
 import torch
 from PIL import Image
 
-from attribution.counterfactual.checkpoints import digest_of
 from attribution.counterfactual.material import Material
-from attribution.counterfactual.pictures import Pictures
-from attribution.counterfactual.settings import Settings
-from attribution.counterfactual.tokenizer import (
+from attribution.counterfactual.model.checkpoints import digest_of
+from attribution.counterfactual.model.pictures import Pictures
+from attribution.counterfactual.model.tokenizer import (
     ImageTokenizer,
     TokenizerRecipe,
     TokenizerShape,
     train_tokenizer,
 )
-from attribution.counterfactual.training import Encoded, Recipe, encode
-from attribution.counterfactual.words import Words, learn_words
+from attribution.counterfactual.model.training import Encoded, Recipe, encode
+from attribution.counterfactual.model.words import Words, learn_words
+from attribution.counterfactual.settings import Settings
 from harvester import shards
 from harvester.arrow import to_table
 from harvester.schema import Candidate

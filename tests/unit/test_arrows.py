@@ -57,6 +57,9 @@ SHELL = {
     "attribution.preparing",
     "attribution.evaluate.commands",
     "attribution.evaluate.asking",
+    "attribution.counterfactual.commands",
+    "attribution.counterfactual.model_commands",
+    "attribution.counterfactual.options",
 }
 
 
@@ -72,6 +75,32 @@ def test_no_room_imports_the_shell():
         assert "cli" not in imported, name
 
 
+# Where the local model is made, trained and asked; everything else of ranking goes without torch.
+MODEL = {
+    f"attribution.counterfactual.{name}"
+    for name in (
+        "exemplars",
+        "experiment",
+        "forgetting.approximate",
+        "forgetting.sisa",
+        "forgetting.ways",
+        "generations",
+        "gradients",
+        "material",
+        "model.checkpoints",
+        "model.dalle",
+        "model.learning",
+        "model.parallel",
+        "model.sampling",
+        "model.tokenizer",
+        "model.training",
+        "recognition",
+        "report.showing",
+        "workers",
+    )
+}
+
+
 @pytest.mark.parametrize(
     ("library", "only_in"),
     [
@@ -82,6 +111,15 @@ def test_no_room_imports_the_shell():
                 "attribution.backbone_models",
                 "attribution.backbone_clip",
                 "attribution.evaluate.peers",
+                *MODEL,
+            },
+        ),
+        ("transformers", {"attribution.counterfactual.model.dalle"}),
+        (
+            "matplotlib",
+            {
+                "attribution.counterfactual.report.drawing",
+                "attribution.counterfactual.report.plots",
             },
         ),
         ("faiss", {"attribution.index"}),

@@ -16,8 +16,8 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import save_file
 
-from attribution.counterfactual import checkpoints
-from attribution.counterfactual.checkpoints import (
+from attribution.counterfactual.model import checkpoints
+from attribution.counterfactual.model.checkpoints import (
     digest_of,
     load_model,
     load_tokenizer,
@@ -26,7 +26,7 @@ from attribution.counterfactual.checkpoints import (
     save_tokenizer,
     save_training,
 )
-from attribution.counterfactual.training import Trainer, train
+from attribution.counterfactual.model.training import Trainer, train
 from attribution.errors import CheckpointError
 from tests.unit.counterfactual_made import RECIPE, data, tokenizer
 

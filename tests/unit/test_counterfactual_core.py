@@ -15,14 +15,14 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from attribution.counterfactual.checkpoints import load_model, save_training
-from attribution.counterfactual.dalle import Dalle, Ensemble, picture_losses
-from attribution.counterfactual.parallel import one_thread
-from attribution.counterfactual.sampling import sample
-from attribution.counterfactual.tokenizer import PATCH, ImageTokenizer, TokenizerRecipe
-from attribution.counterfactual.tokenizer import train_tokenizer as learn_codes
-from attribution.counterfactual.training import Trainer, train
-from attribution.counterfactual.words import PAD, Words, learn_words
+from attribution.counterfactual.model.checkpoints import load_model, save_training
+from attribution.counterfactual.model.dalle import Dalle, Ensemble, picture_losses
+from attribution.counterfactual.model.parallel import one_thread
+from attribution.counterfactual.model.sampling import sample
+from attribution.counterfactual.model.tokenizer import PATCH, ImageTokenizer, TokenizerRecipe
+from attribution.counterfactual.model.tokenizer import train_tokenizer as learn_codes
+from attribution.counterfactual.model.training import Trainer, train
+from attribution.counterfactual.model.words import PAD, Words, learn_words
 from attribution.errors import CheckpointError
 from tests.unit.counterfactual_made import (
     COUNT,
@@ -98,8 +98,8 @@ def test_gone_on_with_in_another_process_it_is_the_same(tmp_path):
         import sys
         from pathlib import Path
         import numpy as np
-        from attribution.counterfactual.checkpoints import resume_training, save_model
-        from attribution.counterfactual.training import Trainer
+        from attribution.counterfactual.model.checkpoints import resume_training, save_model
+        from attribution.counterfactual.model.training import Trainer
         from tests.unit.counterfactual_made import COUNT, RECIPE, data
 
         trainer = Trainer(data(), np.arange(COUNT), RECIPE)

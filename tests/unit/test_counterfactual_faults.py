@@ -14,7 +14,9 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 
 from attribution.counterfactual import results
-from attribution.counterfactual.checkpoints import (
+from attribution.counterfactual.forgetting.requests import requests_of
+from attribution.counterfactual.generations import Generated
+from attribution.counterfactual.model.checkpoints import (
     load_model,
     load_tokenizer,
     resume_training,
@@ -22,13 +24,11 @@ from attribution.counterfactual.checkpoints import (
     save_tokenizer,
     save_training,
 )
-from attribution.counterfactual.generations import Generated
+from attribution.counterfactual.model.pictures import choose_rows, read_pictures
+from attribution.counterfactual.model.training import Trainer, train
 from attribution.counterfactual.outcomes import read_outcome
-from attribution.counterfactual.pictures import choose_rows, read_pictures
-from attribution.counterfactual.requests import requests_of
 from attribution.counterfactual.scored import read_scores
 from attribution.counterfactual.settings import TINY
-from attribution.counterfactual.training import Trainer, train
 from attribution.counterfactual.workers import Question, Removal, train_all
 from attribution.errors import CheckpointError, ProofError
 from tests.unit.counterfactual_made import (

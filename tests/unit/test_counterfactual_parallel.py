@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from attribution.counterfactual.parallel import each, one_thread
+from attribution.counterfactual.model.parallel import each, one_thread
 from attribution.errors import CheckpointError, ProofError
 
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from attribution.counterfactual.material import _others, prepare
-from attribution.counterfactual.pictures import (
+from attribution.counterfactual.model.pictures import (
     FEWEST,
     Pictures,
     choose_rows,
@@ -21,9 +21,9 @@ from attribution.counterfactual.pictures import (
     read_pictures,
     to_square,
 )
+from attribution.counterfactual.model.tokenizer import TokenizerRecipe
+from attribution.counterfactual.model.training import Recipe
 from attribution.counterfactual.settings import Settings
-from attribution.counterfactual.tokenizer import TokenizerRecipe
-from attribution.counterfactual.training import Recipe
 from attribution.errors import CheckpointError, ProofError
 from harvester.schema import FetchStatus
 from tests.unit.counterfactual_made import candidate, dataset, made_pictures, png

@@ -11,12 +11,17 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from attribution.counterfactual.approximate import Ascent, Fisher, fisher_information, unseen_loss
-from attribution.counterfactual.dalle import Dalle, picture_losses
-from attribution.counterfactual.forgetting import Retraining, assess, cost, losses
-from attribution.counterfactual.sisa import Sisa, planned
-from attribution.counterfactual.training import Encoded, Recipe
-from attribution.counterfactual.words import learn_words
+from attribution.counterfactual.forgetting.approximate import (
+    Ascent,
+    Fisher,
+    fisher_information,
+    unseen_loss,
+)
+from attribution.counterfactual.forgetting.sisa import Sisa, planned
+from attribution.counterfactual.forgetting.ways import Retraining, assess, cost, losses
+from attribution.counterfactual.model.dalle import Dalle, picture_losses
+from attribution.counterfactual.model.training import Encoded, Recipe
+from attribution.counterfactual.model.words import learn_words
 from attribution.errors import CheckpointError, ProofError
 
 COUNT = 48

@@ -22,8 +22,8 @@ from attribution.counterfactual.gradients import (
     ridge_kernel,
     trak,
 )
-from attribution.counterfactual.training import Encoded, Recipe, train
-from attribution.counterfactual.words import Words, learn_words
+from attribution.counterfactual.model.training import Encoded, Recipe, train
+from attribution.counterfactual.model.words import Words, learn_words
 from attribution.errors import ProofError
 
 COUNT, LENGTH, CODES = 24, 9, 40

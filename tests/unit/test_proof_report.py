@@ -14,21 +14,22 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from attribution.counterfactual.arms import in_order, kind_of
-from attribution.counterfactual.figures import number, times
-from attribution.counterfactual.goals import Status, conclusion, goals_of
-from attribution.counterfactual.plots import (
-    datamodelling_plot,
-    effects_plot,
-    forgetting_plot,
-    multiples_plot,
-)
-from attribution.counterfactual.report import (
+from attribution.counterfactual.report.arms import in_order, kind_of
+from attribution.counterfactual.report.figures import number, times
+from attribution.counterfactual.report.goals import Status, conclusion, goals_of
+from attribution.counterfactual.report.page import (
     proof_markdown,
     proof_text,
     render_proof,
     write_proof,
 )
+from attribution.counterfactual.report.plots import (
+    datamodelling_plot,
+    effects_plot,
+    forgetting_plot,
+    multiples_plot,
+)
+from attribution.counterfactual.report.sheets import sheet
 from attribution.counterfactual.results import (
     Datamodelling,
     Effect,
@@ -41,7 +42,6 @@ from attribution.counterfactual.results import (
     Refitted,
     Sheet,
 )
-from attribution.counterfactual.sheets import sheet
 from attribution.report.html import ReportError
 
 STRENGTHS = {
@@ -393,7 +393,9 @@ def test_a_single_figure_can_be_drawn():
 
 
 def test_matplotlib_is_loaded_for_a_drawing_alone():
-    told = "import attribution.counterfactual.report, sys; sys.exit('matplotlib' in sys.modules)"
+    told = (
+        "import attribution.counterfactual.report.page, sys; sys.exit('matplotlib' in sys.modules)"
+    )
     assert subprocess.run([sys.executable, "-c", told], check=False).returncode == 0
 
 

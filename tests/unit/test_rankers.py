@@ -15,6 +15,7 @@ from attribution.counterfactual.rankers import (
     COSINE,
     IMAGE,
     PUBLISHED,
+    SCORE,
     SHARES,
     SHOWN_SIDE,
     TEXT,
@@ -22,10 +23,7 @@ from attribution.counterfactual.rankers import (
     as_ranked,
     open_rankers,
     order,
-    random_in_category,
-    random_order,
     show,
-    without,
 )
 from attribution.embeddings import ResNet50Gem
 from attribution.errors import ProofError
@@ -83,7 +81,10 @@ def ids_ranked(query, gallery, method) -> tuple[str, ...]:
 def test_every_arm_has_a_finite_score_for_every_picture_and_a_cost(scores, gallery):
     hashes = {"pdq", "phash", "dhash"}
     words = {TEXT, "bm25", "tfidf"}
-    assert set(scores.by_arm) == {WHENCE, IMAGE, SHARES, COSINE, PUBLISHED, "tiny"} | hashes | words
+    assert (
+        set(scores.by_arm)
+        == {WHENCE, IMAGE, SHARES, SCORE, COSINE, PUBLISHED, "tiny"} | hashes | words
+    )
     assert scores.ids == gallery.ids
     for rows in scores.by_arm.values():
         assert rows.shape == (len(PICTURES), COUNT)
@@ -155,6 +156,7 @@ def test_arms_are_what_their_sources_say(scores, gallery):
     compared = compare(query, gallery, tiny_method())
     weights, rest = compared.shares()
     np.testing.assert_allclose(scores.by_arm[SHARES][0], weights, atol=1e-6)
+    np.testing.assert_array_equal(scores.by_arm[SCORE][0], compared.score)
     assert scores.by_arm[SHARES][0].sum() + rest == pytest.approx(1)
     texts = {"bm25": gallery.text_index.scores(query.asked)}
     np.testing.assert_array_equal(scores.by_arm[TEXT][0], fusion.from_texts(texts))
@@ -243,35 +245,3 @@ def test_order_takes_the_highest_and_ties_by_id():
     for bad in ((scores[:3], 2), (np.full(4, np.nan, np.float32), 2), (scores, -1)):
         with pytest.raises(ProofError, match="expected scores of 4 pictures"):
             order(bad[0], ids, bad[1])
-
-
-def test_random_orders_are_drawn_by_their_seed_alone():
-    ids = [f"{n:03d}" for n in range(200)]
-    drawn = random_order(ids, 5)
-    assert sorted(drawn) == ids != list(drawn)
-    assert random_order(reversed(ids), 5) == drawn
-    assert random_order(ids, 6) != drawn
-    assert random_order(ids, (5, 1)) != random_order(ids, (5, 2))
-
-
-def test_every_place_is_drawn_alike():
-    firsts = [random_order("abcd", seed)[0] for seed in range(400)]
-    assert all(70 < firsts.count(one) < 130 for one in "abcd")
-
-
-def test_random_in_category_draws_its_own_first_and_then_the_rest():
-    categories = {f"{n:03d}": "food" if n % 4 == 0 else "flags" for n in range(100)}
-    drawn = random_in_category(categories, "food", 3)
-    assert {categories[one] for one in drawn[:25]} == {"food"}
-    assert sorted(drawn) == sorted(categories)
-    assert list(drawn[:25]) != sorted(drawn[:25])
-    assert random_in_category(categories, "food", 3) == drawn
-    for unknown in ("boats", ""):
-        with pytest.raises(ProofError, match="expected pictures of the category"):
-            random_in_category(categories | {"x": ""}, unknown, 3)
-
-
-def test_an_order_without_the_prompts_own_picture():
-    assert without(("c", "a", "b"), {"a"}) == ("c", "b")
-    assert without(("cab", "a", "b"), "cab") == ("a", "b")
-    assert without(("c", "a"), ()) == ("c", "a")

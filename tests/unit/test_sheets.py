@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from attribution.counterfactual.sheets import MAX_PIXELS, grid_sheet, sheet
+from attribution.counterfactual.report.sheets import MAX_PIXELS, grid_sheet, sheet
 
 HOSTILE = (
     "<script>alert(1)</script>",

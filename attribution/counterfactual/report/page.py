@@ -17,12 +17,12 @@ from pathlib import Path
 
 from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined, Template
 
-from attribution.counterfactual import plots
-from attribution.counterfactual.arms import in_order, kind_of, meaning_of, name_of
-from attribution.counterfactual.figures import Cell, interval_cell, multiple_cell, number
-from attribution.counterfactual.goals import Status, conclusion, goals_of, main_effect
+from attribution.counterfactual.report import plots
+from attribution.counterfactual.report.arms import in_order, kind_of, meaning_of, name_of
+from attribution.counterfactual.report.figures import Cell, interval_cell, multiple_cell, number
+from attribution.counterfactual.report.goals import Status, conclusion, goals_of, main_effect
+from attribution.counterfactual.report.tables import Table, escaped, markdown_of, tables_of
 from attribution.counterfactual.results import Proof, Sheet
-from attribution.counterfactual.tables import Table, escaped, markdown_of, tables_of
 from attribution.report.html import write_report
 from harvester.printable import clean
 
@@ -160,7 +160,7 @@ def _template() -> Template:
     environment = Environment(
         loader=ChoiceLoader(
             [
-                PackageLoader("attribution.counterfactual", ""),
+                PackageLoader("attribution.counterfactual.report", ""),
                 PackageLoader("attribution.report", ""),
             ]
         ),

@@ -13,8 +13,8 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
-from attribution.counterfactual.arms import in_order, name_of
-from attribution.counterfactual.figures import (
+from attribution.counterfactual.report.arms import in_order, name_of
+from attribution.counterfactual.report.figures import (
     NOTHING,
     Cell,
     equivalent_cell,

@@ -12,10 +12,10 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from attribution.counterfactual.arms import in_order, kind_of, name_of
-from attribution.counterfactual.drawing import COLOURS, drawn, log_axis
-from attribution.counterfactual.figures import percent
-from attribution.counterfactual.goals import EXCLUDED, MULTIPLE
+from attribution.counterfactual.report.arms import in_order, kind_of, name_of
+from attribution.counterfactual.report.drawing import COLOURS, drawn, log_axis
+from attribution.counterfactual.report.figures import percent
+from attribution.counterfactual.report.goals import EXCLUDED, MULTIPLE
 from attribution.counterfactual.results import Datamodelling, Effect, Forgot, RandomEffect
 
 if TYPE_CHECKING:

@@ -17,7 +17,7 @@ from torch import nn
 from torch.nn import functional
 from transformers import GPT2Config, GPT2Model
 
-from attribution.counterfactual.words import PAD
+from attribution.counterfactual.model.words import PAD
 
 TEXT_SHARE = 1 / 8
 """What the text's loss weighs."""

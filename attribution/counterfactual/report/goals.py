@@ -11,8 +11,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
-from attribution.counterfactual.arms import kind_of, name_of
-from attribution.counterfactual.figures import (
+from attribution.counterfactual.report.arms import kind_of, name_of
+from attribution.counterfactual.report.figures import (
     between,
     equivalent_cell,
     multiple_cell,

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 
-from attribution.counterfactual.dalle import TokenModel
+from attribution.counterfactual.model.dalle import TokenModel
 
 TEMPERATURE = 0.25
 GUIDANCE = 1.0

@@ -21,7 +21,7 @@ from torch import nn
 from torch.nn import functional
 from vector_quantize_pytorch import FSQ
 
-from attribution.counterfactual.parallel import one_thread
+from attribution.counterfactual.model.parallel import one_thread
 
 PATCH = 4
 """Pixels of a side that become one token."""

@@ -18,10 +18,10 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import nn
 
-from attribution.counterfactual.dalle import Dalle, DalleShape
-from attribution.counterfactual.tokenizer import ImageTokenizer, TokenizerShape
-from attribution.counterfactual.training import Encoded, Recipe, Trained, Trainer
-from attribution.counterfactual.words import Words
+from attribution.counterfactual.model.dalle import Dalle, DalleShape
+from attribution.counterfactual.model.tokenizer import ImageTokenizer, TokenizerShape
+from attribution.counterfactual.model.training import Encoded, Recipe, Trained, Trainer
+from attribution.counterfactual.model.words import Words
 from attribution.errors import CheckpointError
 from harvester.errors import reason_of
 from harvester.shards import replacing

@@ -17,7 +17,8 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
-from attribution.counterfactual.checkpoints import (
+from attribution.counterfactual.material import Material, prepare
+from attribution.counterfactual.model.checkpoints import (
     digest_of,
     load_model,
     load_tokenizer,
@@ -25,13 +26,12 @@ from attribution.counterfactual.checkpoints import (
     save_model,
     save_training,
 )
-from attribution.counterfactual.material import Material, prepare
-from attribution.counterfactual.sampling import GUIDANCE, TEMPERATURE, sample
+from attribution.counterfactual.model.sampling import GUIDANCE, TEMPERATURE, sample
+from attribution.counterfactual.model.tokenizer import ImageTokenizer, Step
+from attribution.counterfactual.model.training import Trained, Trainer
+from attribution.counterfactual.model.words import Words
+from attribution.counterfactual.report.sheets import grid_sheet
 from attribution.counterfactual.settings import Settings
-from attribution.counterfactual.sheets import grid_sheet
-from attribution.counterfactual.tokenizer import ImageTokenizer, Step
-from attribution.counterfactual.training import Trained, Trainer
-from attribution.counterfactual.words import Words
 from attribution.errors import ProofError
 from harvester.errors import reason_of
 from harvester.places import Place

@@ -21,11 +21,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from attribution.counterfactual.dalle import Dalle, DalleShape
-from attribution.counterfactual.parallel import one_thread
-from attribution.counterfactual.pictures import Pictures
-from attribution.counterfactual.tokenizer import ImageTokenizer, Step
-from attribution.counterfactual.words import PAD, Words
+from attribution.counterfactual.model.dalle import Dalle, DalleShape
+from attribution.counterfactual.model.parallel import one_thread
+from attribution.counterfactual.model.pictures import Pictures
+from attribution.counterfactual.model.tokenizer import ImageTokenizer, Step
+from attribution.counterfactual.model.words import PAD, Words
 from attribution.errors import ProofError
 
 _WARM_UP = 20

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from attribution.counterfactual.experiment import Test
 from attribution.counterfactual.removals import OWN, RANDOM, Arm
+from attribution.counterfactual.report.sheets import sheet
 from attribution.counterfactual.results import Sheet
-from attribution.counterfactual.sheets import sheet
 from attribution.counterfactual.workers import Removal
 
 _COLUMNS = 12

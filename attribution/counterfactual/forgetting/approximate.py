@@ -30,8 +30,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from attribution.counterfactual.dalle import Dalle, TokenModel, picture_losses
-from attribution.counterfactual.forgetting import (
+from attribution.counterfactual.forgetting.ways import (
     Forgotten,
     Learnt,
     cost,
@@ -39,8 +38,9 @@ from attribution.counterfactual.forgetting import (
     losses,
     parted,
 )
-from attribution.counterfactual.tokenizer import Step
-from attribution.counterfactual.training import Encoded, Recipe
+from attribution.counterfactual.model.dalle import Dalle, TokenModel, picture_losses
+from attribution.counterfactual.model.tokenizer import Step
+from attribution.counterfactual.model.training import Encoded, Recipe
 from attribution.errors import ProofError
 
 Rows = NDArray[np.int64]

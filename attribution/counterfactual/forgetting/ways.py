@@ -19,11 +19,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from attribution.counterfactual.dalle import TokenModel, picture_losses
-from attribution.counterfactual.pictures import FEWEST
-from attribution.counterfactual.sampling import sample
-from attribution.counterfactual.tokenizer import Step
-from attribution.counterfactual.training import Encoded, Recipe, Trained, train
+from attribution.counterfactual.model.dalle import TokenModel, picture_losses
+from attribution.counterfactual.model.pictures import FEWEST
+from attribution.counterfactual.model.sampling import sample
+from attribution.counterfactual.model.tokenizer import Step
+from attribution.counterfactual.model.training import Encoded, Recipe, Trained, train
 from attribution.errors import ProofError
 from harvester.printable import clean
 

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from attribution.counterfactual.approximate import Ascent, Fisher
-from attribution.counterfactual.dalle import Dalle, Ensemble, Together, TokenModel
-from attribution.counterfactual.forgetting import (
+from attribution.counterfactual.forgetting.approximate import Ascent, Fisher
+from attribution.counterfactual.forgetting.sisa import Sisa
+from attribution.counterfactual.forgetting.ways import (
     Forgetting,
     Forgotten,
     Learnt,
@@ -23,12 +23,12 @@ from attribution.counterfactual.forgetting import (
 from attribution.counterfactual.generations import Generated
 from attribution.counterfactual.material import Material
 from attribution.counterfactual.measures import expected_retraining
-from attribution.counterfactual.parallel import each
-from attribution.counterfactual.pictures import FEWEST, enlarged
+from attribution.counterfactual.model.dalle import Dalle, Ensemble, Together, TokenModel
+from attribution.counterfactual.model.parallel import each
+from attribution.counterfactual.model.pictures import FEWEST, enlarged
+from attribution.counterfactual.model.sampling import sample
+from attribution.counterfactual.model.training import Trained, encode
 from attribution.counterfactual.results import Forgot
-from attribution.counterfactual.sampling import sample
-from attribution.counterfactual.sisa import Sisa
-from attribution.counterfactual.training import Trained, encode
 from attribution.counterfactual.workers import losses
 from attribution.embeddings import ResNet50Gem
 

@@ -34,10 +34,10 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 
-from attribution.counterfactual.dalle import Dalle, Ensemble
-from attribution.counterfactual.forgetting import Forgotten, Learnt, cost, enough, parted
-from attribution.counterfactual.tokenizer import Step
-from attribution.counterfactual.training import Encoded, Recipe, Trained, train
+from attribution.counterfactual.forgetting.ways import Forgotten, Learnt, cost, enough, parted
+from attribution.counterfactual.model.dalle import Dalle, Ensemble
+from attribution.counterfactual.model.tokenizer import Step
+from attribution.counterfactual.model.training import Encoded, Recipe, Trained, train
 from attribution.errors import CheckpointError, ProofError
 from harvester.printable import clean
 

@@ -1,0 +1,1 @@
+"""Ways to get a model without given pictures, and what each costs."""

@@ -1,0 +1,1 @@
+"""A small text-to-image model: its pictures, its parts, and how it learns."""
