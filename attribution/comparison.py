@@ -20,7 +20,7 @@ from attribution.hashes import BITS, agreement
 from attribution.method import Method
 from attribution.query import Query
 from attribution.scoring import Looked, look_at, score_images, score_prompt
-from attribution.verdicts import Verdict, is_flat, judge, near_copies
+from attribution.verdicts import Verdict, is_flat, judge, near_copies, trusted_hashes
 from attribution.verification import Verified, verify
 
 POOL = 1000
@@ -65,6 +65,7 @@ class Comparison:
     Attributes:
         rows: the pool.
         copies: over the whole gallery, which are near copies by their hash.
+        hashed: likewise, what hashes add to the log-odds.
         is_copy, pdq: the same, and the PDQ agreement, over the pool.
         view: the number of the query's view that each candidate is nearest to.
         scores: of the image channels.
@@ -78,7 +79,7 @@ class Comparison:
     def __init__(self, query: Query, gallery: Gallery, method: Method, looked: Looked) -> None:
         self.query, self.gallery, self._method = query, gallery, method
         self.is_flat = is_flat(query.views[0].picture)
-        pdq, self.copies, copy_view = _compare_pdq(query, gallery)
+        pdq, self.copies, self.hashed, copy_view = _compare_pdq(query, gallery)
         space = method.neighbourhood.space
         near = {look: rows for (one, look), rows in looked.rows.items() if one == space}
         texts = compare_texts(query, gallery)
@@ -88,7 +89,7 @@ class Comparison:
             space=space,
             queries=np.concatenate(list(near.values())),
             text=texts.get("bm25"),
-            copies=self.copies,
+            hashed=self.hashed,
         )
         self.is_copy, self.pdq = self.copies[self.rows], pdq[self.rows]
         vectors = {name: rows[self.rows] for name, rows in gallery.vectors.items()}
@@ -98,9 +99,8 @@ class Comparison:
                 self.scores, query.words, method.embedders, vectors, method.background
             )
         nearest = (near["whole"] @ gallery.vectors[space][self.rows].T).argmax(axis=0)
-        self.view = np.where(
-            self.is_copy, copy_view[self.rows], looked.view[space, "whole"][nearest]
-        )
+        hashed = self.hashed[self.rows]
+        self.view = np.where(hashed > 0, copy_view[self.rows], looked.view[space, "whole"][nearest])
         self.ratio = self._ratios(near["whole"])
         image, null = (
             method.fusion.log_odds(scores) for scores in (self.scores.z, self.scores.null)
@@ -112,7 +112,7 @@ class Comparison:
         self.null = null
         self.p = p_values(image, self.null)
         self.q = false_discovery_rates(self.p, len(gallery.ids))
-        self.log_odds = image.astype(np.float64)
+        self.log_odds = image.astype(np.float64) + hashed
         self._proven = self.log_odds.copy()
         self._texts = {name: scores[self.rows] for name, scores in texts.items()}
         if texts:
@@ -224,8 +224,8 @@ def _distances(queries: NDArray[np.float32], rows: NDArray[np.float32]) -> NDArr
 
 def _compare_pdq(
     query: Query, gallery: Gallery
-) -> tuple[NDArray[np.float32], NDArray[np.bool_], NDArray[np.int64]]:
-    """Over the whole gallery: best PDQ agreement, which are near copies, and of which view."""
+) -> tuple[NDArray[np.float32], NDArray[np.bool_], NDArray[np.float32], NDArray[np.int64]]:
+    """Over the whole gallery: best PDQ agreement, near copies, log-odds, and of which view."""
     words, there = gallery.hashes["pdq"]
     scores = np.stack(
         [agreement(view.hashes["pdq"], words, there, BITS["pdq"]) for view in query.views]
@@ -236,12 +236,19 @@ def _compare_pdq(
             for row, view in zip(scores, query.views, strict=True)
         ]
     )
-    # A view without structure agrees with much and proves nothing: where any view makes a near
-    # copy, the nearest such view speaks, and else the best agreement of all.
-    proven = np.where(copies, scores, np.float32(-math.inf))
-    is_copy: NDArray[np.bool_] = np.logical_or.reduce(copies)
-    best: NDArray[np.float32] = np.where(is_copy, proven.max(axis=0), np.fmax.reduce(scores))
-    return best, is_copy, proven.argmax(axis=0)
+    hashed = np.stack(
+        [
+            fusion.from_hashes(row, trusted_hashes(gallery.pdq_quality, view.pdq_quality))
+            for row, view in zip(scores, query.views, strict=True)
+        ]
+    )
+    # A view without structure agrees with much and proves nothing: where any view proves
+    # something the nearest such view speaks, and else the best agreement of all.
+    proven = np.where(hashed > 0, scores, np.float32(-math.inf))
+    best: NDArray[np.float32] = np.where(
+        (hashed > 0).any(axis=0), proven.max(axis=0), np.fmax.reduce(scores)
+    )
+    return best, np.logical_or.reduce(copies), hashed.max(axis=0), proven.argmax(axis=0)
 
 
 def _best_agreement(query: Query, gallery: Gallery, channel: str, row: int) -> float:
@@ -258,16 +265,16 @@ def _pool(
     space: str,
     queries: NDArray[np.float32],
     text: NDArray[np.float32] | None,
-    copies: NDArray[np.bool_],
+    hashed: NDArray[np.float32],
 ) -> NDArray[np.int64]:
     """Rows of the candidates that are compared, ascending.
 
-    Near copies, neighbours, texts, and a sample of all that says what the gallery is like.
+    Those with near hashes, neighbours, texts, and a sample that says what the gallery is like.
     """
     if len(gallery.ids) <= POOL:
         return np.arange(len(gallery.ids))
     chosen = [
-        np.flatnonzero(copies),
+        np.flatnonzero(hashed),
         gallery.nearest(space, queries, POOL),
         _sample(len(gallery.ids)),
         _searched_for(query, gallery),

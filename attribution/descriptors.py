@@ -21,8 +21,9 @@ class Channel:
     """One way of comparing a query with a candidate.
 
     Attributes:
-        kind: `copy` channels decide near copies and have no part in the fused score: between
-            a generated picture and pictures of its subject they see nothing. A `place` channel
+        kind: `copy` channels know copies: between a generated picture and pictures of its subject
+            they see nothing. PDQ decides near copies, and adds to the score where it is nearer
+            than unrelated pictures' (`fusion.from_hashes`). A `place` channel
             counts the points in which two pictures agree. A `term` is one summand of another
             ranker's score, shown in its report alone.
         meaning: of the score, for a person.

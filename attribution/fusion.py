@@ -6,9 +6,9 @@ copies, views of one scene and pictures of one subject (`python -m attribution.e
 on pictures that are evaluated; a channel that did not help has the weight 0. The file says from
 what it was fitted, and a person can read it.
 
-Two summands stand beside: the points in which a candidate agrees place by place (`regions`), in a
-second step of the fit; and the words, whose weight is a prior, since no public pairs with texts
-were at hand.
+Three summands stand beside: the points in which a candidate agrees place by place (`regions`), in a
+second step of the fit; a PDQ hash that is nearer than unrelated pictures' are; and the words, whose
+weight is a prior, since no public pairs with texts were at hand.
 
 But: log-odds are those of the pictures fitted on. They order, and are shown from 0 to 1; they are
 no probability that a picture was drawn from.
@@ -41,6 +41,16 @@ fitted: a backbone that a user brings."""
 
 TEXT_WEIGHT = 2.0
 """Log-odds that the gallery's best text adds."""
+
+HASH_CHANCE = 116.0
+"""Bits of 256 in which unrelated pictures' PDQ hashes differ in the nearest of eight turns: 127.9
+without turns, on 93,224 pairs, less 1.42 SD of 8.3 (the mean of the least of eight)."""
+
+HASH_SD = 8.3
+"""Of those pairs without turns; the least of eight has less, so that this errs towards chance."""
+
+HASH_MOST = 20.0
+"""Log-odds that a hash adds at most: with them it outweighs everything else."""
 
 NAMES_WEIGHT = 1.0
 """Log-odds that a candidate gains which names all the artists and titles that the prompt names."""
@@ -89,6 +99,24 @@ class Fusion:
                 for method, count in inliers.items()
             )
         )
+
+
+def from_hashes(pdq: NDArray[np.float32], trusted: NDArray[np.bool_]) -> NDArray[np.float32]:
+    """Log-odds (n,) that PDQ agreement adds, 0 to 1: none within 3 SD of chance.
+
+    Half the squared SD beyond chance is what the density of unrelated pairs falls by. None of
+    93,224 unrelated pairs was within 94 bits; from 91 on there is something to add, at 31, where
+    a near copy begins, as much as there can be. Pictures of one subject have hashes like any
+    others, so that this says nothing of a subject and much of an edited copy.
+
+    Args:
+        pdq: agreement, the best of the query's turns; NaN where there is none.
+        trusted: whose PDQ quality, and the query's, is good enough.
+    """
+    distance = 256 * (1 - np.nan_to_num(pdq))
+    z = np.maximum((HASH_CHANCE - distance) / HASH_SD, 0)
+    found = np.clip((z**2 - 9) / 2, 0, HASH_MOST).astype(np.float32)
+    return np.where(trusted, found, np.float32(0))
 
 
 def from_texts(

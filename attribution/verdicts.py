@@ -68,11 +68,17 @@ _EXPLANATIONS = {
 }
 
 
+def trusted_hashes(quality: NDArray[np.int16], query_quality: int) -> NDArray[np.bool_]:
+    """Which candidates' PDQ hashes mean something beside the query's, by both qualities."""
+    trusted: NDArray[np.bool_] = (quality >= PDQ_QUALITY) & (query_quality >= PDQ_QUALITY)
+    return trusted
+
+
 def near_copies(
     pdq: NDArray[np.float32], quality: NDArray[np.int16], query_quality: int
 ) -> NDArray[np.bool_]:
     """Which candidates are near copies, by PDQ agreement and both pictures' PDQ quality."""
-    trusted = (quality >= PDQ_QUALITY) & (query_quality >= PDQ_QUALITY)
+    trusted = trusted_hashes(quality, query_quality)
     # Half a bit of slack: in float32 a distance of exactly 31 must stay a match.
     agrees = np.nan_to_num(pdq) >= np.float32(PDQ_MATCH - 0.5 / 256)
     found: NDArray[np.bool_] = trusted & agrees

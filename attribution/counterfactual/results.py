@@ -144,9 +144,11 @@ class Forgot:
     """What one way of forgetting did to one request.
 
     Attributes:
-        way: retrain, sisa-random, sisa-artist, ascent, fisher.
+        way: retrain, sisa-random, sisa-artist, ascent, fisher; of SISA also how its shards speak
+            together, where not by averaged logits.
         request: what was to be forgotten, for a person.
-        seconds: of one core; speedup: retraining's seconds over these.
+        seconds: of one core; speedup: retraining's seconds over these, infinite where nothing had
+            to be trained.
         share, expected: of the pictures' passes of training anew that it took, and what the
             formula says; NaN where none holds.
         forgotten_before, forgotten_after: loss of the pictures to be forgotten.

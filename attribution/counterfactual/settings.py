@@ -55,7 +55,7 @@ class Settings:
     exemplars: int = 30
     exemplar_steps: int = 40
     distractors: int = 300
-    shards: int = 5
+    shards: int = 6
     slices: int = 3
     sisa_effort: int = 2
 
@@ -74,18 +74,18 @@ FULL = Settings(recipe=Recipe(steps=700))
 
 SMALL = Settings(
     pictures=120,
-    recipe=Recipe(steps=260),
+    recipe=Recipe(steps=200),
     tokenizer=TokenizerRecipe(steps=600),
     prompts=6,
     ks=(1, 2),
     channel_k=1,
     random_shares=(0.05, 0.2, 0.5, 0.9),
-    subsets=10,
+    subsets=8,
     subset_prompts=16,
     exemplars=6,
     distractors=100,
     exemplar_steps=30,
-    shards=3,
+    shards=4,
     slices=2,
 )
 

@@ -128,6 +128,18 @@ def test_words_add_from_the_best_down_to_what_is_excluded():
     assert not fusion.from_texts(only).any()
 
 
+def test_a_hash_adds_what_the_density_of_unrelated_pairs_falls_by():
+    bits = np.array([128, 116, 94, 91, 80, 60, 31, 0])
+    pdq = (1 - bits / 256).astype(np.float32)
+    found = fusion.from_hashes(pdq, np.ones(8, bool))
+    assert found[:3].tolist() == [0, 0, 0]  # as near as the nearest of 93,224 unrelated pairs
+    sd = (116 - bits[3:6]) / 8.3
+    np.testing.assert_allclose(found[3:6], (sd**2 - 9) / 2, rtol=1e-4)
+    assert found[6:].tolist() == [fusion.HASH_MOST, fusion.HASH_MOST]
+    assert not fusion.from_hashes(pdq, np.zeros(8, bool)).any()
+    assert fusion.from_hashes(np.array([np.nan], np.float32), np.ones(1, bool)).tolist() == [0]
+
+
 def test_the_logistic_stays_within_its_limits():
     log_odds = np.array([-math.inf, -700.0, 0.0, 2.0, 700.0])
     found = fusion.probability(log_odds)

@@ -37,7 +37,9 @@ def percent(value: float) -> str:
 
 
 def times(value: float) -> str:
-    """A multiple: `21×`, with a digit more below 10."""
+    """A multiple: `21×`, with a digit more below 10; `∞` where the other cost nothing."""
+    if value == math.inf:
+        return "\N{INFINITY}"
     if not math.isfinite(value):
         return NOTHING
     return f"{number(value, 1 if abs(value) < 9.95 else 0)}\N{MULTIPLICATION SIGN}"

@@ -246,10 +246,10 @@ def _exemplar(proof: Proof) -> Goal:
 
 
 def _sisa(proof: Proof) -> Goal:
-    rows = [one for one in proof.forgetting if one.way == "sisa-artist"]
+    rows = [one for one in proof.forgetting if one.way.startswith("sisa-artist")]
     artists = [one for one in rows if "artist" in one.request.lower()] or rows
     told = "; ".join(
-        f"{name_of(one.request, 80)}: {times(one.speedup)}, recognisable "
+        f"{name_of(one.request, 80)}, {name_of(one.way)}: {times(one.speedup)}, recognisable "
         f"{percent(one.recognisable_before)} before and {percent(one.recognisable_after)} after"
         f"{_quality_lost(proof, one.request, one.retained_after)}"
         for one in artists
