@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from attribution.counterfactual import measures
 from attribution.counterfactual.generations import Generated
+from attribution.counterfactual.model.parallel import Workers
 from attribution.counterfactual.model.pictures import enlarged
 from attribution.counterfactual.outcomes import Outcome, read_outcome
 from attribution.counterfactual.removals import RANDOM, Arm, Planned
@@ -70,7 +71,7 @@ class Test:
         self._first = {seed: self._pictures(one.codes) for seed, one in self._before.items()}
         self._known: dict[Removal, Changes] = {}
 
-    def run(self, step: Callable[[], None], *, workers: int | None = None) -> None:
+    def run(self, step: Callable[[], None], *, workers: Workers) -> None:
         """Train every model that is still missing."""
         train_all(self._question, self.planned.removals, step, workers=workers)
 

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from attribution.counterfactual.material import Material
 from attribution.counterfactual.model.checkpoints import load_model
+from attribution.counterfactual.model.parallel import Workers
 from attribution.counterfactual.model.training import Trained
 from attribution.counterfactual.outcomes import Outcome, read_outcome
 from attribution.counterfactual.workers import (
@@ -88,7 +89,7 @@ class Generated:
         )
 
 
-def generate(material: Material, step: Counted, *, workers: int | None = None) -> Generated:
+def generate(material: Material, step: Counted, *, workers: Workers) -> Generated:
     """Train the models that see everything, one a seed, and let them generate."""
     settings = material.settings
     empty = torch.empty(0, material.data.text.shape[1], dtype=torch.long)

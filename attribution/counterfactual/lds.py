@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from attribution.counterfactual.generations import Generated
 from attribution.counterfactual.measures import mean_datamodeling_score
+from attribution.counterfactual.model.parallel import Workers
 from attribution.counterfactual.outcomes import read_outcome
 from attribution.counterfactual.removals import half_subsets
 from attribution.counterfactual.results import Datamodelling
@@ -37,7 +38,7 @@ class Subsets:
         self.queries = np.flatnonzero(generated.seed == material.settings.seeds[0])
         """Which of the run's queries are asked."""
 
-    def run(self, step: Callable[[], None], *, workers: int | None = None) -> None:
+    def run(self, step: Callable[[], None], *, workers: Workers) -> None:
         """Train every model that is still missing."""
         train_all(self._question, self.removals, step, workers=workers)
 

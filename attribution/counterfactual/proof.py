@@ -35,6 +35,7 @@ from attribution.counterfactual.forgetting.requests import (
 from attribution.counterfactual.generations import Generated, generate
 from attribution.counterfactual.lds import Subsets
 from attribution.counterfactual.material import Material, prepare
+from attribution.counterfactual.model.parallel import Workers
 from attribution.counterfactual.rankers import SCORE, WHENCE, open_rankers
 from attribution.counterfactual.recognition import recognisable
 from attribution.counterfactual.removals import plan
@@ -100,8 +101,18 @@ def prove(
         ProofError, CheckpointError: as the steps do.
         GalleryError, SchemaError, ShardError: if the datasets cannot be read.
     """
+    with Workers(wanted.workers) as workers:
+        return _proved(wanted, describe, counted, workers)
+
+
+def _proved(
+    wanted: Wanted,
+    describe: Callable[[], tuple[Gallery, Method]],
+    counted: Counted,
+    workers: Workers,
+) -> results.Proof:
     started = time.monotonic()
-    settings, workers = wanted.settings, wanted.workers
+    settings = wanted.settings
     with counted("training the image tokenizer", settings.tokenizer.steps) as counting:
         material = prepare(
             wanted.folders,
@@ -145,7 +156,7 @@ def prove(
 
 
 def _tested(
-    proof: results.Proof, tables: _Tables, test: Test, counted: Counted, workers: int | None
+    proof: results.Proof, tables: _Tables, test: Test, counted: Counted, workers: Workers
 ) -> results.Proof:
     with counted("training without what arms name", len(test.planned.removals)) as counting:
         test.run(counting.advance, workers=workers)
@@ -159,7 +170,7 @@ def _tested(
 
 
 def _datamodelling(
-    tables: _Tables, generated: Generated, scored: Scored, counted: Counted, workers: int | None
+    tables: _Tables, generated: Generated, scored: Scored, counted: Counted, workers: Workers
 ) -> tuple[results.Datamodelling, ...]:
     subsets = Subsets(generated)
     with counted("training on halves", len(subsets.removals)) as counting:
@@ -247,7 +258,7 @@ def _exemplars(
 
 
 def _forgetting(
-    tables: _Tables, asked: Asked, counted: Counted, workers: int | None
+    tables: _Tables, asked: Asked, counted: Counted, workers: Workers
 ) -> tuple[results.Forgot, ...]:
     found: dict[str, tuple[results.Forgot, ...]] = {
         way: results.read_rows(tables.folder / f"forgetting-{way}.parquet", results.Forgot)

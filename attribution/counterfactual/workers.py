@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from attribution.counterfactual.model.checkpoints import save_model
 from attribution.counterfactual.model.dalle import TokenModel, picture_losses
-from attribution.counterfactual.model.parallel import each
+from attribution.counterfactual.model.parallel import Workers
 from attribution.counterfactual.model.sampling import sample
 from attribution.counterfactual.model.training import Encoded, Recipe, train, with_seed
 from attribution.counterfactual.outcomes import Outcome, outcome_name, write_outcome
@@ -112,7 +112,7 @@ def train_all(
     removals: Collection[Removal],
     step: Callable[[], None],
     *,
-    workers: int | None = None,
+    workers: Workers,
 ) -> None:
     """Train every model that has no outcome yet; each that is done is kept, whatever comes.
 
@@ -129,5 +129,5 @@ def train_all(
     missing = [one for one in wanted if not question.path(one).exists()]
     for _ in range(len(wanted) - len(missing)):
         step()
-    for _ in each(train_without, question, missing, workers):
+    for _ in workers.each(train_without, question, missing):
         step()

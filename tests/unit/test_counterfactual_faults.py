@@ -24,6 +24,7 @@ from attribution.counterfactual.model.checkpoints import (
     save_tokenizer,
     save_training,
 )
+from attribution.counterfactual.model.parallel import Workers
 from attribution.counterfactual.model.pictures import choose_rows, read_pictures
 from attribution.counterfactual.model.training import Trainer, train
 from attribution.counterfactual.outcomes import read_outcome
@@ -163,7 +164,7 @@ def test_nothing_to_learn_from_is_no_endless_loop(tmp_path):
     question = Question(data(), SHORT, (empty, empty), data().text[:1], tmp_path, "base")
     removals = [Removal(0, frozenset(data().ids[:1])), Removal(0, frozenset(data().ids))]
     with pytest.raises(ProofError, match="found a removal of all 40; harvest more"):
-        train_all(question, removals, lambda: None)
+        train_all(question, removals, lambda: None, workers=Workers(1))
     assert not list(tmp_path.iterdir())  # before any is trained
 
 

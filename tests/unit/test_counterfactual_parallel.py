@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from attribution.counterfactual.model.parallel import each, one_thread
+from attribution.counterfactual.model.parallel import Workers, one_thread
 from attribution.errors import CheckpointError, ProofError
 
 
@@ -26,6 +26,11 @@ def act(context: Path, item: object) -> object:
     if item == "threads":
         return torch.get_num_threads()
     return item, context.name
+
+
+def each(function, context, items, workers=None):
+    with Workers(workers) as pool:
+        yield from pool.each(function, context, items)
 
 
 def pids(folder: Path) -> list[int]:

@@ -24,7 +24,7 @@ from attribution.counterfactual.generations import Generated
 from attribution.counterfactual.material import Material
 from attribution.counterfactual.measures import expected_retraining
 from attribution.counterfactual.model.dalle import Dalle, Ensemble, Together, TokenModel
-from attribution.counterfactual.model.parallel import each
+from attribution.counterfactual.model.parallel import Workers
 from attribution.counterfactual.model.pictures import FEWEST, enlarged
 from attribution.counterfactual.model.sampling import sample
 from attribution.counterfactual.model.training import Trained, encode
@@ -86,9 +86,9 @@ def requests_of(generated: Generated, removed: frozenset[str]) -> dict[str, froz
 WAYS = ("retrain", "sisa-random", "sisa-artist", "ascent", "fisher")
 
 
-def forget_all(asked: Asked, ways: tuple[str, ...], workers: int | None = None) -> Any:
+def forget_all(asked: Asked, ways: tuple[str, ...], workers: Workers) -> Any:
     """Yields each way's rows as it ends; `speedup` is filled in by `with_speedups`."""
-    return each(answer_requests, asked, ways, workers)
+    return workers.each(answer_requests, asked, ways)
 
 
 def answer_requests(asked: Asked, name: str) -> tuple[Forgot, ...]:

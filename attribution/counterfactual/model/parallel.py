@@ -13,7 +13,8 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
-from typing import Any, TypeVar
+from types import TracebackType
+from typing import Self, TypeVar
 
 import torch
 
@@ -24,46 +25,70 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 
-def each(
-    function: Callable[[Context, Item], Result],
-    context: Context,
-    items: Sequence[Item],
-    workers: int | None = None,
-) -> Iterator[Result]:
-    """Results in the order in which they come.
+class Workers:
+    """Processes that are started with the first work and kept for more; a context manager.
+
+    Starting one takes seconds, for torch and transformers.
 
     Args:
-        function: of a module, since it is found by its name in other processes.
-        context: what every call is given, sent once to each process.
-        items: what each call is given.
-        workers: processes; one for each core unless given.
-
-    Raises:
-        ProofError: if a process is killed.
+        count: processes; one for each core unless given.
     """
-    if not items:
-        return
-    pool = ProcessPoolExecutor(
-        min(workers or os.cpu_count() or 1, len(items)),
-        mp_context=multiprocessing.get_context("spawn"),
-        initializer=_begin,
-        initargs=(function, context),
-    )
-    is_done = False
-    try:
-        waiting = [pool.submit(_call, item) for item in items]
-        for done in as_completed(waiting):
-            yield done.result()
-        is_done = True
-    except BrokenProcessPool as exc:
-        raise ProofError(
-            "expected every training to end, found a process killed (out of memory?); what is done "
-            "is kept: run the same command again, with fewer --workers"
-        ) from exc
-    finally:
-        # What runs is of no use any more when the loop was left early.
-        running = [] if is_done else list((pool._processes or {}).values())  # noqa: SLF001  # no kill
-        for process in running:
+
+    def __init__(self, count: int | None = None) -> None:
+        self._count = count or os.cpu_count() or 1
+        self._pool: ProcessPoolExecutor | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        value: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._end()
+
+    def each(
+        self, function: Callable[[Context, Item], Result], context: Context, items: Sequence[Item]
+    ) -> Iterator[Result]:
+        """Results in the order in which they come.
+
+        Args:
+            function: of a module, since it is found by its name in other processes.
+            context: what every call is given.
+            items: what each call is given.
+
+        Raises:
+            ProofError: if a process is killed.
+        """
+        if not items:
+            return
+        if self._pool is None:
+            self._pool = ProcessPoolExecutor(
+                self._count, mp_context=multiprocessing.get_context("spawn"), initializer=_begin
+            )
+        is_done = False
+        try:
+            waiting = [self._pool.submit(function, context, item) for item in items]
+            for done in as_completed(waiting):
+                yield done.result()
+            is_done = True
+        except BrokenProcessPool as exc:
+            raise ProofError(
+                "expected every training to end, found a process killed (out of memory?); what is "
+                "done is kept: run the same command again, with fewer --workers"
+            ) from exc
+        finally:
+            if not is_done:
+                self._end()
+
+    def _end(self) -> None:
+        """End all processes; what they are at is of no use any more."""
+        pool, self._pool = self._pool, None
+        if pool is None:
+            return
+        for process in list((pool._processes or {}).values()):  # noqa: SLF001  # it has no kill()
             process.terminate()
         pool.shutdown(wait=True, cancel_futures=True)
 
@@ -79,20 +104,8 @@ def one_thread() -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-_given: tuple[Callable[[Any, Any], Any], Any] | None = None
-
-
-def _begin(function: Callable[[Any, Any], Any], context: Any) -> None:
+def _begin() -> None:
     """In a new process: Ctrl-C is the parent's, and one thread is enough."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     torch.set_num_threads(1)
-    global _given  # noqa: PLW0603  # a process has one context, sent once
-    _given = function, context
-
-
-def _call(item: Any) -> Any:
-    if _given is None:
-        raise RuntimeError("expected _begin to have run in this process")
-    function, context = _given
-    return function(context, item)
