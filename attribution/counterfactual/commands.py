@@ -87,9 +87,10 @@ def run(
     check_installed()
     from dataclasses import asdict
 
-    from attribution.counterfactual.proof import Wanted, prove
+    from attribution.counterfactual.proof import prove
     from attribution.counterfactual.report.page import proof_markdown, proof_text, write_proof
-    from harvester.shards import replacing
+    from attribution.counterfactual.wanted import Wanted
+    from attribution.report.html import write_report
 
     def describe() -> tuple[Gallery, Method]:
         from attribution.opening import open_gallery
@@ -108,8 +109,7 @@ def run(
     with interruptible("what is done is kept; run the same command again to go on"):
         proof = prove(wanted, describe, counted)
     write_proof(out / "report.html", proof)
-    with replacing(out / "tables.md") as temporary:
-        temporary.write_text(proof_markdown(proof), "utf-8")
+    write_report(out / "tables.md", proof_markdown(proof))
     if as_json:
         told = asdict(proof)
         told["sheets"] = [sheet["name"] for sheet in told["sheets"]]
@@ -162,9 +162,10 @@ def fit(
     fitted, tried = refit.open_run(fitted_run), refit.open_run(tried_run)
     with counted("fitting weights", None):
         made = refit.refit(fitted, tried, load_fusion())
+    # Before a file of weights, which may be refused: that they do not help is a result.
+    write_rows(tried.results / refit.REFITTED, [made.tried])
     if out is not None:
         refit.write_fusion(out, made)
-    write_rows(tried.results / refit.REFITTED, [made.tried])
     if as_json:
         told = {"improved": made.improved, **asdict(made.tried), **made.fusion.fitted_on}
         print_json(finite(told))

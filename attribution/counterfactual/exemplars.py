@@ -5,7 +5,8 @@ makes after it was tuned on one exemplar is influenced by that exemplar by const
 is what the model learnt from, the exemplars, and further pictures that it never saw.
 
 But: the exemplar's caption is what the model is tuned with and asked for, so that text alone finds
-it where captions differ; pictures of other artists under the same caption are in the gallery.
+it where captions differ; pictures of other artists under the same caption are in the gallery. And
+the image tokenizer has learnt from the exemplars and the distractors, not from what models learnt.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from scipy.stats import binomtest
 
 from attribution.counterfactual.generations import Generated
 from attribution.counterfactual.model.pictures import Pictures
@@ -126,7 +128,9 @@ def found(
         before = (scores > mine) | ((scores == mine) & (np.arange(len(ids)) < own[:, None]))
         ranks = before.sum(1) + 1
         first, ten, precision = (ranks == 1), (ranks <= 10), 1 / ranks
-        recall = _mean(ten.astype(np.float64))
+        # Drawn again, ten of ten are ten of ten: an interval of shares is not a bootstrap's.
+        ends = binomtest(int(ten.sum()), len(ten)).proportion_ci(method="wilson")
+        recall = float(ten.mean()), float(ends.low), float(ends.high)
         mean_ap = _mean(precision)
         told.append(
             ExemplarFound(

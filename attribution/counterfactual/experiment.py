@@ -12,7 +12,7 @@ counted over all prompts.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 
 import numpy as np
@@ -24,7 +24,7 @@ from attribution.counterfactual.generations import Generated
 from attribution.counterfactual.model.parallel import Workers
 from attribution.counterfactual.model.pictures import enlarged
 from attribution.counterfactual.outcomes import Outcome, read_outcome
-from attribution.counterfactual.removals import RANDOM, Arm, Planned
+from attribution.counterfactual.removals import Arm, Planned
 from attribution.counterfactual.results import Effect, Paired, RandomEffect
 from attribution.counterfactual.statistics import mean_interval, paired_test
 from attribution.counterfactual.workers import Removal, train_all
@@ -178,6 +178,7 @@ class Test:
             multiple=alike.multiple.value,
             multiple_low=alike.multiple.low,
             multiple_high=alike.multiple.high,
+            largest=float(alike.largest),
             pixels=float(changes.pixels.mean()),
             features=float(changes.features.mean()),
             cosine=float(changes.cosine.mean()),
@@ -235,8 +236,3 @@ class _Looks:
 def _mean(losses: NDArray[np.float64]) -> Interval:
     groups = np.tile(np.arange(losses.shape[1]), losses.shape[0])
     return mean_interval(losses.ravel(), groups=groups, seed=_SEED)
-
-
-def names(planned: Planned) -> Sequence[str]:
-    """The arms of a plan, and the random one."""
-    return [*dict.fromkeys(arm.name for arm in planned.arms), RANDOM]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -12,13 +13,13 @@ from numpy.typing import NDArray
 
 from attribution.counterfactual.material import Material
 from attribution.counterfactual.model.checkpoints import load_model
+from attribution.counterfactual.model.dalle import losses_of
 from attribution.counterfactual.model.parallel import Workers
 from attribution.counterfactual.model.training import Trained
 from attribution.counterfactual.outcomes import Outcome, read_outcome
 from attribution.counterfactual.workers import (
     Question,
     Removal,
-    losses,
     model_path,
     train_all,
 )
@@ -62,6 +63,15 @@ class Generated:
         """(q, side, side, 3) of the queries."""
         return self.material.tokenizer.decode(self.tokens[1])
 
+    @cached_property
+    def _digest(self) -> str:
+        """Of everything that is asked: other queries have other outcomes."""
+        told = hashlib.sha256()
+        for tensor in self.tokens:
+            told.update(tensor.numpy().tobytes())
+        told.update(self.seed.tobytes() + self.prompt.tobytes())
+        return told.hexdigest()[:16]
+
     def question(self) -> Question:
         """What models without some pictures are asked."""
         material = self.material
@@ -71,7 +81,7 @@ class Generated:
             queries=self.tokens,
             prompts=material.text_of(material.prompts[: material.settings.prompts]),
             folder=material.folder / "outcomes",
-            base=f"{material.base}-{len(self.seed)}-{material.settings.prompts}",
+            base=f"{material.base}-{self._digest}-{material.settings.prompts}",
         )
 
     def before(self, seed: int) -> Outcome:
@@ -81,8 +91,8 @@ class Generated:
         return Outcome(
             seed=seed,
             removed=(),
-            query_losses=losses(model, *self.tokens),
-            picture_losses=losses(model, data.text, data.codes),
+            query_losses=losses_of(model, *self.tokens),
+            picture_losses=losses_of(model, data.text, data.codes),
             codes=self.codes[seed][: self.material.settings.prompts],
             training_loss=self.models[seed].losses[-1],
             seconds=self.models[seed].seconds,
@@ -99,7 +109,7 @@ def generate(material: Material, step: Counted, *, workers: Workers) -> Generate
         queries=(empty, torch.empty(0, material.data.codes.shape[1], dtype=torch.long)),
         prompts=material.text_of(material.prompts),
         folder=material.folder / "bases",
-        base=f"{material.base}-{len(material.prompts)}",
+        base=f"{material.base}-{_digest_of(material.prompts)}",
         models=material.folder / "models",
     )
     removals = [Removal(seed, frozenset()) for seed in settings.seeds]
@@ -111,6 +121,10 @@ def generate(material: Material, step: Counted, *, workers: Workers) -> Generate
         codes[removal.seed] = read_outcome(question.path(removal)).codes
     seed, prompt = _queries(settings.seeds, settings.prompts, settings.subset_prompts)
     return Generated(material, models, codes, seed, prompt)
+
+
+def _digest_of(prompts: Sequence[str]) -> str:
+    return hashlib.sha256("\0".join(prompts).encode("utf-8", "surrogatepass")).hexdigest()[:16]
 
 
 def _queries(

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from attribution.counterfactual.model.checkpoints import digest_of, load_tokenizer, save_tokenizer
 from attribution.counterfactual.model.pictures import FEWEST, Pictures, choose_rows, read_pictures
+from attribution.counterfactual.model.sampling import TEMPERATURE
 from attribution.counterfactual.model.tokenizer import ImageTokenizer, Step, train_tokenizer
 from attribution.counterfactual.model.training import Encoded, encode
 from attribution.counterfactual.model.words import learn_words
@@ -56,6 +57,8 @@ class Material:
     def base(self) -> str:
         """What every model of the run has in common, in short."""
         told = [self.pictures.digest, self.data.tokenizer, self.settings.digest]
+        # Other versions, chances and devices make other bits.
+        told += [torch.__version__, str(TEMPERATURE), "cuda" * torch.cuda.is_available()]
         return hashlib.sha256("\0".join(told).encode()).hexdigest()[:16]
 
     @cached_property

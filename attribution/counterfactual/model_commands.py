@@ -114,7 +114,7 @@ def generate(
     """
     set_up_logging(verbose=verbose)
     check_installed()
-    from attribution.counterfactual.model.learning import make
+    from attribution.counterfactual.model.making import make
 
     made = make(
         model,
@@ -149,7 +149,7 @@ def sheet(
     """
     set_up_logging(verbose=verbose)
     check_installed()
-    from attribution.counterfactual.model.learning import show
+    from attribution.counterfactual.model.making import show
 
     made = show(
         model or out / "models" / "base-0.safetensors",

@@ -11,14 +11,12 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-import platform
 import time
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from importlib.metadata import version
 from pathlib import Path
-from typing import Protocol, TypeVar
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -41,50 +39,18 @@ from attribution.counterfactual.recognition import recognisable
 from attribution.counterfactual.removals import plan
 from attribution.counterfactual.report.showing import sheets_of
 from attribution.counterfactual.scored import Scored, read_scores, write_scores
-from attribution.counterfactual.settings import Settings
+from attribution.counterfactual.wanted import Counted, Wanted, told_of, trained_seconds
+from attribution.errors import ProofError
 from attribution.evaluate.galleries import only
 from attribution.gallery import Gallery
 from attribution.method import Method
-from harvester.places import Place
 
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
-PARTS = ("counterfactual", "lds", "exemplars", "forgetting")
-"""What can be found out, each by itself."""
-
-
-class Counter(Protocol):
-    """Shows how far some work is."""
-
-    def advance(self, done: int | None = None, total: int | None = None) -> None:
-        """One more is done, or so many of so many."""
-        ...
-
-
-Counted = Callable[[str, int | None], AbstractContextManager[Counter]]
-"""What is being done and how much there is → something that shows how far it is."""
-
-
-@dataclass(frozen=True)
-class Wanted:
-    """What a proof is made of.
-
-    Attributes:
-        folders: datasets that models learn from; tokenizer_folders: for the tokenizer alone.
-        out: the run's folder.
-        command: how a person would repeat it.
-        parts: of `PARTS`, what is to be found out.
-    """
-
-    folders: Sequence[Place]
-    tokenizer_folders: Sequence[Place]
-    out: Path
-    settings: Settings
-    command: str
-    workers: int | None = None
-    parts: frozenset[str] = frozenset(PARTS)
+_RANKING = 1
+"""To be raised with every change of what a score is that no weights file tells."""
 
 
 def prove(
@@ -123,20 +89,19 @@ def _proved(
         )
     with counted("training models that see everything", len(settings.seeds)) as counting:
         generated = generate(material, counting.advance, workers=workers)
-    tables = _Tables(wanted.out / "results" / _key(generated))
-    seen = tables.get("recognisable", results.Recognisable, lambda: recognisable(generated))
     whole, method = describe()
+    tables = _Tables(wanted.out / "results" / _key(generated, method))
+    seen = tables.get("recognisable", results.Recognisable, lambda: recognisable(generated))
     gallery = _of_pictures(whole, material)
     scored = _scored(tables.folder / "scores.parquet", generated, gallery, method, counted)
     planned = plan(generated, {name: scored.by_arm[name] for name in scored.arms})
-    proof = results.Proof(told=_told(wanted, material, method), recognisable=seen)
+    proof = replace(_known(tables), told=told_of(wanted, material, method), recognisable=seen)
     if "counterfactual" in wanted.parts:
         proof = _tested(proof, tables, Test(generated, planned), counted, workers)
     if "lds" in wanted.parts:
         proof = replace(
             proof,
             datamodelling=_datamodelling(tables, generated, scored, counted, workers),
-            refitted=results.read_rows(tables.folder / refit.REFITTED, results.Refitted),
         )
     if "exemplars" in wanted.parts:
         found = tables.get(
@@ -151,8 +116,31 @@ def _proved(
         requests = requests_of(generated, first[seed].removed)
         asked = Asked(material, generated.models[seed], requests)
         proof = replace(proof, forgetting=_forgetting(tables, asked, counted, workers))
-    took = proof.told | {"seconds of this run": f"{time.monotonic() - started:,.0f}"}
-    return replace(proof, told=took)
+    took = {
+        "seconds of this call": f"{time.monotonic() - started:,.0f}",
+        "seconds of one core in training": f"{trained_seconds(wanted.out):,.0f}",
+    }
+    return replace(proof, told=proof.told | took)
+
+
+def _known(tables: _Tables) -> results.Proof:
+    """What earlier calls found: parts that are not wanted now stay in the report."""
+
+    def read(name: str, kind: type[T]) -> tuple[T, ...]:
+        return results.read_rows(tables.folder / name, kind)
+
+    ways = [read(f"forgetting-{way}.parquet", results.Forgot) for way in WAYS]
+    return results.Proof(
+        told={},
+        effects=read("effects.parquet", results.Effect),
+        random=read("random.parquet", results.RandomEffect),
+        paired=read("paired.parquet", results.Paired),
+        datamodelling=read("datamodelling.parquet", results.Datamodelling),
+        exemplars=read("exemplars.parquet", results.ExemplarFound),
+        forgetting=tuple(with_speedups([row for rows in ways for row in rows])),
+        refitted=read(refit.REFITTED, results.Refitted),
+        sheets=read("sheets.parquet", results.Sheet),
+    )
 
 
 def _tested(
@@ -175,8 +163,9 @@ def _datamodelling(
     subsets = Subsets(generated)
     with counted("training on halves", len(subsets.removals)) as counting:
         subsets.run(counting.advance, workers=workers)
-    # Of whence, the score that people are shown; the arm's numbers are its order and no more.
+    # Of whence, the score that people are shown; its log-odds, as channels are, stand beside it.
     methods = {name: scores for name, scores in scored.by_arm.items() if name != SCORE}
+    methods[f"{WHENCE}, log-odds"] = methods[WHENCE]
     methods[WHENCE] = scored.by_arm[SCORE]
     tables.get("halves", refit.Halves, lambda: [refit.halves_of(generated, subsets.removals)])
     return tables.get(
@@ -202,14 +191,29 @@ class _Tables:
         return found
 
 
-def _key(generated: Generated) -> str:
-    """A folder's name for results: other prompts, seeds or removals have their own."""
-    told = json.dumps([generated.material.base, asdict(generated.material.settings)])
+def _key(generated: Generated, method: Method) -> str:
+    """A folder's name for results: other prompts, seeds, removals or rankings have their own."""
+    told = json.dumps(
+        [
+            generated.material.base,
+            asdict(generated.material.settings),
+            method.described,
+            version("whence"),
+            _RANKING,
+        ]
+    )
     return hashlib.sha256(told.encode()).hexdigest()[:12]
 
 
 def _of_pictures(gallery: Gallery, material: Material) -> Gallery:
     row_of = {name: row for row, name in enumerate(gallery.ids)}
+    missing = sorted(set(material.pictures.ids) - row_of.keys())
+    if missing:
+        raise ProofError(
+            f"expected descriptors of all {len(material.pictures):,} pictures, found none of "
+            f"{len(missing):,} ({missing[0][:20]}); leave the datasets as they are while it runs, "
+            "and run the same command again"
+        )
     return only(gallery, [row_of[name] for name in material.pictures.ids])
 
 
@@ -272,21 +276,3 @@ def _forgetting(
             found[way] = rows
             counting.advance()
     return tuple(with_speedups([row for way in WAYS for row in found[way]]))
-
-
-def _told(wanted: Wanted, material: Material, method: Method) -> dict[str, str]:
-    """What a person needs to get the same figures."""
-    settings = wanted.settings
-    packages = ("whence", "torch", "transformers", "vector-quantize-pytorch", "tokenizers")
-    return {
-        "command": wanted.command,
-        "pictures": f"{len(material.pictures):,}, sha256 {material.pictures.digest[:16]}",
-        "pictures of the tokenizer": f"{len(material.others):,}",
-        "tokenizer": material.data.tokenizer[:16],
-        "seeds": ", ".join(map(str, settings.seeds)),
-        "model": f"width {settings.recipe.width}, depth {settings.recipe.depth}, "
-        f"{settings.recipe.steps:,} steps of {settings.recipe.batch}",
-        "method": method.described,
-        "versions": ", ".join(f"{name} {version(name)}" for name in packages),
-        "machine": f"Python {platform.python_version()}, {platform.machine()}",
-    }

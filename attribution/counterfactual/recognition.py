@@ -6,6 +6,8 @@ features has the prompt for its caption.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -30,7 +32,7 @@ def recognisable(generated: Generated) -> list[Recognisable]:
     prompts = sorted(set(pictures.captions))
     text = material.text_of(prompts)
     through = network.embed(enlarged(material.tokenizer.decode(material.data.codes)))
-    ceiling = float(_is_own(through, reference, pictures.captions, pictures.captions).mean())
+    ceiling = float(nearest_is_own(through, reference, pictures.captions, pictures.captions).mean())
     told = []
     for seed, trained in sorted(generated.models.items()):
         codes = torch.cat(
@@ -40,17 +42,25 @@ def recognisable(generated: Generated) -> list[Recognisable]:
             ]
         )
         made = network.embed(enlarged(material.tokenizer.decode(codes)))
-        own = _is_own(made, reference, prompts, pictures.captions)
+        own = nearest_is_own(made, reference, prompts, pictures.captions)
         mean = mean_interval(own.astype(np.float64), seed=_SEED)
         told.append(Recognisable(seed, len(prompts), mean.value, mean.low, mean.high, ceiling))
     return told
 
 
-def _is_own(
+def nearest_is_own(
     made: NDArray[np.float32],
     reference: NDArray[np.float32],
-    prompts: tuple[str, ...] | list[str],
-    captions: tuple[str, ...],
+    prompts: Sequence[str],
+    captions: Sequence[str],
 ) -> NDArray[np.bool_]:
+    """Whether the nearest of some pictures has the caption that was asked for.
+
+    Args:
+        made: (m, d) unit rows of features of what was made.
+        reference: (n, d), of the pictures.
+        prompts: m, what was asked for.
+        captions: n, of the pictures.
+    """
     nearest = (made @ reference.T).argmax(1)
     return np.array([captions[row] == one for row, one in zip(nearest, prompts, strict=True)])

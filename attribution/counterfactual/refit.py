@@ -3,9 +3,10 @@
 The halves are those of the linear datamodeling score (`lds`); `fitting` says how weights are learnt
 from them. Regions, copies and the file's bias stay as they are; words have one weight together.
 
-But: a datamodeling score here is one of influences, and that of `lds` for whence one of log-odds:
-the two are not the same figure. A model that learnt captions follows words more closely than one
-that read the web: a weight of words holds for such models. The weights of one training seed.
+But: a datamodeling score here is one of influences, whose bias and scale are fitted, and that of
+`lds` for whence one of the score that is shown: the two are not the same figure. A model that
+learnt captions follows words more closely than one that read the web: a weight of words holds for
+such models. The weights of one training seed.
 """
 
 from __future__ import annotations

@@ -2,7 +2,10 @@
 
 An arm is a ranking of the pictures for one generated picture; its removal at K is the first K of
 every prompt's ranking together, so that one training answers all prompts of a seed. What is removed
-for the other prompts is the same number in every arm, and counts as removed.
+for the other prompts counts as removed.
+
+But: where prompts' rankings share pictures, fewer go in all: an arm that names the same few for
+every prompt removes less than K for each. `RANDOM` removes as many as whence at the same K.
 """
 
 from __future__ import annotations
@@ -20,9 +23,9 @@ from attribution.counterfactual.settings import FOREMOST, Settings
 from attribution.counterfactual.workers import Removal
 
 OWN = "own"
-"""The arm that removes exactly the pictures whose caption is the prompt."""
+"""The arm that removes just the pictures whose caption is the prompt; K is how many these are."""
 WITHOUT_OWN = "without own"
-"""whence's ranking without those."""
+"""whence's ranking without those, and without those of the other prompts, which go together."""
 SAME_CATEGORY = "same category"
 RANDOM = "random"
 
@@ -63,17 +66,31 @@ def plan(generated: Generated, scores: Mapping[str, NDArray[np.float32]]) -> Pla
     """
     settings, pictures = generated.material.settings, generated.material.pictures
     arms: dict[Arm, dict[int, Removal]] = {}
-    for arm in _arms(settings, list(scores)):
+    for arm in _arms(generated, list(scores)):
         for seed in settings.seeds:
             removed: set[str] = set()
             for query in np.flatnonzero(generated.seed == seed)[: settings.prompts]:
                 removed.update(_first(generated, scores, arm, int(query)))
             arms.setdefault(arm, {})[seed] = Removal(seed, frozenset(removed))
+    for k in settings.ks if "whence" in scores else ():
+        for seed in settings.seeds:
+            drawn = np.random.default_rng([seed, k, 29]).permutation(len(pictures))
+            count = len(arms[Arm("whence", k)][seed].removed)
+            same = frozenset(pictures.ids[row] for row in drawn[:count])
+            arms.setdefault(Arm(RANDOM, k), {})[seed] = Removal(seed, same)
     return Planned(arms, _at_random(pictures.ids, settings))
 
 
-def _arms(settings: Settings, names: Sequence[str]) -> list[Arm]:
-    arms = [Arm(OWN, 1)]
+def own_count(generated: Generated) -> int:
+    """The K of `OWN`: how many pictures a prompt of the test has at most."""
+    material = generated.material
+    prompts = material.prompts[: material.settings.prompts]
+    return max(len(material.rows_of_caption(prompt)) for prompt in prompts)
+
+
+def _arms(generated: Generated, names: Sequence[str]) -> list[Arm]:
+    settings = generated.material.settings
+    arms = [Arm(OWN, own_count(generated))]
     known = {*names, WITHOUT_OWN, SAME_CATEGORY}
     arms += [Arm(name, k) for name in FOREMOST if name in known for k in settings.ks]
     arms += [Arm(name, settings.channel_k) for name in names if name not in FOREMOST]
@@ -97,7 +114,10 @@ def _first(
         return [ids[row] for row in alike[draw.permutation(len(alike))[: arm.k]]]
     if arm.name == WITHOUT_OWN:
         whole = order(scores["whence"][query], ids, len(ids))
-        return [name for name in whole if name not in own][: arm.k]
+        # One prompt's other is another's own, and all go together.
+        prompts = set(material.prompts[: material.settings.prompts])
+        owned = dict(zip(ids, material.pictures.captions, strict=True))
+        return [name for name in whole if owned[name] not in prompts][: arm.k]
     return order(scores[arm.name][query], ids, arm.k)
 
 

@@ -6,7 +6,8 @@ forgetting minus the loss before. Intervals are of 95 %. NaN stands where there 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import math
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, TypeVar, get_type_hints
@@ -21,15 +22,6 @@ from harvester.shards import replacing
 
 
 @dataclass(frozen=True, slots=True)
-class Interval:
-    """An estimate with its bounds."""
-
-    value: float
-    low: float
-    high: float
-
-
-@dataclass(frozen=True, slots=True)
 class Effect:
     """What removing the first K of one arm does, over all prompts and seeds.
 
@@ -39,7 +31,8 @@ class Effect:
         effect, low, high: the generated pictures' loss rises by so much.
         equivalent: how many random removals do the same, with its interval; `at_least` where the
             largest random removal that was tried does less.
-        multiple: equivalent over removed, with its interval.
+        multiple: equivalent over removed, with its interval; `largest` over removed at most.
+        largest: how many were removed at random at most.
         pixels, features, cosine: how far the same seeds' new pictures are from the old ones:
             mean squared difference of pixels (0 to 1), LPIPS-like distance, cosine of ResNet-50
             features as in Aivalis & Klampanos.
@@ -67,6 +60,20 @@ class Effect:
     cosine: float
     drift: float
     own: float
+    largest: float = math.nan
+
+    @property
+    def ceiling(self) -> float:
+        """The largest multiple that the random removals can tell."""
+        return self.largest / self.removed
+
+    def for_one(self, equivalent: float) -> float:
+        """A random-equivalent as a multiple of one prompt's own K.
+
+        What went for other prompts is taken to do to this one what as many at random do: 1 for an
+        arm that is no better than chance, however many prompts go together.
+        """
+        return (equivalent - (self.removed - self.k)) / self.k
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +160,10 @@ class Forgot:
             formula says; NaN where none holds.
         forgotten_before, forgotten_after: loss of the pictures to be forgotten.
         retained_before, retained_after: loss of the others.
-        recognisable: share of retained prompts whose picture is still nearest to their own caption.
+        recognisable: share of retained prompts whose picture is nearest to their own caption.
+        prompts_drift: rise of the loss of the pictures that the model made of these before.
+        prompts_changed: share of tokens (0 to 1) by which the same seeds' pictures differ now.
+        exact: whether no surviving weight has touched what was to be forgotten.
     """
 
     way: str
@@ -169,6 +179,9 @@ class Forgot:
     retained_after: float
     recognisable_before: float
     recognisable_after: float
+    prompts_drift: float
+    prompts_changed: float
+    exact: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -305,8 +318,3 @@ _ARROW = {
 def _schema(kind: type[Any]) -> pa.Schema:
     hints = get_type_hints(kind)
     return pa.schema([(one.name, _ARROW[hints[one.name]]) for one in fields(kind)])
-
-
-def finite(values: Iterable[float]) -> list[float]:
-    """Those that are numbers."""
-    return [value for value in values if value == value]  # noqa: PLR0124  # NaN is not itself

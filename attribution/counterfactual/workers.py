@@ -11,14 +11,12 @@ import torch
 from numpy.typing import NDArray
 
 from attribution.counterfactual.model.checkpoints import save_model
-from attribution.counterfactual.model.dalle import TokenModel, picture_losses
+from attribution.counterfactual.model.dalle import TokenModel, losses_of
 from attribution.counterfactual.model.parallel import Workers
 from attribution.counterfactual.model.sampling import sample
 from attribution.counterfactual.model.training import Encoded, Recipe, train, with_seed
 from attribution.counterfactual.outcomes import Outcome, outcome_name, write_outcome
 from attribution.errors import ProofError
-
-_AT_ONCE = 128
 
 
 @dataclass(frozen=True)
@@ -61,23 +59,11 @@ def ask_model(
 ) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.int32]]:
     """Losses of the queries and of all pictures, and codes of the prompts by this seed."""
     data = question.data
-    queries = losses(model, *question.queries)
-    pictures = losses(model, data.text, data.codes)
+    queries = losses_of(model, *question.queries)
+    pictures = losses_of(model, data.text, data.codes)
     seeds = [seed] * len(question.prompts)
     codes = sample(model, question.prompts, seeds, length=data.codes.shape[1])
     return queries, pictures, codes.numpy().astype(np.int32)
-
-
-@torch.no_grad()
-def losses(model: TokenModel, text: torch.Tensor, codes: torch.Tensor) -> NDArray[np.float32]:
-    """Captions (n, l) and codes (n, t) → (n,) float32, nats a token."""
-    if not len(text):
-        return np.empty(0, np.float32)
-    parts = [
-        picture_losses(model, text[at : at + _AT_ONCE], codes[at : at + _AT_ONCE])
-        for at in range(0, len(text), _AT_ONCE)
-    ]
-    return torch.cat(parts).numpy().astype(np.float32)
 
 
 def train_without(question: Question, removal: Removal) -> None:

@@ -190,7 +190,10 @@ def made_up() -> Proof:
             ExemplarFound("cosine", 30, 501, 0.7, 0.87, 0.73, 0.97, 0.76, 0.66, 0.86),
         ),
         forgetting=tuple(
-            Forgot(way, request, removed, *cost, 2.1, 2.1 + rise, 2.2, 2.2 + lost, 0.7, 0.7 - lost)
+            Forgot(
+                *(way, request, removed, *cost, 2.1, 2.1 + rise, 2.2, 2.2 + lost, 0.7, 0.7 - lost),
+                *(lost, 0.3, way in {"retrain", "sisa-artist", "sisa-random"}),
+            )
             for request, removed in (("all 100 pictures of artist Google", 100), ("5 at random", 5))
             for way, cost, rise, lost in (
                 ("retrain", (42.0, 1.0, 1.0, 1.0), 2.5, 0.01),

@@ -35,10 +35,9 @@ from attribution.counterfactual.forgetting.ways import (
     Learnt,
     cost,
     learn_whole,
-    losses,
     parted,
 )
-from attribution.counterfactual.model.dalle import Dalle, TokenModel, picture_losses
+from attribution.counterfactual.model.dalle import Dalle, TokenModel, losses_of, picture_losses
 from attribution.counterfactual.model.tokenizer import Step
 from attribution.counterfactual.model.training import Encoded, Recipe
 from attribution.errors import ProofError
@@ -69,7 +68,7 @@ def unseen_loss(state: Learnt) -> float:
             f"expected at least {_FEWEST_UNSEEN} pictures of the dataset that were held out of "
             f"training, found {len(rows)}; hold some out, or give a target loss"
         )
-    return float(losses(state.model, state.data, np.array(rows)).mean())
+    return float(losses_of(state.model, state.data.text[rows], state.data.codes[rows]).mean())
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +103,7 @@ class Ascent:
             return _forgotten(state, state.model, left, removed, processed=0, seconds=0.0)
         target = unseen_loss(state) if self.target is None else self.target
         started, data, size = time.process_time(), state.data, state.recipe.batch
-        before = float(losses(state.model, data, left).mean())
+        before = float(losses_of(state.model, data.text[left], data.codes[left]).mean())
         model = _copied(state)
         optimizer = torch.optim.AdamW(
             model.parameters(), self.rate, betas=(0.5, 0.95), weight_decay=0.0

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from attribution.counterfactual.forgetting.approximate import Ascent, Fisher
@@ -23,13 +24,13 @@ from attribution.counterfactual.forgetting.ways import (
 from attribution.counterfactual.generations import Generated
 from attribution.counterfactual.material import Material
 from attribution.counterfactual.measures import expected_retraining
-from attribution.counterfactual.model.dalle import Dalle, Ensemble, Together, TokenModel
+from attribution.counterfactual.model.dalle import Dalle, Ensemble, Together, TokenModel, losses_of
 from attribution.counterfactual.model.parallel import Workers
 from attribution.counterfactual.model.pictures import FEWEST, enlarged
 from attribution.counterfactual.model.sampling import sample
 from attribution.counterfactual.model.training import Trained, encode
+from attribution.counterfactual.recognition import nearest_is_own
 from attribution.counterfactual.results import Forgot
-from attribution.counterfactual.workers import losses
 from attribution.embeddings import ResNet50Gem
 
 _AT_RANDOM = (1, 10)
@@ -133,10 +134,12 @@ def way_of(name: str, material: Material, target: float) -> Forgetting:
     """A way of forgetting by its name; the approximate ones stop at a loss, nats a token."""
     settings = material.settings
     artists = dict(zip(material.pictures.ids, material.pictures.creators, strict=True))
+    # So that a proof that was stopped goes on with the stages that ended.
+    states = material.folder / "sisa"
     made: dict[str, Forgetting] = {
         "retrain": Retraining(),
-        "sisa-random": Sisa(settings.shards, settings.slices),
-        "sisa-artist": Sisa(settings.shards, settings.slices, artists),
+        "sisa-random": Sisa(settings.shards, settings.slices, store=states),
+        "sisa-artist": Sisa(settings.shards, settings.slices, artists, store=states),
         "ascent": Ascent(target=target),
         "fisher": Fisher(target=target),
     }
@@ -150,7 +153,7 @@ def unseen_loss(material: Material, model: TokenModel) -> float:
     rows = [row for row, name in enumerate(others.categories) if name.casefold() in known]
     chosen = others.chosen((rows or list(range(len(others))))[:_UNSEEN])
     data = encode(chosen, material.tokenizer, material.data.tokenizer, material.data.words)
-    return float(losses(model, data.text, data.codes).mean())
+    return float(losses_of(model, data.text, data.codes).mean())
 
 
 def with_speedups(rows: list[Forgot]) -> list[Forgot]:
@@ -180,7 +183,7 @@ def _row(
     for moment, model in zip(("before", "after"), models, strict=True):
         told[f"forgotten_{moment}"] = _mean_loss(model, material, gone)
         told[f"retained_{moment}"] = _mean_loss(model, material, left)
-        told[f"recognisable_{moment}"] = look.recognisable(model, left)
+    shown = look.retained(models, left)
     return Forgot(
         way=named[0],
         request=named[1],
@@ -189,7 +192,9 @@ def _row(
         speedup=float("nan"),
         share=forgotten.retrained / cost(material.settings.recipe),
         expected=expected,
+        exact=forgotten.exact,
         **told,
+        **shown,
     )
 
 
@@ -206,7 +211,7 @@ def _expected(way: str, material: Material, removed: int) -> float:
 
 def _mean_loss(model: TokenModel, material: Material, rows: NDArray[np.int64]) -> float:
     data = material.data
-    found = losses(model, data.text[rows], data.codes[rows])
+    found = losses_of(model, data.text[rows], data.codes[rows])
     return float(found.mean()) if len(found) else float("nan")
 
 
@@ -217,17 +222,27 @@ class _Look:
         self._network, self.material = network, material
         self._reference = network.embed(enlarged(material.pictures.pixels))
 
-    def recognisable(self, model: TokenModel, left: NDArray[np.int64]) -> float:
-        """Share of retained prompts whose picture is nearest to one of their own caption."""
+    def retained(
+        self, models: tuple[TokenModel, TokenModel], left: NDArray[np.int64]
+    ) -> dict[str, float]:
+        """What of prompts that should not change has changed, from one model to the other."""
         material = self.material
         captions = material.pictures.captions
         most = _LOOKED_AT * material.settings.prompts
         prompts = list(dict.fromkeys(captions[row] for row in left))[:most]
-        seeds = [material.settings.seeds[0]] * len(prompts)
+        text, seeds = material.text_of(prompts), [material.settings.seeds[0]] * len(prompts)
         length = material.data.codes.shape[1]
-        codes = sample(model, material.text_of(prompts), seeds, length=length)
-        made = self._network.embed(enlarged(material.tokenizer.decode(codes)))
-        nearest = (made @ self._reference.T).argmax(1)
-        return float(
-            np.mean([captions[row] == prompt for row, prompt in zip(nearest, prompts, strict=True)])
-        )
+        before, after = (sample(model, text, seeds, length=length) for model in models)
+        old, new = (losses_of(model, text, before) for model in models)
+        told = {
+            f"recognisable_{moment}": float(self._own(codes, prompts).mean())
+            for moment, codes in (("before", before), ("after", after))
+        }
+        return told | {
+            "prompts_drift": float((new - old).mean()),
+            "prompts_changed": float((before != after).float().mean()),
+        }
+
+    def _own(self, codes: torch.Tensor, prompts: list[str]) -> NDArray[np.bool_]:
+        made = self._network.embed(enlarged(self.material.tokenizer.decode(codes)))
+        return nearest_is_own(made, self._reference, prompts, self.material.pictures.captions)

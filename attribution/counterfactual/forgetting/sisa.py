@@ -22,7 +22,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from itertools import pairwise, takewhile
@@ -39,7 +38,9 @@ from attribution.counterfactual.model.dalle import Dalle, Ensemble
 from attribution.counterfactual.model.tokenizer import Step
 from attribution.counterfactual.model.training import Encoded, Recipe, Trained, train
 from attribution.errors import CheckpointError, ProofError
+from harvester.errors import reason_of
 from harvester.printable import clean
+from harvester.shards import replacing
 
 Rows = NDArray[np.int64]
 
@@ -313,10 +314,12 @@ def _key(data: Encoded, rows: Rows, recipe: Recipe, start: SliceState | None) ->
 
 
 def _write(path: Path, told: Trained, key: str) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f"{path.stem}.{os.getpid()}.part")
-    save_file(told.model.state_dict(), part, {"key": key, "seconds": repr(told.seconds)})
-    part.replace(path)
+    header = {"key": key, "seconds": repr(told.seconds)}
+    try:
+        with replacing(path) as temporary:
+            save_file(told.model.state_dict(), temporary, header)
+    except OSError as exc:
+        raise _unfit(path, reason_of(exc)) from exc
 
 
 def _seconds(path: Path, key: str) -> float:

@@ -1,4 +1,4 @@
-"""Models without given pictures: one way to ask for them, the exact one, and what each is worth.
+"""Models without given pictures: one way to ask for them, and the exact one.
 
 Every way learns once and may then be asked many times for the model without some pictures. Only
 training from scratch on the rest is exact by definition. SISA (`sisa`) is exact for its own kind of
@@ -11,24 +11,20 @@ image tokenizer keeps whatever it was trained on.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
-from attribution.counterfactual.model.dalle import TokenModel, picture_losses
+from attribution.counterfactual.model.dalle import TokenModel
 from attribution.counterfactual.model.pictures import FEWEST
-from attribution.counterfactual.model.sampling import sample
 from attribution.counterfactual.model.tokenizer import Step
 from attribution.counterfactual.model.training import Encoded, Recipe, Trained, train
 from attribution.errors import ProofError
 from harvester.printable import clean
 
 _SHOWN = 5
-_AT_ONCE = 128
 
 
 @dataclass(frozen=True)
@@ -193,127 +189,3 @@ def parted(state: Learnt, removed: frozenset[str]) -> tuple[NDArray[np.int64], N
     left = np.setdiff1d(state.rows, gone)
     enough(len(left), "to be left")
     return gone, left
-
-
-@torch.no_grad()
-def losses(model: TokenModel, data: Encoded, rows: NDArray[np.int64]) -> NDArray[np.float64]:
-    """What pictures cost a model: (n,), nats a token; lower is better known."""
-    parts = [
-        picture_losses(model, data.text[part], data.codes[part]).double().numpy()
-        for part in np.split(rows, range(_AT_ONCE, len(rows), _AT_ONCE))
-        if len(part)
-    ]
-    return np.concatenate(parts) if parts else np.empty(0)
-
-
-@dataclass(frozen=True, slots=True)
-class Assessment:
-    """What a way forgot and kept: one row of a table.
-
-    Losses are means in nats a token, of the way's own model before and after, and of the exact
-    retraining's; NaN where there is nothing to measure on. Prompts are some that should not change.
-
-    Attributes:
-        exact: whether no surviving weight has touched what was to be forgotten.
-        forgotten_before, forgotten_after, forgotten_exact: of the forgotten pictures.
-        retained_before, retained_after, retained_exact: of all others that were learnt.
-        prompts_after, prompts_exact: of the prompts' pictures as generated before, by the way's
-            own model.
-        changed: share of tokens (0 to 1) by which these differ when generated again by the same
-            seeds.
-        changed_exact: the same between the original single model and the exact retraining: what
-            forgetting alone changes.
-    """
-
-    way: str
-    removed: int
-    seconds: float
-    retrained: int
-    share: float
-    exact: bool
-    forgotten_before: float
-    forgotten_after: float
-    forgotten_exact: float
-    retained_before: float
-    retained_after: float
-    retained_exact: float
-    prompts_before: float
-    prompts_after: float
-    prompts_exact: float
-    changed: float
-    changed_exact: float
-
-
-def assess(
-    way: str,
-    before: Learnt,
-    after: Forgotten,
-    *,
-    original: Learnt,
-    retrained: Forgotten,
-    prompts: torch.Tensor,
-    seeds: Sequence[int],
-) -> Assessment:
-    """Measure what a way forgot and kept against exact retraining.
-
-    Args:
-        way: its name.
-        before: its own state.
-        after: what became of it.
-        original: the single model that is retrained exactly.
-        retrained: without the same pictures.
-        prompts: (n, l) int64 captions that should not change, as `words` gives them; may be none.
-        seeds: one a prompt.
-
-    Raises:
-        ProofError: if the two forgot different pictures.
-    """
-    if after.removed != retrained.removed:
-        raise ProofError(
-            f"expected the exact retraining without the same {len(after.removed)} pictures, found "
-            f"one without {len(retrained.removed)} others; retrain without the same"
-        )
-    data = before.data
-    gone, left = parted(before, after.removed)
-    generated = _generated(before.model, prompts, seeds, data)
-    shown = replace(data, text=prompts, codes=generated)
-    rows = np.arange(len(prompts))
-    return Assessment(
-        way=way,
-        removed=len(gone),
-        seconds=after.seconds,
-        retrained=after.retrained,
-        share=after.share,
-        exact=after.exact,
-        forgotten_before=_mean(losses(before.model, data, gone)),
-        forgotten_after=_mean(losses(after.model, data, gone)),
-        forgotten_exact=_mean(losses(retrained.model, data, gone)),
-        retained_before=_mean(losses(before.model, data, left)),
-        retained_after=_mean(losses(after.model, data, left)),
-        retained_exact=_mean(losses(retrained.model, data, left)),
-        prompts_before=_mean(losses(before.model, shown, rows)),
-        prompts_after=_mean(losses(after.model, shown, rows)),
-        prompts_exact=_mean(losses(retrained.model, shown, rows)),
-        changed=_apart(generated, _generated(after.model, prompts, seeds, data)),
-        changed_exact=_apart(
-            _generated(original.model, prompts, seeds, data),
-            _generated(retrained.model, prompts, seeds, data),
-        ),
-    )
-
-
-def _generated(
-    model: TokenModel, prompts: torch.Tensor, seeds: Sequence[int], data: Encoded
-) -> torch.Tensor:
-    length = data.codes.shape[1]
-    if not len(prompts):
-        return torch.empty((0, length), dtype=torch.int64)
-    return sample(model, prompts, seeds, length=length)
-
-
-def _apart(ones: torch.Tensor, others: torch.Tensor) -> float:
-    return float((ones != others).double().mean())
-
-
-def _mean(values: NDArray[np.float64]) -> float:
-    return float(values.mean()) if len(values) else float("nan")

@@ -102,6 +102,8 @@ def load_model(path: Path, tokenizer: str) -> tuple[Trained, Words]:
         model = Dalle(shape)
         model.load_state_dict(tensors)
         words = Words(str(told["words"]), shape.text_length)
+        if words.size != shape.words:
+            raise _other(path, "model")
         losses, seconds = tuple(map(float, told["losses"])), float(told["seconds"])
         seen = frozenset(map(str, told["seen"]))
         captions = tuple(map(str, told["captions"]))

@@ -12,12 +12,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import nn
 from torch.nn import functional
 from transformers import GPT2Config, GPT2Model
 
 from attribution.counterfactual.model.words import PAD
+
+_AT_ONCE = 128
 
 TEXT_SHARE = 1 / 8
 """What the text's loss weighs."""
@@ -121,6 +125,17 @@ def picture_losses(model: TokenModel, text: torch.Tensor, codes: torch.Tensor) -
     """Captions (n, l) and codes (n, t) → (n,) mean negative log-likelihoods, nats a token."""
     logits = model.image_logits(text, codes)
     return functional.cross_entropy(logits.mT.float(), codes, reduction="none").mean(1)
+
+
+@torch.no_grad()
+def losses_of(model: TokenModel, text: torch.Tensor, codes: torch.Tensor) -> NDArray[np.float32]:
+    """As `picture_losses`, of any number of pictures, without gradients: (n,) float32."""
+    parts = [
+        picture_losses(model, *batch)
+        for batch in zip(torch.split(text, _AT_ONCE), torch.split(codes, _AT_ONCE), strict=True)
+        if len(batch[0])
+    ]
+    return torch.cat(parts).numpy().astype(np.float32) if parts else np.empty(0, np.float32)
 
 
 Together = Literal["logits", "evidence"]

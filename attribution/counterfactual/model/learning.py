@@ -1,41 +1,30 @@
-"""One model by itself: learnt with checkpoints and sheets on the way, and asked for pictures."""
+"""One model by itself, learnt with checkpoints and sheets on the way."""
 
 from __future__ import annotations
 
 import hashlib
-import io
-import math
 import time
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Protocol
 
 import numpy as np
-import torch
-from numpy.typing import NDArray
-from PIL import Image
 
 from attribution.counterfactual.material import Material, prepare
 from attribution.counterfactual.model.checkpoints import (
-    digest_of,
     load_model,
-    load_tokenizer,
     resume_training,
     save_model,
     save_training,
 )
-from attribution.counterfactual.model.sampling import GUIDANCE, TEMPERATURE, sample
-from attribution.counterfactual.model.tokenizer import ImageTokenizer, Step
+from attribution.counterfactual.model.making import sheet_of, write_png
+from attribution.counterfactual.model.tokenizer import Step
 from attribution.counterfactual.model.training import Trained, Trainer
-from attribution.counterfactual.model.words import Words
-from attribution.counterfactual.report.sheets import grid_sheet
 from attribution.counterfactual.settings import Settings
+from attribution.counterfactual.wanted import Counted, Counter
 from attribution.errors import ProofError
 from harvester.errors import reason_of
 from harvester.places import Place
-from harvester.shards import replacing
 
 _SAVED_EVERY_S = 10.0
 _SHOWN_EVERY_S = 60.0
@@ -43,19 +32,12 @@ _SHOWN = 24
 _AVERAGED = 50
 """Steps whose loss is shown."""
 
-_MOST_IDS = 10_000_000
-
-
-class Counter(Protocol):
-    """Shows how far some work is."""
-
-    def advance(self, done: int | None = None, total: int | None = None) -> None:
-        """So many of so many are done."""
-        ...
+_MOST_BYTES = 64 << 20
+"""Of a list of ids."""
 
 
 @dataclass(frozen=True, slots=True)
-class Learnt:
+class ModelFile:
     """Where a model is, and how it went."""
 
     path: Path
@@ -72,11 +54,18 @@ def read_ids(path: Path) -> frozenset[str]:
         ProofError: if there is no such list, or it is empty.
     """
     try:
-        text = path.read_text("utf-8")
+        with path.open("rb") as file:
+            body = file.read(_MOST_BYTES + 1)
+        text = body.decode("utf-8")
     except (OSError, UnicodeDecodeError) as exc:
         found = reason_of(exc) if isinstance(exc, OSError) else "other bytes than UTF-8"
         raise ProofError(f"{path}: expected a list of ids, found {found}") from exc
-    lines = (line.split("#")[0].strip() for line in text[:_MOST_IDS].splitlines())
+    if len(body) > _MOST_BYTES:
+        raise ProofError(
+            f"{path}: expected a list of ids of at most {_MOST_BYTES >> 20} MB, found more; name "
+            "fewer pictures"
+        )
+    lines = (line.split("#")[0].strip() for line in text.splitlines())
     ids = frozenset(line for line in lines if line)
     if not ids:
         raise ProofError(f"{path}: expected ids, one a line, found none")
@@ -91,8 +80,8 @@ def learn(
     removed: frozenset[str] = frozenset(),
     *,
     tokenizer_step: Step,
-    counted: Callable[[Callable[[], str], int | None], AbstractContextManager[Counter]],
-) -> Learnt:
+    counted: Counted,
+) -> ModelFile:
     """Train one model of a run, or go on with it; a checkpoint every 10 s, a sheet every minute.
 
     Raises:
@@ -111,25 +100,36 @@ def learn(
     name = f"{_name(removed)}-{recipe.seed}"
     path = out / "models" / f"{name}.safetensors"
     unfinished = out / "models" / f"{name}.training.safetensors"
-    resume_training(unfinished, trainer, material.data)
     shown = list(dict.fromkeys(pictures.captions[row] for row in left))[:_SHOWN]
     sheet = out / "sheets" / f"{name}.png"
 
     def draw() -> None:
         trained, words = trainer.trained(), material.data.words
-        _write(sheet, _sheet(trained, material.tokenizer, words, shown, recipe.seed))
+        write_png(sheet, sheet_of(trained, material.tokenizer, words, shown, recipe.seed))
 
     def told() -> str:
         loss = np.mean(trainer.losses[-_AVERAGED:]) if trainer.losses else np.nan
         return f"training {name}, {loss:.2f} nats a token"
 
-    with counted(told, recipe.steps) as counting:
-        _train(trainer, material, unfinished, counting, draw)
-    trained = trainer.trained()
-    save_model(path, trained, material.data)
-    unfinished.unlink(missing_ok=True)
-    draw()
-    return Learnt(path, sheet, len(left), trained.losses[-1], trained.seconds)
+    trained = _finished(path, material, trainer.trained())
+    if trained is None:
+        resume_training(unfinished, trainer, material.data)
+        with counted(told, recipe.steps) as counting:
+            _train(trainer, material, unfinished, counting, draw)
+        trained = trainer.trained()
+        draw()
+        save_model(path, trained, material.data)
+        unfinished.unlink(missing_ok=True)
+    return ModelFile(path, sheet, len(left), trained.losses[-1], trained.seconds)
+
+
+def _finished(path: Path, material: Material, wanted: Trained) -> Trained | None:
+    """The model that an earlier run of the same training ended with."""
+    if not path.exists():
+        return None
+    found, words = load_model(path, material.data.tokenizer)
+    same = (found.recipe, found.seen, words) == (wanted.recipe, wanted.seen, material.data.words)
+    return found if same else None
 
 
 def _name(removed: frozenset[str]) -> str:
@@ -162,82 +162,3 @@ def _train(
             shown = time.monotonic()
 
     trainer.run(step)
-
-
-def make(
-    model: Path,
-    tokenizer: Path,
-    prompts: Sequence[str],
-    image: Path,
-    *,
-    seed: int = 0,
-    temperature: float = TEMPERATURE,
-    guidance: float = GUIDANCE,
-) -> Path:
-    """Generate a picture for each prompt and write them side by side.
-
-    Raises:
-        CheckpointError: if a file is missing, damaged, or the two do not belong together.
-        ProofError: if a prompt is empty, or the picture cannot be written.
-    """
-    if not all(prompt.strip() for prompt in prompts):
-        raise ProofError("expected a prompt of at least one word, found an empty one")
-    trained, words, codec = _open(model, tokenizer)
-    text = torch.from_numpy(words.encode(list(prompts)))
-    codes = sample(
-        trained.model,
-        text,
-        [seed] * len(prompts),
-        length=trained.model.shape.image_length,
-        temperature=temperature,
-        guidance=guidance,
-    )
-    pixels = codec.decode(codes)
-    _write(image, _png(np.concatenate(list(pixels), axis=1)))
-    return image
-
-
-def show(model: Path, tokenizer: Path, image: Path, *, count: int, seed: int) -> Path:
-    """A sheet of what a model makes of the prompts of its vocabulary's run.
-
-    Raises:
-        CheckpointError: as `make` does.
-        ProofError: if it cannot be written.
-    """
-    trained, words, codec = _open(model, tokenizer)
-    _write(image, _sheet(trained, codec, words, trained.captions[:count], seed))
-    return image
-
-
-def _open(model: Path, tokenizer: Path) -> tuple[Trained, Words, ImageTokenizer]:
-    codec, _ = load_tokenizer(tokenizer)
-    trained, words = load_model(model, digest_of(codec))
-    return trained, words, codec
-
-
-def _sheet(
-    trained: Trained,
-    tokenizer: ImageTokenizer,
-    words: Words,
-    captions: Sequence[str],
-    seed: int,
-) -> bytes:
-    text = torch.from_numpy(words.encode(list(captions)))
-    seeds = [seed] * len(captions)
-    codes = sample(trained.model, text, seeds, length=trained.model.shape.image_length)
-    columns = min(12, math.ceil(len(captions) ** 0.5) + 2)
-    return grid_sheet(tokenizer.decode(codes), captions, columns=columns)
-
-
-def _png(pixels: NDArray[np.uint8]) -> bytes:
-    buffer = io.BytesIO()
-    Image.fromarray(pixels).save(buffer, "PNG")
-    return buffer.getvalue()
-
-
-def _write(path: Path, body: bytes) -> None:
-    try:
-        with replacing(path) as temporary:
-            temporary.write_bytes(body)
-    except OSError as exc:
-        raise ProofError(f"{path}: expected to write a picture, found {reason_of(exc)}") from exc

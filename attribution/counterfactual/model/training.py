@@ -5,9 +5,11 @@ in Neural Networks", 2024, as torch has it), everything else by AdamW: here Muon
 by heart after a quarter of the steps that AdamW alone needs.
 
 The order of pictures is drawn from the seed and the epoch over all of a dataset, and the ones that
-are left out are skipped: two models that differ in what they saw differ in nothing else. The number
-of steps is the recipe's, however many pictures there are, so that a smaller set is not trained
-less.
+are left out are skipped, so that the rest keeps its order. The number of steps is the recipe's,
+however many pictures there are, so that a smaller set is not trained less.
+
+But: what comes after a picture that is skipped moves up, into other batches, at other rates: a part
+of any difference is luck, and a removal that means nothing shows how large a part.
 """
 
 from __future__ import annotations

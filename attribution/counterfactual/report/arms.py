@@ -13,7 +13,7 @@ from harvester.printable import clean
 
 _KINDS: dict[str, tuple[str, ...]] = {
     "whence": ("whence",),
-    "part": ("without own", "image", "text", "shares"),
+    "part": ("without own", "image", "text", "shares", "whence, log-odds"),
     "baseline": ("aivalis2025", "cosine"),
     "channel": (),
     "gradient": ("trak", "d-trak", "grad-dot"),
@@ -27,6 +27,7 @@ _MEANINGS = {
     "text": "whence's text channels alone, fused",
     "without own": "whence's order without the pictures whose caption is the prompt",
     "shares": "whence's shares of the influence",
+    "whence, log-odds": "whence's order by its log-odds, as they stand before they become a score",
     "aivalis2025": "the published ranker: words first, then nine terms of pixels and features "
     "(Aivalis & Klampanos 2025)",
     "cosine": "plain cosine of ResNet-50 features, not corrected by a background",

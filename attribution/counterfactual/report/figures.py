@@ -71,8 +71,12 @@ def _censored(
     one: Effect, value: float, low: float, high: float, show: Callable[[float], str]
 ) -> Cell:
     """A count that no random removal reached is a lower bound, and its upper end none."""
-    if not one.at_least or not math.isfinite(value):
+    if not math.isfinite(value):
         return interval_cell(value, low, high, show)
+    if not one.at_least:
+        if not one.equivalent_high >= one.largest or not math.isfinite(low):
+            return interval_cell(value, low, high, show)
+        return Cell(show(value), f"{show(low)} to \N{GREATER-THAN OR EQUAL TO} {show(high)}")
     return Cell(f"≥ {show(value)}", f"from {show(low)}" if math.isfinite(low) else "")
 
 

@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 
 from attribution.counterfactual.experiment import Test
-from attribution.counterfactual.removals import OWN, RANDOM, Arm
+from attribution.counterfactual.removals import OWN, RANDOM, Arm, own_count
 from attribution.counterfactual.report.sheets import sheet
 from attribution.counterfactual.results import Sheet
 from attribution.counterfactual.workers import Removal
@@ -26,7 +26,7 @@ def sheets_of(test: Test) -> list[Sheet]:
     for seed in test.generated.material.settings.seeds:
         rows, labels = _before(test, seed)
         for name in _ARMS:
-            arm = Arm(name, 1 if name == OWN else most)
+            arm = Arm(name, own_count(test.generated) if name == OWN else most)
             if arm in planned.arms:
                 removal = planned.arms[arm][seed]
                 rows.append(_made(test, removal))
@@ -51,10 +51,10 @@ def _before(test: Test, seed: int) -> tuple[list[NDArray[np.uint8]], list[str]]:
     own = [material.rows_of_caption(prompt) for prompt in prompts]
     rows, labels = [], []
     for number in range(max(len(found) for found in own)):
-        # Where an artist has none of a caption, the first one's stands.
+        # Where a caption has fewer, its last one stands again.
         chosen = [found[min(number, len(found) - 1)] for found in own]
         rows.append(material.pictures.pixels[chosen])
-        labels.append("training picture" if not number else f"another artist's, {number + 1}")
+        labels.append("training picture" if not number else f"another of the caption, {number + 1}")
     queries = np.flatnonzero(generated.seed == seed)[: len(prompts)]
     rows.append(generated.pixels[queries])
     labels.append("generated")

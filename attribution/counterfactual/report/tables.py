@@ -210,7 +210,7 @@ def _forgetting(proof: Proof) -> Table | None:
         "Ways of forgetting: cost, and loss in nats a token before \N{RIGHTWARDS ARROW} after",
         (
             *("Way", "Request", "Pictures", "Time", "Cheaper by", "Share trained", "Expected"),
-            *("Forgotten", "Retained", "Recognisable"),
+            *("Forgotten", "Retained", "Recognisable", "Drift", "Tokens changed"),
         ),
         2,
         (
@@ -225,6 +225,8 @@ def _forgetting(proof: Proof) -> Table | None:
                 change(one.forgotten_before, one.forgotten_after),
                 change(one.retained_before, one.retained_after),
                 change(one.recognisable_before, one.recognisable_after, percent),
+                Cell(number(one.prompts_drift)),
+                Cell(percent(one.prompts_changed)),
             )
             for one in proof.forgetting
         ),

@@ -1,0 +1,110 @@
+"""A trained model asked for pictures: of prompts, and as a sheet of what it learnt."""
+
+from __future__ import annotations
+
+import io
+import math
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+
+from attribution.counterfactual.model.checkpoints import digest_of, load_model, load_tokenizer
+from attribution.counterfactual.model.sampling import GUIDANCE, TEMPERATURE, sample
+from attribution.counterfactual.model.tokenizer import ImageTokenizer
+from attribution.counterfactual.model.training import Trained
+from attribution.counterfactual.model.words import Words
+from attribution.counterfactual.report.sheets import grid_sheet
+from attribution.errors import CheckpointError, ProofError
+from harvester.errors import reason_of
+from harvester.shards import replacing
+
+
+def make(
+    model: Path,
+    tokenizer: Path,
+    prompts: Sequence[str],
+    image: Path,
+    *,
+    seed: int = 0,
+    temperature: float = TEMPERATURE,
+    guidance: float = GUIDANCE,
+) -> Path:
+    """Generate a picture for each prompt and write them side by side.
+
+    Raises:
+        CheckpointError: if a file is missing, damaged, or the two do not belong together.
+        ProofError: if a prompt is empty, or the picture cannot be written.
+    """
+    if not all(prompt.strip() for prompt in prompts):
+        raise ProofError("expected a prompt of at least one word, found an empty one")
+    trained, words, codec = _open(model, tokenizer)
+    text = torch.from_numpy(words.encode(list(prompts)))
+    codes = sample(
+        trained.model,
+        text,
+        [seed] * len(prompts),
+        length=trained.model.shape.image_length,
+        temperature=temperature,
+        guidance=guidance,
+    )
+    pixels = codec.decode(codes)
+    write_png(image, _png(np.concatenate(list(pixels), axis=1)))
+    return image
+
+
+def show(model: Path, tokenizer: Path, image: Path, *, count: int, seed: int) -> Path:
+    """A sheet of what a model makes of the prompts of its vocabulary's run.
+
+    Raises:
+        CheckpointError: as `make` does.
+        ProofError: if it cannot be written.
+    """
+    trained, words, codec = _open(model, tokenizer)
+    if not trained.captions:
+        raise CheckpointError(f"{model}: expected a model with captions, found none; train again")
+    write_png(image, sheet_of(trained, codec, words, trained.captions[:count], seed))
+    return image
+
+
+def _open(model: Path, tokenizer: Path) -> tuple[Trained, Words, ImageTokenizer]:
+    codec, _ = load_tokenizer(tokenizer)
+    trained, words = load_model(model, digest_of(codec))
+    return trained, words, codec
+
+
+def sheet_of(
+    trained: Trained,
+    tokenizer: ImageTokenizer,
+    words: Words,
+    captions: Sequence[str],
+    seed: int,
+) -> bytes:
+    """What a model makes of some captions, at least one, as a PNG."""
+    text = torch.from_numpy(words.encode(list(captions)))
+    seeds = [seed] * len(captions)
+    codes = sample(trained.model, text, seeds, length=trained.model.shape.image_length)
+    columns = min(12, math.ceil(len(captions) ** 0.5) + 2)
+    return grid_sheet(tokenizer.decode(codes), captions, columns=columns)
+
+
+def _png(pixels: NDArray[np.uint8]) -> bytes:
+    buffer = io.BytesIO()
+    Image.fromarray(pixels).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def write_png(path: Path, body: bytes) -> None:
+    """Write a picture, whole or not at all.
+
+    Raises:
+        ProofError: if it cannot be written.
+    """
+    try:
+        with replacing(path) as temporary:
+            temporary.write_bytes(body)
+    except OSError as exc:
+        raise ProofError(f"{path}: expected to write a picture, found {reason_of(exc)}") from exc
