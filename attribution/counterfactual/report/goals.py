@@ -149,11 +149,18 @@ def _recognisable(proof: Proof) -> Goal:
     )
 
 
+def _alone(one: Effect) -> str:
+    """The multiple of one prompt's own K, if other prompts' removals do as random ones do."""
+    found = one.for_one(one.equivalent)
+    return f" (for one prompt alone {times(found)})" if math.isfinite(found) else ""
+
+
 def _multiple(proof: Proof) -> Goal:
     rows = _whence(proof)
     told = "; ".join(
         f"K = {one.k:,}: {cell.text}{f' (95%: {cell.bounds})' if cell.bounds else ''}"
         f"{f', where at most {times(one.ceiling)} can be told' if one.ceiling < MULTIPLE else ''}"
+        f"{_alone(one)}"
         for one in rows
         for cell in [multiple_cell(one)]
     )

@@ -164,7 +164,8 @@ def _datamodelling(proof: Proof) -> Table | None:
     )
     return _table(
         "lds",
-        "Linear datamodeling score by method",
+        "Linear datamodeling score by method; a query's time is without describing the pictures "
+        "once for methods from outside, and with all pictures' gradients inside",
         ("Method", "Looks", "LDS", "Queries", "Subsets", "A query"),
         2,
         (
