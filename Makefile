@@ -63,6 +63,9 @@ validate-small: $(READY) $(EMOJI:%=$(PROOF)/%.tgz)
 validate-full: $(READY) $(EMOJI:%=$(PROOF)/%.tgz)
 	for set in $(EMOJI); do $(BIN)/harvest captions $(PROOF)/$$set.tgz --out $(PROOF)/$$set || exit 1; done
 	$(BIN)/attribute validate run $(EMOJI:%=$(PROOF)/%) --size full --out $(PROOF)/full
+	for set in $(EMOJI); do $(BIN)/attribute validate run $(PROOF)/$$set --size full --part lds \
+	  $(EMOJI:%=--tokenizer-from $(PROOF)/%) --out $(PROOF)/full-$$set || exit 1; done
+	$(BIN)/attribute validate fit $(EMOJI:%=$(PROOF)/full-%)
 
 clean:
 	rm -rf $(VENV) build .pytest_cache .mypy_cache .ruff_cache .hypothesis
