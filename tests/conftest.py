@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 import signal
 import sys
 from collections.abc import Iterator
@@ -15,6 +16,11 @@ import pytest
 # The same examples in every run: a change that breaks a property breaks it for everyone.
 hypothesis.settings.register_profile("repeatable", derandomize=True, deadline=None)
 hypothesis.settings.load_profile("repeatable")
+
+# Side by side, each test and each command that it starts has one core: threads of several torches
+# that wait for one another on two cores take ten times as long.
+if "PYTEST_XDIST_WORKER" in os.environ:
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 # Started in the background of a script, Ctrl-C is ignored, here and in every command under test.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
