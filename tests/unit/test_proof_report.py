@@ -8,7 +8,6 @@ import subprocess
 import sys
 import unicodedata
 from dataclasses import fields, replace
-from html.parser import HTMLParser
 from itertools import pairwise
 
 import numpy as np
@@ -43,6 +42,7 @@ from attribution.counterfactual.results import (
     Sheet,
 )
 from attribution.report.html import ReportError
+from tests.unit.test_report import Page
 
 STRENGTHS = {
     "whence": 1.0,
@@ -67,39 +67,6 @@ CHANNELS = {
 }
 GRADIENTS = {"trak": 1.1, "d-trak": 1.2, "grad-dot": 0.6}
 KS = (1, 2, 4, 8)
-VOID = {"meta", "img", "link", "br", "hr", "input"}
-
-
-class Page(HTMLParser):
-    """The page as a browser's parser sees it; fails on an element that is not closed in order."""
-
-    def __init__(self, html: str) -> None:
-        super().__init__(convert_charrefs=True)
-        self.elements: list[tuple[str, dict[str, str | None]]] = []
-        self.text = ""
-        self._open: list[str] = []
-        self.feed(html)
-        self.close()
-        assert self._open == []
-
-    def handle_starttag(self, tag, attrs):
-        assert len({name for name, _ in attrs}) == len(attrs)
-        self.elements.append((tag, dict(attrs)))
-        if tag not in VOID:
-            self._open.append(tag)
-
-    def handle_startendtag(self, tag, attrs):
-        self.elements.append((tag, dict(attrs)))
-
-    def handle_endtag(self, tag):
-        assert self._open.pop() == tag
-
-    def handle_data(self, data):
-        if self._open[-1:] != ["style"]:
-            self.text += data
-
-    def all(self, tag: str) -> list[dict[str, str | None]]:
-        return [attributes for name, attributes in self.elements if name == tag]
 
 
 def effect(arm: str = "whence", k: int = 4, strength: float = 1.0, **given) -> Effect:
