@@ -105,11 +105,7 @@ class Comparison:
         image, null = (
             method.fusion.log_odds(scores) for scores in (self.scores.z, self.scores.null)
         )
-        # What most have, and then what most of those have that were searched for by this prompt:
-        # however many others are in the gallery, their common subject is no evidence.
-        for bulk in (_sample(len(gallery.ids)), _searched_for(query, gallery)):
-            null = follow_gallery(null, image[np.isin(self.rows, bulk)])
-        self.null = null
+        self.null = self._followed(null, image)
         self.p = p_values(image, self.null)
         self.q = false_discovery_rates(self.p, len(gallery.ids))
         self.log_odds = image.astype(np.float64) + hashed
@@ -176,6 +172,21 @@ class Comparison:
             return np.zeros(len(self.rows)), 1.0
         return shares(self._proven, float(self.null.max()))
 
+    def shares_by_images(self) -> dict[str, NDArray[np.float64]]:
+        """By image channel what `shares` gives where nothing else is looked at; none is proven."""
+        if self.is_flat:
+            return {name: np.zeros(len(self.rows)) for name in self.scores.z}
+        found = {}
+        for name, scores in self.scores.z.items():
+            weight = self._method.fusion.weights.get(name) or fusion.PRIOR_WEIGHT
+            odds, null = (
+                weight * np.clip(z, -fusion.Z_LIMIT, fusion.Z_LIMIT)
+                for z in (scores, self.scores.null[name])
+            )
+            chance = float(self._followed(null, odds).max())
+            found[name] = shares(odds.astype(np.float64), chance)[0]
+        return found
+
     def channels(self, place: int) -> dict[str, float]:
         """One candidate's raw scores."""
         row = self.rows[place]
@@ -188,6 +199,18 @@ class Comparison:
         if parts is not None:
             scores["crop-resistant"] = parts
         return scores
+
+    def _followed(
+        self, null: NDArray[np.float32], scores: NDArray[np.float32]
+    ) -> NDArray[np.float32]:
+        """The null, moved to this gallery.
+
+        To what most have, and then to what most of those have that were searched for by this
+        prompt: however many others are in the gallery, their common subject is no evidence.
+        """
+        for bulk in (_sample(len(self.gallery.ids)), _searched_for(self.query, self.gallery)):
+            null = follow_gallery(null, scores[np.isin(self.rows, bulk)])
+        return null
 
     def _ratios(self, queries: NDArray[np.float32]) -> NDArray[np.float64]:
         space = self._method.neighbourhood.space

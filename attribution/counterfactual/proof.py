@@ -49,7 +49,7 @@ log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
-_RANKING = 1
+_RANKING = 2
 """To be raised with every change of what a score is that no weights file tells."""
 
 

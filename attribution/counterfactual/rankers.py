@@ -1,9 +1,10 @@
 """Every arm of the counterfactual test: scores of all training pictures for generated ones.
 
 An arm is a way to order the training pictures, of which the first K are then removed: whence as it
-ranks, its image and its text channels alone, every channel by itself, its shares of the influence,
-plain cosine, and the formula of Aivalis & Klampanos (arXiv 2504.01771). Whence, its channels and
-the cosine are what `evaluate.answers` measures elsewhere.
+ranks, its image and its text channels alone, every channel by itself, plain cosine, and the formula
+of Aivalis & Klampanos (arXiv 2504.01771). Whence, its channels and the cosine are what
+`evaluate.answers` measures elsewhere. Whence's score and its shares stand beside, and the shares
+that single channels would give: as orders they are arms already.
 
 A picture is enlarged before it is shown: a model of 32 px is asked about, and the channels are made
 for pictures of the web.
@@ -29,7 +30,9 @@ from numpy.typing import NDArray
 
 from attribution import aivalis2025, fusion
 from attribution.asked import Asked, ask_plainly
+from attribution.calibration import shares
 from attribution.comparison import Comparison, compare, compare_texts
+from attribution.counterfactual.results import AS_SHARES
 from attribution.embeddings import ResNet50Gem
 from attribution.errors import ProofError
 from attribution.evaluate.answers import (
@@ -54,8 +57,6 @@ WHENCE = "whence"
 """The order of `ranking.rank`: fused log-odds with regions and texts, near copies above."""
 IMAGE = "image"
 TEXT = "text"
-SHARES = "shares"
-"""Whence's shares of the influence: above 0 for what is above chance alone."""
 SCORE = "score"
 """Whence's score as it is shown, 0 to 1, near copies above; as an order it is whence's."""
 COSINE = "cosine"
@@ -158,12 +159,31 @@ class Rankers:
             TEXT: _fused(own.scores, self.gallery, self.method),
             **{name: own.scores[name] for name in own.scores if name not in {FUSION, FUSED_IMAGES}},
             COSINE: self.cosine.answer(query),
-            SHARES: np.zeros(len(self.gallery.ids), np.float32),
-            SCORE: np.zeros(len(self.gallery.ids), np.float32),
         }
-        rows[SHARES][own.compared.rows] = own.compared.shares()[0]
-        rows[SCORE][own.compared.rows] = own.compared.score
-        return rows
+        return rows | self._additive(own.compared, rows[TEXT])
+
+    def _additive(self, compared: Comparison, text: Row) -> dict[str, Row]:
+        """Whence's score and what is shared out, 0 outside of the pool."""
+
+        def over_all(inside: NDArray[np.floating]) -> Row:
+            row = np.zeros(len(self.gallery.ids), np.float32)
+            row[compared.rows] = inside
+            return row
+
+        def shared(log_odds: Row) -> Row:
+            return shares(log_odds.astype(np.float64), 0.0)[0].astype(np.float32)
+
+        found = {
+            WHENCE: compared.shares()[0],
+            **compared.shares_by_images(),
+        }
+        return {
+            SCORE: over_all(compared.score),
+            **{f"{name}{AS_SHARES}": over_all(one) for name, one in found.items()},
+            # Of these the log-odds of chance are known to be none.
+            f"pdq{AS_SHARES}": shared(compared.hashed),
+            f"{TEXT}{AS_SHARES}": shared(text),
+        }
 
     def _published(self, queries: Sequence[Query]) -> NDArray[np.float32]:
         """Minus the distance; what was not compared is below all that was, by its text score."""
@@ -177,8 +197,9 @@ class Rankers:
     def _seconds(self, queries: Sequence[Query], opening: float) -> dict[str, float]:
         """By arm; those that look at the picture open it."""
         seconds = {arm: _clocked(ask, queries) for arm, ask in self._alone().items()}
-        seconds[SHARES] = seconds[SCORE] = seconds[WHENCE]  # one comparison gives all
-        return {arm: one + (0 if arm in _OF_WORDS else opening) for arm, one in seconds.items()}
+        seconds[SCORE] = seconds[WHENCE]  # one comparison gives both
+        found = {arm: one + (0 if arm in _OF_WORDS else opening) for arm, one in seconds.items()}
+        return found | {f"{arm}{AS_SHARES}": one for arm, one in found.items()}
 
     def _alone(self) -> dict[str, Callable[[Query], object]]:
         """Each arm as if it were the only one."""

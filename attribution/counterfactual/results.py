@@ -20,6 +20,10 @@ from attribution.errors import ProofError
 from harvester.errors import reason_of
 from harvester.shards import replacing
 
+AS_SHARES = ", shares"
+"""Ends the name of a method whose numbers are shares of the influence, above 0 for what is above
+chance alone; of a channel, as if whence had no other. They are no order of their own."""
+
 
 @dataclass(frozen=True, slots=True)
 class Effect:
@@ -112,6 +116,7 @@ class Datamodelling:
     """A method's linear datamodeling score.
 
     Attributes:
+        method: ends in `AS_SHARES` where it is of shares.
         looks_inside: whether it needs the model, as no closed generator's user has it.
         seconds: a query.
     """

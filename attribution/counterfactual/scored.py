@@ -12,6 +12,8 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from attribution.counterfactual.outcomes import read_columns
+from attribution.counterfactual.rankers import SCORE
+from attribution.counterfactual.results import AS_SHARES
 from attribution.errors import ProofError
 from harvester.errors import reason_of
 from harvester.shards import replacing
@@ -26,9 +28,6 @@ _SCHEMA = pa.schema(
 )
 
 _Z = "z of "
-
-_NO_ARMS = frozenset({"score", "shares"})
-"""Scores of whence for the linear datamodeling score: as orders they are whence's own."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +47,7 @@ class Scored:
     @property
     def arms(self) -> list[str]:
         """Those that orders of removal are made from."""
-        return [name for name in self.by_arm if name not in _NO_ARMS]
+        return [name for name in self.by_arm if name != SCORE and not name.endswith(AS_SHARES)]
 
 
 def write_scores(path: Path, scored: Scored) -> None:

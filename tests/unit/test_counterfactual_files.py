@@ -21,7 +21,6 @@ from attribution.counterfactual.outcomes import (
     read_outcome,
     write_outcome,
 )
-from attribution.counterfactual.rankers import SHARES
 from attribution.counterfactual.removals import (
     OWN,
     RANDOM,
@@ -31,6 +30,7 @@ from attribution.counterfactual.removals import (
     half_subsets,
     plan,
 )
+from attribution.counterfactual.results import AS_SHARES
 from attribution.counterfactual.scored import Scored, read_scores, write_scores
 from attribution.counterfactual.settings import SIZES, Settings
 from attribution.counterfactual.workers import Removal
@@ -223,18 +223,18 @@ def test_the_name_of_an_outcome_is_of_what_was_removed_in_any_order(removed, see
 
 def test_scores_come_back(tmp_path):
     draw = np.random.default_rng(0)
-    names = ["whence", SHARES, "z of nothing"]
+    names = ["whence", shares := f"pdq{AS_SHARES}", "z of nothing"]
     made = Scored(
         {name: draw.random((2, 3), np.float32) for name in names[:2]},
         {"phash": draw.random((2, 3), np.float32)},
-        {"whence": 0.5, SHARES: 0.25},
+        {"whence": 0.5, shares: 0.25},
     )
     path = tmp_path / "scores.parquet"
     write_scores(path, made)
     found = read_scores(path)
     assert list(found.by_arm) == list(made.by_arm)
     assert found.arms == ["whence"]
-    np.testing.assert_array_equal(found.by_arm[SHARES], made.by_arm[SHARES])
+    np.testing.assert_array_equal(found.by_arm[shares], made.by_arm[shares])
     np.testing.assert_array_equal(found.z["phash"], made.z["phash"])
     assert found.seconds["whence"] == 0.5
 

@@ -15,7 +15,7 @@ import pytest
 
 from attribution.counterfactual.report.arms import in_order, kind_of
 from attribution.counterfactual.report.figures import number, times
-from attribution.counterfactual.report.goals import Status, conclusion, goals_of
+from attribution.counterfactual.report.goals import Goal, Status, conclusion, goals_of
 from attribution.counterfactual.report.page import (
     proof_markdown,
     proof_text,
@@ -116,6 +116,7 @@ def made_up() -> Proof:
     effects += [effect(arm, 2, found) for arm, found in {**CHANNELS, **GRADIENTS}.items()]
     effects[4] = replace(effects[4], at_least=True, equivalent=450.0, multiple=450 / 117.6)
     scores = {**{arm: STRENGTHS[arm] for arm in list(STRENGTHS)[:5]}, **CHANNELS, **GRADIENTS}
+    scores |= {"whence, shares": 0.9, "pdq, shares": 0.8}
     return Proof(
         told={
             "command": "attribute validate run data/emoji-twitter --size full --out build/proof",
@@ -382,11 +383,28 @@ def test_the_datamodelling_goal_is_of_channels_and_prints_the_distance_to_gradie
     (goal,) = [one for one in goals_of(Proof({}, datamodelling=rows)) if "LDS" in one.wanted]
     assert goal.status is Status.REACHED
     assert "whose interval overlaps" not in goal.found
-    assert "d-trak 0.260 (95%: 0.250 to 0.270), 0.110 above whence" in goal.found
+    assert "the best that looks inside, d-trak, 0.260 (95%: 0.250 to 0.270)" in goal.found
+    assert "whence's score 0.150 (95%: 0.140 to 0.160), 0.110 below" in goal.found
     best = (*rows, row("bm25", 0.16))
     assert goals(Proof({}, datamodelling=best))["Predicts other models"] is Status.PARTLY
     low = (row("whence", 0.05), row("lbp", 0.1))
     assert goals(Proof({}, datamodelling=low))["Predicts other models"] is Status.MISSED
+
+
+def test_shares_are_held_against_the_shares_of_single_channels():
+    def goal(*rows: tuple[str, float]) -> Goal:
+        made = tuple(Datamodelling(name, False, lds, lds, lds, 64, 32, 0.1) for name, lds in rows)
+        (found,) = [one for one in goals_of(Proof({}, datamodelling=made)) if "LDS" in one.wanted]
+        return found
+
+    scores = (("whence", 0.3), ("pdq", 0.2))
+    assert goal(*scores, ("whence, shares", 0.8), ("pdq, shares", 0.7)).status is Status.REACHED
+    partly = goal(*scores, ("whence, shares", 0.8), ("pdq, shares", 0.8))
+    assert partly.status is Status.PARTLY
+    assert "whence's shares 0.800" in partly.found
+    assert "the best single channel's, pdq, 0.800" in partly.found
+    # Whence's parts are no single channel.
+    assert goal(*scores, ("whence, shares", 0.8), ("text, shares", 0.9)).status is Status.REACHED
 
 
 def test_sisa_by_artist_is_judged_by_the_artists_that_were_forgotten():

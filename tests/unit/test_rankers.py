@@ -16,7 +16,6 @@ from attribution.counterfactual.rankers import (
     IMAGE,
     PUBLISHED,
     SCORE,
-    SHARES,
     SHOWN_SIDE,
     TEXT,
     WHENCE,
@@ -25,6 +24,7 @@ from attribution.counterfactual.rankers import (
     order,
     show,
 )
+from attribution.counterfactual.results import AS_SHARES
 from attribution.embeddings import ResNet50Gem
 from attribution.errors import ProofError
 from attribution.evaluate.galleries import only
@@ -81,9 +81,10 @@ def ids_ranked(query, gallery, method) -> tuple[str, ...]:
 def test_every_arm_has_a_finite_score_for_every_picture_and_a_cost(scores, gallery):
     hashes = {"pdq", "phash", "dhash"}
     words = {TEXT, "bm25", "tfidf"}
+    shared = {f"{name}{AS_SHARES}" for name in (WHENCE, TEXT, "tiny", "pdq")}
     assert (
         set(scores.by_arm)
-        == {WHENCE, IMAGE, SHARES, SCORE, COSINE, PUBLISHED, "tiny"} | hashes | words
+        == {WHENCE, IMAGE, SCORE, COSINE, PUBLISHED, "tiny"} | hashes | words | shared
     )
     assert scores.ids == gallery.ids
     for rows in scores.by_arm.values():
@@ -147,17 +148,44 @@ def test_equal_pictures_tie_and_stand_by_id(scores, gallery):
 
 def test_a_flat_generation_ties_all_of_whence(scores, gallery):
     assert len(np.unique(scores.by_arm[WHENCE][3])) == 1
-    assert not scores.by_arm[SHARES][3].any()
+    assert not scores.by_arm[f"{WHENCE}{AS_SHARES}"][3].any()
     assert order(scores.by_arm[WHENCE][3], gallery.ids, 5) == gallery.ids[:5]
+
+
+def test_shares_of_the_only_image_channel_are_whence_s_where_nothing_else_proves_anything(gallery):
+    method = tiny_method()
+    compared = compare(show(generated(7), "", "q"), gallery, method)
+    weight = method.fusion.weights["tiny"]
+    compared._proven = weight * compared.scores.z["tiny"].astype(np.float64)
+    compared.null = compared._followed(
+        np.float32(weight) * compared.scores.null["tiny"],
+        np.float32(weight) * compared.scores.z["tiny"],
+    )
+    whole, _ = compared.shares()
+    assert whole.max() > 0
+    np.testing.assert_allclose(compared.shares_by_images()["tiny"], whole, atol=1e-6)
+
+
+def test_shares_by_words_and_by_hashes_are_above_0_for_what_they_prove(scores, gallery):
+    text = scores.by_arm[f"{TEXT}{AS_SHARES}"]
+    np.testing.assert_array_equal(text > 0, scores.by_arm[TEXT] > 0)
+    assert not text[2].any()  # it was asked without a prompt
+    hashed = scores.by_arm[f"pdq{AS_SHARES}"]
+    copied = gallery.ids.index(candidate(scene(5, 48)).id)
+    assert hashed[4].argmax() == copied
+    for rows in (text, hashed):
+        assert (rows.sum(axis=1) < 1).all()
 
 
 def test_arms_are_what_their_sources_say(scores, gallery):
     query = show(PICTURES[0], PROMPTS[0], "q")
     compared = compare(query, gallery, tiny_method())
     weights, rest = compared.shares()
-    np.testing.assert_allclose(scores.by_arm[SHARES][0], weights, atol=1e-6)
+    np.testing.assert_allclose(scores.by_arm[f"{WHENCE}{AS_SHARES}"][0], weights, atol=1e-6)
     np.testing.assert_array_equal(scores.by_arm[SCORE][0], compared.score)
-    assert scores.by_arm[SHARES][0].sum() + rest == pytest.approx(1)
+    assert scores.by_arm[f"{WHENCE}{AS_SHARES}"][0].sum() + rest == pytest.approx(1)
+    alone = compared.shares_by_images()["tiny"]
+    np.testing.assert_allclose(scores.by_arm[f"tiny{AS_SHARES}"][0], alone, atol=1e-6)
     texts = {"bm25": gallery.text_index.scores(query.asked)}
     np.testing.assert_array_equal(scores.by_arm[TEXT][0], fusion.from_texts(texts))
     np.testing.assert_array_equal(scores.by_arm["pdq"][0], compared.pdq)

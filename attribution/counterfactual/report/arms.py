@@ -7,13 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from attribution.counterfactual.results import AS_SHARES
 from attribution.descriptors import KNOWN
 from attribution.report.untrusted import cut
 from harvester.printable import clean
 
 _KINDS: dict[str, tuple[str, ...]] = {
     "whence": ("whence",),
-    "part": ("without own", "image", "text", "shares", "whence, log-odds"),
+    "part": ("without own", "image", "text", "whence, log-odds"),
     "baseline": ("aivalis2025", "cosine"),
     "channel": (),
     "gradient": ("trak", "d-trak", "grad-dot"),
@@ -26,7 +27,6 @@ _MEANINGS = {
     "image": "whence's image channels alone, fused",
     "text": "whence's text channels alone, fused",
     "without own": "whence's order without the pictures whose caption is the prompt",
-    "shares": "whence's shares of the influence",
     "whence, log-odds": "whence's order by its log-odds, as they stand before they become a score",
     "aivalis2025": "the published ranker: words first, then nine terms of pixels and features "
     "(Aivalis & Klampanos 2025)",
@@ -42,7 +42,7 @@ _MEANINGS = {
 
 def kind_of(arm: str) -> str:
     """whence, part, baseline, channel, gradient or reference, by an arm's or a method's name."""
-    plain = arm.lower().replace("_", "-")
+    plain = arm.lower().replace("_", "-").removesuffix(AS_SHARES)
     return next((kind for kind, names in _KINDS.items() if plain in names), "channel")
 
 
@@ -60,6 +60,11 @@ def meaning_of(arm: str) -> str | None:
     """What an arm removes by, in a line; None where its name has to say it."""
     known = KNOWN.get(arm)
     return _MEANINGS.get(arm) or (known.meaning if known else None)
+
+
+def is_shares(method: str) -> bool:
+    """Whether its numbers are shares of the influence, and not what it ranks by."""
+    return method.endswith(AS_SHARES)
 
 
 def name_of(text: str, limit: int = 60) -> str:

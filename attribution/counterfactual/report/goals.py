@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
-from attribution.counterfactual.report.arms import kind_of, name_of
+from attribution.counterfactual.report.arms import is_shares, kind_of, name_of
 from attribution.counterfactual.report.figures import (
     between,
     equivalent_cell,
@@ -20,7 +20,13 @@ from attribution.counterfactual.report.figures import (
     percent,
     times,
 )
-from attribution.counterfactual.results import Datamodelling, Effect, Paired, Proof
+from attribution.counterfactual.results import (
+    AS_SHARES,
+    Datamodelling,
+    Effect,
+    Paired,
+    Proof,
+)
 from attribution.report.words import show_chance
 
 RECOGNISABLE = 0.6
@@ -208,27 +214,38 @@ def _larger(one: Paired) -> bool:
 
 
 def _datamodelling(proof: Proof) -> Goal:
+    """Scores against scores, and shares against the shares that a channel gives by itself."""
     rows = [one for one in proof.datamodelling if math.isfinite(one.lds)]
-    name = "Predicts other models"
-    wanted = f"whence's LDS is above {number(PUBLISHED_LDS)} and above every single channel's"
-    ours = next((one for one in rows if one.method == "whence"), None)
-    if ours is None:
-        return Goal(name, wanted, Status.NOT_RUN, _sentence(""))
-    channels = [one for one in rows if kind_of(one.method) == "channel" and not one.looks_inside]
-    best = max(channels, key=_lds, default=None)
+    outside = [one for one in rows if not one.looks_inside]
     inside = max((one for one in rows if one.looks_inside), key=_lds, default=None)
-    told = [f"whence {_lds_told(ours)}"]
-    if best:
-        overlap = ", whose interval overlaps whence's" if best.high >= ours.low else ""
-        told.append(f"the best single channel {name_of(best.method)} {_lds_told(best)}{overlap}")
-    if inside:
-        told.append(
-            f"the best that looks inside {name_of(inside.method)} {_lds_told(inside)}, "
-            f"{number(abs(inside.lds - ours.lds), 3)} "
-            f"{'above' if inside.lds >= ours.lds else 'below'} whence"
-        )
-    reached = [ours.lds > PUBLISHED_LDS, *([ours.lds > best.lds] if best else [])]
-    return Goal(name, wanted, _judged(reached), _sentence("; ".join(told)))
+    told, reached = [], []
+    for numbers, shares in (("score", False), ("shares", True)):
+        kin = [one for one in outside if is_shares(one.method) is shares]
+        ours = next((one for one in kin if kind_of(one.method) == "whence"), None)
+        if ours is None:
+            continue
+        channels = [one for one in kin if kind_of(one.method) == "channel"]
+        best = max(channels, key=_lds, default=None)
+        reached.append(ours.lds > PUBLISHED_LDS)
+        told.append(f"whence's {numbers} {_lds_told(ours)}")
+        if inside:
+            distance = number(abs(inside.lds - ours.lds), 3)
+            side = "below" if inside.lds >= ours.lds else "above"
+            told[-1] += f", {distance} {side} the best that looks inside"
+        if best:
+            reached.append(ours.lds > best.lds)
+            overlap = ", whose interval overlaps whence's" if best.high >= ours.low else ""
+            name = name_of(best.method.removesuffix(AS_SHARES))
+            told.append(f"the best single channel's, {name}, {_lds_told(best)}{overlap}")
+    if told and inside:
+        told.append(f"the best that looks inside, {name_of(inside.method)}, {_lds_told(inside)}")
+    return Goal(
+        "Predicts other models",
+        f"whence's LDS is above {number(PUBLISHED_LDS)} and above every single channel's, its "
+        "score against their scores and its shares against theirs",
+        _judged(reached),
+        _sentence("; ".join(told)),
+    )
 
 
 def _lds(one: Datamodelling) -> float:

@@ -12,11 +12,17 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from attribution.counterfactual.report.arms import in_order, kind_of, name_of
+from attribution.counterfactual.report.arms import in_order, is_shares, kind_of, name_of
 from attribution.counterfactual.report.drawing import COLOURS, drawn, log_axis
 from attribution.counterfactual.report.figures import percent
 from attribution.counterfactual.report.goals import EXCLUDED, MULTIPLE
-from attribution.counterfactual.results import Datamodelling, Effect, Forgot, RandomEffect
+from attribution.counterfactual.results import (
+    AS_SHARES,
+    Datamodelling,
+    Effect,
+    Forgot,
+    RandomEffect,
+)
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -110,12 +116,19 @@ def multiples_plot(effects: Sequence[Effect]) -> str | None:
 
 
 def datamodelling_plot(rows: Sequence[Datamodelling]) -> str | None:
-    """The linear datamodeling score of each method, from outside and from inside."""
+    """The linear datamodeling score of each method: its scores, its shares, and from inside."""
     shown = sorted((one for one in rows if math.isfinite(one.lds)), key=lambda one: one.lds)
+    outside, inside = (
+        [one for one in shown if one.looks_inside is looks] for looks in (False, True)
+    )
     parts = [
         (told, found)
-        for told, inside in (("search only", False), ("looks inside", True))
-        if (found := [one for one in shown if one.looks_inside is inside])
+        for told, found in (
+            ("search only, shares of the influence", [o for o in outside if is_shares(o.method)]),
+            ("search only, scores", [one for one in outside if not is_shares(one.method)]),
+            ("looks inside", inside),
+        )
+        if found
     ]
     if not parts:
         return None
@@ -138,7 +151,7 @@ def datamodelling_plot(rows: Sequence[Datamodelling]) -> str | None:
                 axes.errorbar(
                     one.lds, place, xerr=_bars(one.lds, one.low, one.high), color=COLOURS["ink"]
                 )
-            axes.set_yticks(range(len(of_part)), [name_of(one.method, 26) for one in of_part])
+            axes.set_yticks(range(len(of_part)), [_method(one) for one in of_part])
             axes.set_ylim(-0.6, len(of_part) - 0.4)
             axes.axvline(0, color=COLOURS["ink"], linewidth=0.8)
             axes.tick_params(axis="y", length=0)
@@ -149,6 +162,10 @@ def datamodelling_plot(rows: Sequence[Datamodelling]) -> str | None:
         )
 
     return drawn(draw, "Linear datamodeling score by method", height)
+
+
+def _method(one: Datamodelling) -> str:
+    return name_of(one.method.removesuffix(AS_SHARES), 26)
 
 
 def forgetting_plot(rows: Sequence[Forgot]) -> str | None:

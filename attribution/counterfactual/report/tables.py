@@ -13,7 +13,7 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
-from attribution.counterfactual.report.arms import in_order, name_of
+from attribution.counterfactual.report.arms import in_order, is_shares, name_of
 from attribution.counterfactual.report.figures import (
     NOTHING,
     Cell,
@@ -25,7 +25,7 @@ from attribution.counterfactual.report.figures import (
     spent,
     times,
 )
-from attribution.counterfactual.results import Effect, Paired, Proof
+from attribution.counterfactual.results import AS_SHARES, Effect, Paired, Proof
 from attribution.report.words import show_chance
 from harvester.printable import clean
 
@@ -166,11 +166,12 @@ def _datamodelling(proof: Proof) -> Table | None:
         "lds",
         "Linear datamodeling score by method; a query's time is without describing the pictures "
         "once for methods from outside, and with all pictures' gradients inside",
-        ("Method", "Looks", "LDS", "Queries", "Subsets", "A query"),
-        2,
+        ("Method", "Numbers", "Looks", "LDS", "Queries", "Subsets", "A query"),
+        3,
         (
             (
-                Cell(name_of(one.method)),
+                Cell(name_of(one.method.removesuffix(AS_SHARES))),
+                Cell("shares" if is_shares(one.method) else "scores"),
                 Cell("inside" if one.looks_inside else "from outside"),
                 interval_cell(one.lds, one.low, one.high, lambda value: number(value, 3)),
                 Cell(f"{one.queries:,}"),
