@@ -10,6 +10,7 @@ import hashlib
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from pathlib import PurePosixPath
 from typing import TypeVar
 
 SCHEMA_VERSION = 1
@@ -283,3 +284,13 @@ Pictured = TypeVar("Pictured", Generation, Candidate)
 def failed_id(url: str) -> str:
     """The id of a candidate whose bytes were never had."""
     return "failed-" + hashlib.sha256(url.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def category_of(url: str) -> str:
+    """The category of a picture that was read from a folder; "" where there is none.
+
+    It is the folder right above it in a finding's address: `file:<set>/<category>/<file name>`.
+    """
+    scheme, _, path = url.partition(":")
+    parts = PurePosixPath(path).parts
+    return parts[-2] if scheme == "file" and len(parts) > 2 else ""

@@ -239,18 +239,6 @@ def _read_off(places: NDArray[np.float64], curve: NDArray[np.float64], effect: f
     return float(places[above - 1] + step * (places[above] - places[above - 1]))
 
 
-def expected_touched_shards(shards: int, removed: int) -> float:
-    """How many shards hold at least one of so many pictures: S(1 − (1 − 1/S)^K).
-
-    But: each picture stands in a shard drawn on its own. Shards of exactly equal size are touched
-    a little more often, shards by artist far less.
-
-    Raises:
-        ValueError: without a shard, or on a negative count.
-    """
-    return shards * expected_retraining(shards, removed)
-
-
 def expected_retraining(shards: int, removed: int, *, slices: int = 1) -> float:
     """The share of all training that has to be done again, 0 to 1, when pictures are forgotten.
 
@@ -258,7 +246,11 @@ def expected_retraining(shards: int, removed: int, *, slices: int = 1) -> float:
     so that step r has the share 2r / (R(R + 1)) of its cost. Step r is done again if one of the K
     pictures stands in one of these r slices of all S·R, which happens with probability
     1 − (1 − r/(SR))^K; the sum over r of share times probability is the answer. It is
-    (2R + 1)/(3R) of a shard for one picture, so that slices alone save a third at most.
+    (2R + 1)/(3R) of a shard for one picture, so that slices alone save a third at most. With one
+    slice it is the share of shards that hold at least one of so many pictures, 1 − (1 − 1/S)^K.
+
+    But: each picture stands in a shard drawn on its own. Shards of exactly equal size are touched
+    a little more often, shards by artist far less.
 
     Args:
         shards: S, each as large as any other.

@@ -8,10 +8,6 @@ A list's row is for a picture by its path, below the folder of pictures or besid
 the list says counts before what sidecars say, which `folder` reads. Of several rows for one
 picture (COCO has five) the first counts, for each field.
 
-SVG is drawn only where it is made of plain shapes: no style sheet, script, text, picture, filter,
-reuse or entity. So nothing is read from outside, as a picture in it would be, and the work is
-bounded: the worst that was made up took 4 s, and OpenMoji's take 6 ms.
-
 But: a list is held in memory, some 1 KB a row; and a picture in no folder has no category.
 """
 
@@ -21,16 +17,16 @@ import dataclasses
 import logging
 import os
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
-from xml.parsers import expat
 
 from harvester.errors import InputError
 from harvester.names import is_web_address, what_is
 from harvester.printable import clean
 from harvester.rows import as_text, read_rows
+from harvester.schema import category_of
 from harvester.sources.folder import LocalPicture, read_folder
 
 SOURCE = "captions"
@@ -50,11 +46,6 @@ _SLASHES = re.compile(r"[/\\]+")
 _LONGEST_CATEGORY = 80  # characters
 _LONGEST_NAME = 200  # characters
 _SHOWN = 20
-
-_SVG_SIDE = 256  # pixels
-_SHAPES = frozenset("svg g path line circle rect polygon polyline ellipse title desc".split())
-_LONGEST_SVG = 128 << 10  # bytes; the longest of OpenMoji has 35,000
-_MOST_SHAPES, _DEEPEST, _MOST_DASHED = 1000, 32, 8
 
 
 @dataclass(slots=True)
@@ -146,12 +137,6 @@ def read_captioned(
     return _take(_read(folder, rows), choice, tally, folder.name)
 
 
-def category_of(url: str) -> str:
-    """The category in a finding's address; "" where there is none."""
-    parts = PurePosixPath(url.partition(":")[2]).parts
-    return parts[-2] if len(parts) > 2 else ""
-
-
 def as_category(text: Any) -> str | None:
     """A category as it can stand in an address: one line, no slash; None where none is left."""
     name = clean(_SLASHES.sub(" ", as_text(text) or ""))[:_LONGEST_CATEGORY].strip(" .")
@@ -230,74 +215,6 @@ def _with_category(url: str, category: str | None) -> str:
     return f"{above}/{category}/{name}"
 
 
-def draw_svg(svg: bytes, *, side: int = _SVG_SIDE) -> bytes:
-    """A drawing as PNG with alpha, by resvg; see the module for what is refused.
-
-    Args:
-        svg: the file, UTF-8.
-        side: pixels of the longer side of the PNG; the drawing keeps its proportions.
-
-    Raises:
-        InputError: if `resvg_py` is not installed.
-        ValueError: if it is no SVG, too long, or not of plain shapes alone.
-    """
-    draw = load_resvg()
-    if len(svg) > _LONGEST_SVG:
-        raise ValueError(f"expected at most {_LONGEST_SVG:,} bytes of SVG, found {len(svg):,}")
-    text = svg.decode("utf-8-sig")
-    _check_svg(text)
-    return bytes(draw(svg_string=text, width=side, height=side, skip_system_fonts=True))
-
-
-def load_resvg() -> Callable[..., bytes]:
-    """What draws SVG.
-
-    Raises:
-        InputError: if it is not installed.
-    """
-    try:
-        from resvg_py import svg_to_bytes  # noqa: PLC0415  # an extra
-    except ImportError as exc:
-        raise InputError(
-            "SVG: expected resvg_py to be installed, found it missing; install whence[captions]"
-        ) from exc
-    return svg_to_bytes
-
-
-def _check_svg(text: str) -> None:
-    shapes = depth = dashed = 0
-
-    def start(name: str, attributes: Mapping[str, str]) -> None:
-        nonlocal shapes, depth, dashed
-        shapes += 1
-        depth += 1
-        dashed += "stroke-dasharray" in attributes
-        if name not in _SHAPES:
-            raise ValueError(f"expected plain shapes, found the element {name[:40]!r}")
-        if found := attributes.keys() & {"style", "filter", "href", "xlink:href"}:
-            raise ValueError(f"expected plain shapes, found the attribute {min(found)!r}")
-        if shapes > _MOST_SHAPES or depth > _DEEPEST or dashed > _MOST_DASHED:
-            raise ValueError(
-                f"expected at most {_MOST_SHAPES:,} shapes, {_DEEPEST} deep, {_MOST_DASHED} of "
-                "them dashed, found more"
-            )
-
-    def end(_: str) -> None:
-        nonlocal depth
-        depth -= 1
-
-    def refuse(*_: object) -> None:
-        raise ValueError("expected plain shapes, found a document type, which may hold entities")
-
-    parser = expat.ParserCreate()
-    parser.StartElementHandler, parser.EndElementHandler = start, end
-    parser.StartDoctypeDeclHandler = refuse
-    try:
-        parser.Parse(text.encode(), True)
-    except expat.ExpatError as exc:
-        raise ValueError(f"expected an SVG drawing, found {exc}") from exc
-
-
 def plain_words(name: str) -> str | None:
     """A Unicode name as plain words in lower case: `FAMILY: MAN, BOY` → `family man boy`."""
     text = re.sub(r"[^\w\s’'#*&+!?-]|_", " ", clean(name).replace(".", "")).lower()
@@ -311,12 +228,3 @@ def read_bounded(path: Path, most: int) -> bytes:
     if len(content) > most:
         raise ValueError(f"expected at most {most:,} bytes, found more")
     return content
-
-
-def is_inside(path: Path, root: Path) -> bool:
-    """Whether a path leads, links followed, to a file below a folder that is resolved."""
-    try:
-        target = path.resolve(strict=True)
-    except (OSError, RuntimeError):  # a link to nothing, or to itself
-        return False
-    return target.is_file() and target.is_relative_to(root)

@@ -36,13 +36,11 @@ from harvester.sources.captioned import (
     CaptionTally,
     Choice,
     as_category,
-    draw_svg,
-    is_inside,
-    load_resvg,
     plain_words,
     read_bounded,
 )
-from harvester.sources.folder import LocalPicture
+from harvester.sources.folder import LocalPicture, is_inside
+from harvester.sources.svg import draw_svg, load_resvg
 
 _LOG = logging.getLogger(__name__)
 _LONGEST_JSON = 32 << 20  # bytes; those of version 16 have 2

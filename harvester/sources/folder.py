@@ -87,7 +87,7 @@ def _read(root: Path, given: dict[str, str]) -> Iterator[LocalPicture]:
     for parent, names in _walk(root):
         present = frozenset(names)
         for name in _METADATA_FILES:
-            if name in present and _is_inside(parent / name, root):
+            if name in present and is_inside(parent / name, root):
                 metadata.update(_read_metadata(parent / name, root))
         for name in names:
             if _is_sidecar(name):
@@ -96,7 +96,7 @@ def _read(root: Path, given: dict[str, str]) -> Iterator[LocalPicture]:
                 others += 1
                 continue
             path = parent / name
-            if not _is_inside(path, root):
+            if not is_inside(path, root):
                 _LOG.warning("%s: skipped: it leads out of the folder, or nowhere", _storable(path))
                 continue
             rank += 1
@@ -143,7 +143,8 @@ def _may_be_picture(name: str) -> bool:
     return bool(_PICTURE.match(suffix)) or not _OTHER_KIND.fullmatch(suffix)
 
 
-def _is_inside(path: Path, root: Path) -> bool:
+def is_inside(path: Path, root: Path) -> bool:
+    """Whether a path leads, links followed, to a file below a folder that is resolved."""
     try:
         target = path.resolve(strict=True)
     except (OSError, RuntimeError):  # a link to nothing, or to itself
@@ -170,7 +171,7 @@ def _read_sidecars(path: Path, present: frozenset[str], root: Path) -> dict[str,
     for ending in (".txt", ".caption", ".json"):
         for name in (path.stem + ending, path.name + ending):
             sidecar = path.with_name(name)
-            if name not in present or not _is_inside(sidecar, root):
+            if name not in present or not is_inside(sidecar, root):
                 continue
             try:
                 content = _read_small(sidecar)

@@ -10,17 +10,17 @@ import pytest
 from PIL import Image
 
 from harvester.errors import InputError
+from harvester.schema import category_of
 from harvester.sources import emoji
 from harvester.sources.captioned import (
     CaptionTally,
     Choice,
     as_category,
-    category_of,
-    draw_svg,
     plain_words,
     read_captioned,
 )
 from harvester.sources.emoji import open_package
+from harvester.sources.svg import draw_svg
 
 SVG = (
     '<svg id="emoji" viewBox="0 0 72 72" xmlns="http://www.w3.org/2000/svg">'

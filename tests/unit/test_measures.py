@@ -12,7 +12,6 @@ from scipy import stats
 from attribution.counterfactual.measures import (
     cosine,
     expected_retraining,
-    expected_touched_shards,
     feature_distance,
     linear_datamodeling_scores,
     mean_datamodeling_score,
@@ -404,17 +403,18 @@ def test_the_expected_cost_is_the_one_of_many_drawn_removals(shards, slices, rem
         touched.append((first <= slices).sum())
         seen = [steps[step - 1 :].sum() if step <= slices else 0 for step in first]
         again.append(sum(seen) / (shards * steps.sum()))
-    assert expected_touched_shards(shards, removed) == pytest.approx(np.mean(touched), rel=0.02)
+    share = expected_retraining(shards, removed)
+    assert shards * share == pytest.approx(np.mean(touched), rel=0.02)
     assert expected_retraining(shards, removed, slices=slices) == pytest.approx(
         np.mean(again), rel=0.03
     )
 
 
 def test_known_costs():
-    assert expected_touched_shards(10, 10) == pytest.approx(6.513, abs=1e-3)
-    assert expected_touched_shards(10, 131) == pytest.approx(10, abs=1e-4)
-    assert expected_touched_shards(10, 0) == expected_retraining(10, 0, slices=5) == 0
-    assert expected_touched_shards(1, 1) == 1
+    assert expected_retraining(10, 10) == pytest.approx(0.6513, abs=1e-4)
+    assert expected_retraining(10, 131) == pytest.approx(1, abs=1e-5)
+    assert expected_retraining(10, 0) == expected_retraining(10, 0, slices=5) == 0
+    assert expected_retraining(1, 1) == 1
     assert expected_retraining(20, 1, slices=4) == pytest.approx((2 * 4 + 1) / (3 * 4) / 20)
     for shards, slices, removed in ((0, 1, 1), (1, 0, 1), (1, 1, -1)):
         with pytest.raises(ValueError, match=f"found {shards}, {slices} and {removed}"):

@@ -27,7 +27,7 @@ from harvester import shards
 from harvester.images import PictureError, open_picture
 from harvester.places import Place
 from harvester.printable import clean
-from harvester.schema import Candidate, FetchStatus, Finding
+from harvester.schema import Candidate, FetchStatus, Finding, category_of
 
 log = logging.getLogger(__name__)
 
@@ -214,13 +214,7 @@ def _findings(folder: Place) -> dict[str, list[dict[str, str | None]]]:
 def _texts(told: Sequence[dict[str, str | None]]) -> tuple[str, str, str]:
     """Caption, creator and category out of a candidate and its findings; empty where unknown."""
     caption = _first(told, "caption") or _first(told, "title")
-    category = ""
-    for row in told:
-        address = row["url"] or ""
-        folders = address.removeprefix("file:").split("/")[:-1]
-        if address.startswith("file:") and len(folders) > 1:
-            category = folders[-1]
-            break
+    category = next(filter(None, (category_of(row["url"] or "") for row in told)), "")
     return caption, _first(told, "creator"), category or _first(told, "query_prompt")
 
 
