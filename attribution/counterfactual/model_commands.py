@@ -108,7 +108,7 @@ def generate(
     as_json: AsJson = False,
     verbose: Verbose = False,
 ) -> None:
-    """Make pictures of prompts with a trained model; several stand side by side.
+    """Make pictures of prompts with a trained model, enlarged; several stand side by side.
 
     Example: attribute validate generate --prompt "red apple" --image gen.png
     """

@@ -32,6 +32,7 @@ from attribution import aivalis2025, fusion
 from attribution.asked import Asked, ask_plainly
 from attribution.calibration import shares
 from attribution.comparison import Comparison, compare, compare_texts
+from attribution.counterfactual.model.pictures import enlarged
 from attribution.counterfactual.results import AS_SHARES
 from attribution.embeddings import ResNet50Gem
 from attribution.errors import ProofError
@@ -63,9 +64,6 @@ COSINE = "cosine"
 
 Z = " z"
 """Ends the names of standardised channels in `evaluate.answers`."""
-
-SHOWN_SIDE = 224
-"""Pixels that a generated picture is enlarged to; the network's own side."""
 
 TIMED = 3
 """Queries that every arm answers once more by itself, for its cost."""
@@ -269,7 +267,7 @@ def show(picture: NDArray[np.uint8], prompt: str, name: str, ask: Ask = ask_plai
             f"{name}: expected a picture (h, w, 3) of uint8, found {picture.shape} of "
             f"{picture.dtype}; give the pixels as `sampling` makes them"
         )
-    large = cv2.resize(picture, (SHOWN_SIDE, SHOWN_SIDE), interpolation=cv2.INTER_CUBIC)
+    (large,) = enlarged(picture[None])
     body = cv2.imencode(".png", np.ascontiguousarray(large[:, :, ::-1]))[1].tobytes()
     # It is one picture, also where its quarters look like the tiles of a grid.
     asked = ask(prompt) if prompt.strip() else None

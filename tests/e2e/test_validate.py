@@ -288,7 +288,7 @@ def test_the_whole_proof_stopped_gone_on_with_and_asked_again(run, start, shapes
     for image in ("one.png", "two.png"):
         done = run("attribute", "validate", "generate", *model, *prompts, "--image", image)
         assert (done.code, done.out) == (0, f"image: {image}\n")
-    assert size_of(tmp_path / "one.png") == (2 * 32, 32)
+    assert size_of(tmp_path / "one.png") == (2 * 224, 224)
     assert (tmp_path / "one.png").read_bytes() == (tmp_path / "two.png").read_bytes()
     done = run("attribute", "validate", "sheet", "--out", "out", "--count", 10)
     assert done.code == 0, done.err

@@ -11,12 +11,12 @@ import pytest
 from attribution import aivalis2025, comparison, fusion
 from attribution.asked import Asked, ask_plainly
 from attribution.comparison import compare
+from attribution.counterfactual.model.pictures import SHOWN_SIDE
 from attribution.counterfactual.rankers import (
     COSINE,
     IMAGE,
     PUBLISHED,
     SCORE,
-    SHOWN_SIDE,
     TEXT,
     WHENCE,
     as_ranked,

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from attribution.counterfactual.model.checkpoints import digest_of, load_model, load_tokenizer
+from attribution.counterfactual.model.pictures import enlarged
 from attribution.counterfactual.model.sampling import GUIDANCE, TEMPERATURE, sample
 from attribution.counterfactual.model.tokenizer import ImageTokenizer
 from attribution.counterfactual.model.training import Trained
@@ -33,7 +34,7 @@ def make(
     temperature: float = TEMPERATURE,
     guidance: float = GUIDANCE,
 ) -> Path:
-    """Generate a picture for each prompt and write them side by side.
+    """Generate a picture for each prompt and write them side by side, enlarged.
 
     Raises:
         CheckpointError: if a file is missing, damaged, or the two do not belong together.
@@ -51,8 +52,8 @@ def make(
         temperature=temperature,
         guidance=guidance,
     )
-    pixels = codec.decode(codes)
-    write_png(image, _png(np.concatenate(list(pixels), axis=1)))
+    pixels = enlarged(codec.decode(codes))
+    write_png(image, _png(np.concatenate(pixels, axis=1)))
     return image
 
 

@@ -31,6 +31,9 @@ from harvester.schema import Candidate, FetchStatus, Finding, category_of
 
 log = logging.getLogger(__name__)
 
+SHOWN_SIDE = 224
+"""Pixels that a generated picture is enlarged to, to be looked at: the networks' own side."""
+
 FEWEST = 24
 """Pictures below which no model is trained: it could not tell one prompt from another."""
 
@@ -163,7 +166,7 @@ def to_square(rgb: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:
     return np.asarray(cv2.resize(square, (side, side), interpolation=method), np.uint8)
 
 
-def enlarged(pixels: NDArray[np.uint8], side: int = 224) -> list[NDArray[np.uint8]]:
+def enlarged(pixels: NDArray[np.uint8], side: int = SHOWN_SIDE) -> list[NDArray[np.uint8]]:
     """Pictures (n, s, s, 3) as large as networks and rankers take them."""
     return [
         np.asarray(cv2.resize(one, (side, side), interpolation=cv2.INTER_CUBIC), np.uint8)
