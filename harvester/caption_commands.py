@@ -57,7 +57,8 @@ def captions(
             "--captions",
             parser=given_path,
             metavar="LIST",
-            help="csv, jsonl or parquet file with the columns file_name and caption.",
+            help="csv, tsv, json, jsonl or parquet file with the columns file_name and caption, "
+            "and any of title, creator, category, license, license_url.",
         ),
     ] = None,
     category: Annotated[
@@ -140,9 +141,9 @@ def _print(tally: Tally, count: CaptionTally, out: Place, *, as_json: bool) -> N
     from harvester.run import check_reached
 
     if count.without_caption:
-        say(f"{count.without_caption:,} of {count.taken:,} pictures have no caption")
+        say(f"without a caption: {count.without_caption:,} of {count.taken:,}")
     if count.lost:
-        say(f"{count.lost:,} pictures are named by the set, but are missing or cannot be drawn")
+        say(f"named by the set, but missing or not drawable: {count.lost:,}")
     if as_json:
         print_json(tally.record() | {"dataset": str(out), "captions": count.record()})
     else:

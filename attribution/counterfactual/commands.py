@@ -14,6 +14,7 @@ import typer
 from attribution.counterfactual import model_commands
 from attribution.counterfactual.options import (
     RUN,
+    STOPPED,
     Datasets,
     RunFolder,
     Size,
@@ -88,7 +89,7 @@ def run(
     from dataclasses import asdict
 
     from attribution.counterfactual.proof import prove
-    from attribution.counterfactual.report.page import proof_markdown, proof_text, write_proof
+    from attribution.counterfactual.report.page import proof_markdown, proof_text, render_proof
     from attribution.counterfactual.wanted import Wanted
     from attribution.report.html import write_report
 
@@ -106,9 +107,9 @@ def run(
         workers=workers,
         parts=frozenset(one.value for one in part or Part),
     )
-    with interruptible("what is done is kept; run the same command again to go on"):
+    with interruptible(STOPPED):
         proof = prove(wanted, describe, counted)
-    write_proof(out / "report.html", proof)
+    write_report(out / "report.html", render_proof(proof))
     write_report(out / "tables.md", proof_markdown(proof))
     if as_json:
         told = asdict(proof)
@@ -167,7 +168,8 @@ def fit(
     if out is not None:
         refit.write_fusion(out, made)
     if as_json:
-        told = {"improved": made.improved, **asdict(made.tried), **made.fusion.fitted_on}
+        told = {"improved": made.improved, **asdict(made.tried), "details": made.fusion.fitted_on}
         print_json(finite(told))
     else:
         write_out("\n".join(clean(line) for line in refit.lines_of(made)))
+        write_out(f"to have this in the report of {clean(tried.name)}, run its command again")

@@ -17,13 +17,13 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy.stats import binomtest
 
 from attribution.counterfactual.generations import Generated
 from attribution.counterfactual.model.pictures import Pictures
 from attribution.counterfactual.model.sampling import sample
 from attribution.counterfactual.model.training import encode, train
 from attribution.counterfactual.results import ExemplarFound
+from attribution.counterfactual.statistics import share_interval
 from attribution.evaluate.metrics import bootstrap
 
 _SEED = 3
@@ -128,9 +128,7 @@ def found(
         before = (scores > mine) | ((scores == mine) & (np.arange(len(ids)) < own[:, None]))
         ranks = before.sum(1) + 1
         first, ten, precision = (ranks == 1), (ranks <= 10), 1 / ranks
-        # Drawn again, ten of ten are ten of ten: an interval of shares is not a bootstrap's.
-        ends = binomtest(int(ten.sum()), len(ten)).proportion_ci(method="wilson")
-        recall = float(ten.mean()), float(ends.low), float(ends.high)
+        recall = share_interval(ten)
         mean_ap = _mean(precision)
         told.append(
             ExemplarFound(
@@ -138,9 +136,9 @@ def found(
                 exemplars=len(own),
                 gallery=len(ids),
                 recall_1=float(first.mean()),
-                recall_10=recall[0],
-                recall_10_low=recall[1],
-                recall_10_high=recall[2],
+                recall_10=recall.value,
+                recall_10_low=recall.low,
+                recall_10_high=recall.high,
                 mean_ap=mean_ap[0],
                 mean_ap_low=mean_ap[1],
                 mean_ap_high=mean_ap[2],

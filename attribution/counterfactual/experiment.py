@@ -24,6 +24,7 @@ from attribution.counterfactual.generations import Generated
 from attribution.counterfactual.model.parallel import Workers
 from attribution.counterfactual.model.pictures import enlarged
 from attribution.counterfactual.outcomes import Outcome, read_outcome
+from attribution.counterfactual.rankers import WHENCE
 from attribution.counterfactual.removals import Arm, Planned
 from attribution.counterfactual.results import Effect, Paired, RandomEffect
 from attribution.counterfactual.statistics import mean_interval, paired_test
@@ -88,7 +89,7 @@ class Test:
 
     def effects(self) -> list[Effect]:
         """One row an arm and K."""
-        counts, curve, _ = self._random()
+        counts, curve = self._random()
         return [
             self._effect(arm, self.changes(by_seed), counts, curve)
             for arm, by_seed in self.planned.arms.items()
@@ -114,16 +115,16 @@ class Test:
             )
         return told
 
-    def paired(self, arm: str = "whence") -> list[Paired]:
-        """One arm against every other at the same K."""
+    def paired(self) -> list[Paired]:
+        """Whence's own arm against every other at the same K."""
         own = {
             one.k: self.changes(by_seed).losses
             for one, by_seed in self.planned.arms.items()
-            if one.name == arm
+            if one.name == WHENCE
         }
         told = []
         for other, by_seed in self.planned.arms.items():
-            if other.name == arm or other.k not in own:
+            if other.name == WHENCE or other.k not in own:
                 continue
             first = own[other.k]
             groups = np.tile(np.arange(first.shape[1]), first.shape[0])
@@ -133,7 +134,7 @@ class Test:
             told.append(
                 Paired(
                     k=other.k,
-                    arm=arm,
+                    arm=WHENCE,
                     other=other.name,
                     difference=test.difference.value,
                     low=test.difference.low,
@@ -144,15 +145,13 @@ class Test:
             )
         return told
 
-    def _random(self) -> tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.float64]]:
-        """Counts (r,), effects (r, p) and drifts (r,) of random removals, a row a seed."""
-        counts, rows, drifts = [], [], []
+    def _random(self) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+        """Counts (r,) and effects (r, p) of random removals, a row a seed."""
+        counts, rows = [], []
         for count, by_seed in sorted(self.planned.random.items()):
-            changes = self.changes(by_seed)
             counts += [count] * len(by_seed)
-            rows += list(changes.losses)
-            drifts += list(changes.drift)
-        return np.array(counts), np.stack(rows), np.array(drifts)
+            rows += list(self.changes(by_seed).losses)
+        return np.array(counts), np.stack(rows)
 
     def _effect(
         self, arm: Arm, changes: Changes, counts: NDArray[np.int64], curve: NDArray[np.float64]

@@ -108,8 +108,7 @@ def fit_link(cases: Cases, weights: Floats) -> Floats:
     """(2 + k,): the best bias and scale for weights that stay."""
     held = [(weight, weight) for weight in weights.tolist()]
     starts = [np.array([bias, 1.0, *weights]) for bias in _BIASES]
-    found = [_least(cases, weights, start, held) for start in starts]
-    return min(found, key=lambda beta: objective(beta, cases, weights)[0])
+    return _best(cases, weights, [_least(cases, weights, start, held) for start in starts])
 
 
 def fit_weights(cases: Cases, shipped: Floats, used: NDArray[np.bool_]) -> Floats:
@@ -120,9 +119,14 @@ def fit_weights(cases: Cases, shipped: Floats, used: NDArray[np.bool_]) -> Float
         shipped: (k,) weights to start from and to hold to.
         used: (k,) which features have a part.
     """
-    start = fit_link(cases, shipped * used)
+    held = shipped * used
     free = [(0.0, None if one else 0.0) for one in used.tolist()]
-    return _least(cases, shipped * used, start, free)
+    starts = [fit_link(cases, held), *(np.array([bias, 1.0, *held]) for bias in _BIASES)]
+    return _best(cases, held, [_least(cases, held, start, free) for start in starts])
+
+
+def _best(cases: Cases, shipped: Floats, found: list[Floats]) -> Floats:
+    return min(found, key=lambda beta: objective(beta, cases, shipped)[0])
 
 
 def _least(

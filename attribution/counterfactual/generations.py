@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -16,6 +17,7 @@ from attribution.counterfactual.model.checkpoints import load_model
 from attribution.counterfactual.model.dalle import losses_of
 from attribution.counterfactual.model.parallel import Workers
 from attribution.counterfactual.model.training import Trained
+from attribution.counterfactual.model.words import Words
 from attribution.counterfactual.outcomes import Outcome, read_outcome
 from attribution.counterfactual.workers import (
     Question,
@@ -23,9 +25,7 @@ from attribution.counterfactual.workers import (
     model_path,
     train_all,
 )
-
-Counted = Callable[[], None]
-"""Called when one more model is done."""
+from attribution.errors import ProofError
 
 
 @dataclass(frozen=True)
@@ -99,7 +99,7 @@ class Generated:
         )
 
 
-def generate(material: Material, step: Counted, *, workers: Workers) -> Generated:
+def generate(material: Material, step: Callable[[], None], *, workers: Workers) -> Generated:
     """Train the models that see everything, one a seed, and let them generate."""
     settings = material.settings
     empty = torch.empty(0, material.data.text.shape[1], dtype=torch.long)
@@ -113,14 +113,28 @@ def generate(material: Material, step: Counted, *, workers: Workers) -> Generate
         models=material.folder / "models",
     )
     removals = [Removal(seed, frozenset()) for seed in settings.seeds]
+    paths = {one.seed: model_path(material.folder / "models", one.seed) for one in removals}
+    for removal in removals:
+        if not paths[removal.seed].exists():  # it was deleted: what it said is of no use without it
+            question.path(removal).unlink(missing_ok=True)
     train_all(question, removals, step, workers=workers)
     models, codes = {}, {}
     for removal in removals:
-        path = model_path(material.folder / "models", removal.seed)
-        models[removal.seed], _ = load_model(path, material.data.tokenizer)
+        models[removal.seed], words = load_model(paths[removal.seed], material.data.tokenizer)
+        _check_same(paths[removal.seed], models[removal.seed], words, question, removal.seed)
         codes[removal.seed] = read_outcome(question.path(removal)).codes
     seed, prompt = _queries(settings.seeds, settings.prompts, settings.subset_prompts)
     return Generated(material, models, codes, seed, prompt)
+
+
+def _check_same(path: Path, trained: Trained, words: Words, question: Question, seed: int) -> None:
+    """A file of the right name may be another training's, as `attribute validate train` leaves."""
+    wanted = replace(question.recipe, seed=seed), frozenset(question.data.ids), question.data.words
+    if (trained.recipe, trained.seen, words) != wanted:
+        raise ProofError(
+            f"{path}: expected the model of this run's pictures and settings, found another; "
+            "delete it and run the same command again"
+        )
 
 
 def _digest_of(prompts: Sequence[str]) -> str:

@@ -7,11 +7,11 @@ With φ the gradient of f by all parameters, projected at random, and Φ (n, k) 
   3.2, steps 1 to 4): φ(z)ᵀ(ΦᵀΦ + λI)⁻¹φ(xᵢ) · (1 − pᵢ), both factors averaged over the models
   before they are multiplied. f is the log-odds log(p / (1 − p)) of each token, summed over a
   picture's tokens, each a choice among all codes; pᵢ is the mean of its tokens' p.
-- `d_trak`: Zheng et al., "Intriguing Properties of Data Attribution on Diffusion Models" (2024,
+- `d-trak`: Zheng et al., "Intriguing Properties of Data Attribution on Diffusion Models" (2024,
   arXiv 2311.00500): f has nothing to do with the loss, and the factor (1 − pᵢ) goes. Their squared
   norm of the noise that a diffusion model predicts, averaged over its elements and over time steps,
   is here that of the logits, averaged over codes and tokens.
-- `grad_dot`: Pruthi et al., "Estimating Training Data Influence by Tracing Gradient Descent" (2020,
+- `grad-dot`: Pruthi et al., "Estimating Training Data Influence by Tracing Gradient Descent" (2020,
   arXiv 2002.08484), at the last checkpoint alone: ∇L(z)ᵀ∇L(xᵢ), L the pictures' part of the loss.
 
 Higher: the picture made the generated one more likely. The projection is a sparse
@@ -30,7 +30,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Sequence
-from typing import Protocol
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -62,96 +62,6 @@ Output = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 """Logits (t, codes) and codes (t,) → one number."""
 
 
-class Method(Protocol):
-    """What all rankings of this module look like."""
-
-    def __call__(
-        self,
-        models: Sequence[Dalle],
-        data: Encoded,
-        queries_text: torch.Tensor,
-        queries_codes: torch.Tensor,
-        *,
-        dimension: int = ...,
-        damping: float = ...,
-        seed: int = ...,
-    ) -> NDArray[np.float32]:
-        """As `trak` says."""
-        ...
-
-
-def trak(
-    models: Sequence[Dalle],
-    data: Encoded,
-    queries_text: torch.Tensor,
-    queries_codes: torch.Tensor,
-    *,
-    dimension: int = DIMENSION,
-    damping: float = DAMPING,
-    seed: int = 0,
-) -> NDArray[np.float32]:
-    """Scores of training pictures for generated ones by TRAK.
-
-    Args:
-        models: trained on all of `data`, by several seeds; at least one.
-        data: n pictures.
-        queries_text: captions (q, l) int64 that were asked for.
-        queries_codes: (q, t) int64 that were generated.
-        dimension: of the projection; from the number of parameters on, nothing is projected.
-        damping: λ, above 0, in mean squared lengths of a training picture's projected gradient.
-        seed: of the projections; each model has its own.
-
-    Returns:
-        (q, n) float32, higher where the picture made the generated one more likely.
-
-    Raises:
-        ValueError: without models, or if a shape, the dimension or the damping does not fit.
-        ProofError: if a gradient is not finite, as those of a model that diverged.
-    """
-    _check_damping(damping)
-    queries = queries_text, queries_codes
-    pairs = _pairs(models, data, queries, log_odds, dimension=dimension, seed=seed)
-    kernel = _mean([ridge_kernel(z, x, damping) for z, x in pairs])
-    return np.asarray(kernel * _mean([_doubts(model, data) for model in models]), np.float32)
-
-
-def d_trak(
-    models: Sequence[Dalle],
-    data: Encoded,
-    queries_text: torch.Tensor,
-    queries_codes: torch.Tensor,
-    *,
-    dimension: int = DIMENSION,
-    damping: float = DAMPING,
-    seed: int = 0,
-) -> NDArray[np.float32]:
-    """Scores by D-TRAK; arguments, returns and errors as those of `trak`."""
-    _check_damping(damping)
-    queries = queries_text, queries_codes
-    pairs = _pairs(models, data, queries, mean_square, dimension=dimension, seed=seed)
-    return np.asarray(_mean([ridge_kernel(z, x, damping) for z, x in pairs]), np.float32)
-
-
-def grad_dot(
-    models: Sequence[Dalle],
-    data: Encoded,
-    queries_text: torch.Tensor,
-    queries_codes: torch.Tensor,
-    *,
-    dimension: int = DIMENSION,
-    damping: float = DAMPING,
-    seed: int = 0,
-) -> NDArray[np.float32]:
-    """Scores by products of gradients; all as in `trak`, but the damping has no part in them."""
-    _check_damping(damping)
-    queries = queries_text, queries_codes
-    pairs = _pairs(models, data, queries, likelihood, dimension=dimension, seed=seed)
-    return np.asarray(_mean([z @ x.T for z, x in pairs]), np.float32)
-
-
-METHODS: dict[str, Method] = {"trak": trak, "d-trak": d_trak, "grad-dot": grad_dot}
-
-
 def log_odds(logits: torch.Tensor, codes: torch.Tensor) -> torch.Tensor:
     """TRAK's output: Σ log(p / (1 − p)) over the tokens."""
     return _margins(logits, codes).sum()
@@ -165,6 +75,75 @@ def mean_square(logits: torch.Tensor, _codes: torch.Tensor) -> torch.Tensor:
 def likelihood(logits: torch.Tensor, codes: torch.Tensor) -> torch.Tensor:
     """Mean log-likelihood of the tokens, nats: what training raises."""
     return -functional.cross_entropy(logits, codes)
+
+
+@dataclass(frozen=True, slots=True)
+class Method:
+    """A ranking by gradients.
+
+    Attributes:
+        output: of the model, whose gradients are compared.
+        damping: λ, above 0, in mean squared lengths of a training picture's projected gradient;
+            None for plain products.
+        doubts: whether the factor (1 − p) belongs to it.
+
+    Raises:
+        ValueError: if the damping does not fit.
+    """
+
+    output: Output
+    damping: float | None = DAMPING
+    doubts: bool = False
+
+    def __post_init__(self) -> None:
+        if self.damping is not None and not 0 < self.damping < math.inf:
+            raise ValueError(f"expected a damping above 0, found {self.damping}")
+
+    def __call__(
+        self,
+        models: Sequence[Dalle],
+        data: Encoded,
+        queries_text: torch.Tensor,
+        queries_codes: torch.Tensor,
+        *,
+        dimension: int = DIMENSION,
+        seed: int = 0,
+    ) -> NDArray[np.float32]:
+        """Scores of training pictures for generated ones.
+
+        Args:
+            models: trained on all of `data`, by several seeds; at least one.
+            data: n pictures.
+            queries_text: captions (q, l) int64 that were asked for.
+            queries_codes: (q, t) int64 that were generated.
+            dimension: of the projection; from the number of parameters on, nothing is projected.
+            seed: of the projections; each model has its own.
+
+        Returns:
+            (q, n) float32, higher where the picture made the generated one more likely.
+
+        Raises:
+            ValueError: without models, or if a shape or the dimension does not fit.
+            ProofError: if a gradient is not finite, as those of a model that diverged.
+        """
+        queries = queries_text, queries_codes
+        pairs = _pairs(models, data, queries, self.output, dimension=dimension, seed=seed)
+        scores = _mean(
+            [
+                z @ x.T if self.damping is None else ridge_kernel(z, x, self.damping)
+                for z, x in pairs
+            ]
+        )
+        if self.doubts:
+            scores = scores * _mean([_doubts(model, data) for model in models])
+        return np.asarray(scores, np.float32)
+
+
+METHODS = {
+    "trak": Method(log_odds, doubts=True),
+    "d-trak": Method(mean_square),
+    "grad-dot": Method(likelihood, damping=None),
+}
 
 
 def projection(parameters: int, dimension: int, seed: Sequence[int]) -> sparse.csc_array:
@@ -210,9 +189,9 @@ def project_gradients(
     broken = np.flatnonzero(~np.isfinite(found).all(1))
     if len(broken):
         raise ProofError(
-            f"expected finite gradients of {len(found):,} pictures, found others in "
-            f"{len(broken):,}, the first in row {broken[0]}; the model diverged: train it again at "
-            "a lower rate"
+            f"expected finite gradients of {len(found):,} pictures, found NaN or infinity in those "
+            f"of {len(broken):,} (the first in row {broken[0]}); the model diverged: delete the "
+            "run's models and bases, and take another --size"
         )
     return found
 
@@ -296,8 +275,3 @@ def _margins(logits: torch.Tensor, codes: torch.Tensor) -> torch.Tensor:
 
 def _mean(parts: Sequence[NDArray[np.floating]]) -> NDArray[np.float64]:
     return np.asarray(np.mean(parts, axis=0), np.float64)
-
-
-def _check_damping(damping: float) -> None:
-    if not 0 < damping < math.inf:
-        raise ValueError(f"expected a damping above 0, found {damping}")

@@ -5,8 +5,8 @@ trained on random halves of the pictures; a method foretells each generated pict
 sum of its scores over the half. The score is the rank correlation of the two over the halves, the
 mean over generated pictures.
 
-But: all halves have one training seed. How far losses repeat themselves under another bounds what
-any method can reach.
+But: all halves have one training seed, that of the model whose pictures are asked about. What is
+particular to it is no influence, and still counts for those who foretell it.
 """
 
 from __future__ import annotations

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-import logging
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
+from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from attribution.counterfactual.model.checkpoints import digest_of, load_tokenizer, save_tokenizer
 from attribution.counterfactual.model.pictures import FEWEST, Pictures, choose_rows, read_pictures
 from attribution.counterfactual.model.sampling import TEMPERATURE
-from attribution.counterfactual.model.tokenizer import ImageTokenizer, Step, train_tokenizer
+from attribution.counterfactual.model.tokenizer import ImageTokenizer, train_tokenizer
 from attribution.counterfactual.model.training import Encoded, encode
 from attribution.counterfactual.model.words import learn_words
 from attribution.counterfactual.settings import Settings
@@ -31,10 +31,14 @@ from harvester.errors import reason_of
 from harvester.places import Place
 from harvester.shards import replacing
 
-log = logging.getLogger(__name__)
+if TYPE_CHECKING:
+    from attribution.counterfactual.wanted import Counted
 
 TOKENIZER = "tokenizer.safetensors"
 _TOLD = "proof.json"
+
+_TRAINING = 1
+"""To be raised with every change of what a model becomes that no setting tells."""
 
 
 @dataclass(frozen=True)
@@ -56,10 +60,14 @@ class Material:
     @cached_property
     def base(self) -> str:
         """What every model of the run has in common, in short."""
-        told = [self.pictures.digest, self.data.tokenizer, self.settings.digest]
+        told = [self.pictures.digest, self.data.tokenizer, self.settings.digest, str(_TRAINING)]
         # Other versions, chances and devices make other bits.
-        told += [torch.__version__, str(TEMPERATURE), "cuda" * torch.cuda.is_available()]
-        return hashlib.sha256("\0".join(told).encode()).hexdigest()[:16]
+        told += [torch.__version__, version("transformers"), str(TEMPERATURE)]
+        told += ["cuda" * torch.cuda.is_available()]
+        found = hashlib.sha256("\0".join(told).encode())
+        for tokens in (self.data.text, self.data.codes):
+            found.update(tokens.numpy().tobytes())
+        return found.hexdigest()[:16]
 
     @cached_property
     def prompts(self) -> tuple[str, ...]:
@@ -70,7 +78,7 @@ class Material:
         if wanted > len(captions):
             raise ProofError(
                 f"expected at least {wanted} different captions to take prompts from, found "
-                f"{len(captions)}; harvest more pictures, or ask for fewer prompts"
+                f"{len(captions)}; harvest more pictures, or take a smaller --size"
             )
         draw = np.random.default_rng([settings.seeds[0], 7])
         return tuple(captions[place] for place in draw.permutation(len(captions))[:wanted])
@@ -89,7 +97,8 @@ def prepare(
     tokenizer_folders: Sequence[Place],
     out: Path,
     settings: Settings,
-    step: Step | None = None,
+    *,
+    counted: Counted,
 ) -> Material:
     """Read the pictures, and train the tokenizer or take the one that the run has.
 
@@ -98,7 +107,7 @@ def prepare(
         tokenizer_folders: datasets for the tokenizer alone; the rest of `folders` is taken too.
         out: the run's folder.
         settings: of the run.
-        step: told of the tokenizer's training.
+        counted: shows how far the tokenizer's training is.
 
     Raises:
         ProofError: if there are too few pictures, or the run was made with others.
@@ -114,13 +123,14 @@ def prepare(
     )
     if len(pictures) < FEWEST:
         raise ProofError(
-            f"expected at least {FEWEST} pictures outside the categories that are left out, found "
-            f"{len(pictures)}; harvest more with `harvest captions` or `harvest folder`"
+            f"expected at least {FEWEST} pictures outside the categories that are left out "
+            f"({', '.join(settings.left_out)}), found {len(pictures)}; harvest more with "
+            "`harvest captions` or `harvest folder`"
         )
     more = [read_pictures(tokenizer_folders, side=settings.side)] if tokenizer_folders else []
     others = _others([everything, *more], pictures)
     _check_same_run(out, settings, pictures)
-    tokenizer = _tokenizer(out / TOKENIZER, others, settings, step)
+    tokenizer = _tokenizer(out / TOKENIZER, others, settings, counted)
     words = learn_words(pictures.captions)
     data = encode(pictures, tokenizer, digest_of(tokenizer), words)
     return Material(out, settings, pictures, others, tokenizer, data)
@@ -156,7 +166,7 @@ def _others(sets: Sequence[Pictures], pictures: Pictures) -> Pictures:
 
 
 def _tokenizer(
-    path: Path, others: Pictures, settings: Settings, step: Step | None
+    path: Path, others: Pictures, settings: Settings, counted: Counted
 ) -> ImageTokenizer:
     told = hashlib.sha256(
         json.dumps([others.digest, asdict(settings.tokenizer)]).encode()
@@ -169,7 +179,11 @@ def _tokenizer(
             f"{path}: expected a tokenizer trained on the {len(others):,} pictures that no model "
             "sees, found one of others; choose another --out, or delete it"
         )
-    tokenizer = train_tokenizer(others.pixels, recipe=settings.tokenizer, step=step)
+    recipe = settings.tokenizer
+    with counted("training the image tokenizer", recipe.steps) as counting:
+        tokenizer = train_tokenizer(
+            others.pixels, recipe=recipe, step=lambda *_: counting.advance()
+        )
     save_tokenizer(path, tokenizer, told)
     return tokenizer
 

@@ -26,12 +26,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import isotonic_regression
 
-from attribution.counterfactual.statistics import (
-    LEVEL,
-    REPEATS,
-    crossed_bootstrap,
-    rank_correlations,
-)
+from attribution.counterfactual.statistics import REPEATS, crossed_bootstrap, rank_correlations
 from attribution.evaluate.metrics import Interval, bootstrap
 
 
@@ -43,23 +38,16 @@ class RandomEquivalent:
         count: pictures, 0 to `largest`.
         removed: how many the arm removed.
         largest: how many were removed at random at most.
-        queries: how many were measured in all of it.
     """
 
     count: Interval
     removed: float
     largest: int
-    queries: int
 
     @property
     def at_least(self) -> bool:
         """Whether the count is a lower bound: no random removal had as large an effect."""
         return self.count.value >= self.largest
-
-    @property
-    def high_at_least(self) -> bool:
-        """Whether the interval's upper end is such a bound."""
-        return self.count.high >= self.largest
 
     @property
     def multiple(self) -> Interval:
@@ -131,7 +119,6 @@ def mean_datamodeling_score(
     *,
     seed: int,
     repeats: int = REPEATS,
-    level: float = LEVEL,
 ) -> Interval:
     """The mean linear datamodeling score, had other queries and other subsets been drawn.
 
@@ -144,7 +131,6 @@ def mean_datamodeling_score(
         seed: the same seed draws the same queries and subsets, so that rankers are compared on
             the same.
         repeats: how many draws.
-        level: share of the draws inside the interval.
 
     Raises:
         ValueError: as `linear_datamodeling_scores`, or without a query or a model.
@@ -161,7 +147,7 @@ def mean_datamodeling_score(
         found = found[~np.isnan(found)]
         return float(found.mean()) if found.size else np.nan
 
-    return crossed_bootstrap(mean, predicted.shape, seed=seed, repeats=repeats, level=level)
+    return crossed_bootstrap(mean, predicted.shape, seed=seed, repeats=repeats)
 
 
 def random_equivalent(
@@ -172,7 +158,6 @@ def random_equivalent(
     *,
     seed: int,
     repeats: int = REPEATS,
-    level: float = LEVEL,
 ) -> RandomEquivalent:
     """How many pictures removed at random do what an arm's did.
 
@@ -191,7 +176,6 @@ def random_equivalent(
         arm_removed: how many these were.
         seed: the same seed draws the same queries.
         repeats: how many draws.
-        level: share of the draws inside the interval.
 
     Raises:
         ValueError: on shapes that do not fit, no count above 0, or no query measured everywhere.
@@ -224,8 +208,8 @@ def random_equivalent(
         curve = np.append(0.0, np.maximum(curve, 0.0))
         return _read_off(places, curve, float(arm[drawn].mean()))
 
-    count = bootstrap(equivalent, len(arm), seed=seed, rounds=repeats, level=level)
-    return RandomEquivalent(count, arm_removed, int(counts[-1]), len(arm))
+    count = bootstrap(equivalent, len(arm), seed=seed, rounds=repeats)
+    return RandomEquivalent(count, arm_removed, int(counts[-1]))
 
 
 def _read_off(places: NDArray[np.float64], curve: NDArray[np.float64], effect: float) -> float:

@@ -12,6 +12,7 @@ import typer
 
 from attribution.counterfactual.options import (
     RUN,
+    STOPPED,
     Datasets,
     RunFolder,
     Size,
@@ -60,17 +61,8 @@ def train(
         settings = settings.with_recipe(steps=steps)
     settings = settings.with_recipe(seed=seed)
     removed = read_ids(without) if without is not None else frozenset()
-    kept = "checkpoints are kept; run the same command again to go on"
-    with interruptible(kept), counted("training the image tokenizer", None) as first:
-        learnt = learn(
-            datasets,
-            tokenizer_from or [],
-            out,
-            settings,
-            removed,
-            tokenizer_step=lambda done, total, _: first.advance(done, total),
-            counted=counted,
-        )
+    with interruptible(STOPPED):
+        learnt = learn(datasets, tokenizer_from or [], out, settings, removed, counted=counted)
     told = {
         "model": str(learnt.path),
         "sheet": str(learnt.sheet),

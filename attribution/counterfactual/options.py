@@ -26,6 +26,10 @@ if TYPE_CHECKING:
     from harvester.progress import Counting
 
 RUN = Path("data/validation")
+STOPPED = (
+    "what is done is kept (a half-trained image tokenizer is not); run the same command again to "
+    "go on"
+)
 
 
 class Size(StrEnum):
@@ -62,7 +66,8 @@ SizeOption = Annotated[
     Size,
     typer.Option(
         "--size",
-        help="small: minutes on two cores; full: hours, for figures; tiny: seconds, shows nothing.",
+        help="small: minutes on two cores; full: an hour or two, for figures; tiny: seconds, shows "
+        "nothing.",
     ),
 ]
 Workers = Annotated[

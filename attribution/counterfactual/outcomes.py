@@ -91,7 +91,8 @@ def read_columns(path: Path, schema: pa.Schema) -> list[dict[str, Any]]:
     Raises:
         OSError, ValueError, ArrowException: if it holds anything else.
     """
-    table = pq.read_table(path, partitioning=None)
+    with path.open("rb") as file:  # whose errors say what is wrong; pyarrow's name the path
+        table = pq.read_table(file)
     if table.schema != schema or any(column.null_count for column in table.columns):
         raise ValueError("other columns, or fields without a value")
     rows: list[dict[str, Any]] = table.to_pylist()
@@ -116,7 +117,8 @@ def read_outcome(path: Path) -> Outcome:
             seconds=row["seconds"],
         )
     except (OSError, TypeError, ValueError, pa.ArrowException) as exc:
+        found = reason_of(exc) if isinstance(exc, OSError) else "another or a damaged file"
         raise ProofError(
-            f"{path}: expected an outcome of this run, found another file; delete it and run the "
-            "same command again"
+            f"{path}: expected an outcome of this run, found {found}; delete it and run the same "
+            "command again"
         ) from exc

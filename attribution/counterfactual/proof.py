@@ -18,9 +18,6 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TypeVar
 
-import numpy as np
-from numpy.typing import NDArray
-
 from attribution.counterfactual import exemplars, gradients, refit, results
 from attribution.counterfactual.experiment import Test
 from attribution.counterfactual.forgetting.requests import (
@@ -34,7 +31,7 @@ from attribution.counterfactual.generations import Generated, generate
 from attribution.counterfactual.lds import Subsets
 from attribution.counterfactual.material import Material, prepare
 from attribution.counterfactual.model.parallel import Workers
-from attribution.counterfactual.rankers import SCORE, WHENCE, open_rankers
+from attribution.counterfactual.rankers import WHENCE, open_rankers
 from attribution.counterfactual.recognition import recognisable
 from attribution.counterfactual.removals import plan
 from attribution.counterfactual.report.showing import sheets_of
@@ -49,8 +46,8 @@ log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
-_RANKING = 2
-"""To be raised with every change of what a score is that no weights file tells."""
+_ANALYSIS = 3
+"""To be raised with every change of what a score or a figure is that no setting tells."""
 
 
 def prove(
@@ -79,21 +76,16 @@ def _proved(
 ) -> results.Proof:
     started = time.monotonic()
     settings = wanted.settings
-    with counted("training the image tokenizer", settings.tokenizer.steps) as counting:
-        material = prepare(
-            wanted.folders,
-            wanted.tokenizer_folders,
-            wanted.out,
-            settings,
-            lambda done, total, _: counting.advance(done, total),
-        )
+    material = prepare(
+        wanted.folders, wanted.tokenizer_folders, wanted.out, settings, counted=counted
+    )
     with counted("training models that see everything", len(settings.seeds)) as counting:
         generated = generate(material, counting.advance, workers=workers)
     whole, method = describe()
     tables = _Tables(wanted.out / "results" / _key(generated, method))
     seen = tables.get("recognisable", results.Recognisable, lambda: recognisable(generated))
     gallery = _of_pictures(whole, material)
-    scored = _scored(tables.folder / "scores.parquet", generated, gallery, method, counted)
+    scored = _scored(tables.path("scores"), generated, gallery, method, counted)
     planned = plan(generated, {name: scored.by_arm[name] for name in scored.arms})
     proof = replace(_known(tables), told=told_of(wanted, material, method), recognisable=seen)
     if "counterfactual" in wanted.parts:
@@ -125,21 +117,16 @@ def _proved(
 
 def _known(tables: _Tables) -> results.Proof:
     """What earlier calls found: parts that are not wanted now stay in the report."""
-
-    def read(name: str, kind: type[T]) -> tuple[T, ...]:
-        return results.read_rows(tables.folder / name, kind)
-
-    ways = [read(f"forgetting-{way}.parquet", results.Forgot) for way in WAYS]
     return results.Proof(
         told={},
-        effects=read("effects.parquet", results.Effect),
-        random=read("random.parquet", results.RandomEffect),
-        paired=read("paired.parquet", results.Paired),
-        datamodelling=read("datamodelling.parquet", results.Datamodelling),
-        exemplars=read("exemplars.parquet", results.ExemplarFound),
-        forgetting=tuple(with_speedups([row for rows in ways for row in rows])),
-        refitted=read(refit.REFITTED, results.Refitted),
-        sheets=read("sheets.parquet", results.Sheet),
+        effects=tables.read("effects", results.Effect),
+        random=tables.read("random", results.RandomEffect),
+        paired=tables.read("paired", results.Paired),
+        datamodelling=tables.read("datamodelling", results.Datamodelling),
+        exemplars=tables.read("exemplars", results.ExemplarFound),
+        forgetting=_forgot(tables),
+        refitted=results.read_rows(tables.folder / refit.REFITTED, results.Refitted),
+        sheets=tables.read("sheets", results.Sheet),
     )
 
 
@@ -163,10 +150,9 @@ def _datamodelling(
     subsets = Subsets(generated)
     with counted("training on halves", len(subsets.removals)) as counting:
         subsets.run(counting.advance, workers=workers)
-    # Of whence, the score that people are shown; its log-odds, as channels are, stand beside it.
-    methods = {name: scores for name, scores in scored.by_arm.items() if name != SCORE}
-    methods[f"{WHENCE}, log-odds"] = methods[WHENCE]
-    methods[WHENCE] = scored.by_arm[SCORE]
+    # Of whence, the score that people are shown.
+    methods = scored.by_arm | {WHENCE: scored.by_arm[results.SCORE]}
+    del methods[results.SCORE]
     tables.get("halves", refit.Halves, lambda: [refit.halves_of(generated, subsets.removals)])
     return tables.get(
         "datamodelling",
@@ -181,25 +167,33 @@ class _Tables:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
+    def path(self, name: str) -> Path:
+        return self.folder / f"{name}.parquet"
+
+    def read(self, name: str, kind: type[T]) -> tuple[T, ...]:
+        return results.read_rows(self.path(name), kind)
+
     def get(self, name: str, kind: type[T], make: Callable[[], Sequence[T]]) -> tuple[T, ...]:
-        path = self.folder / f"{name}.parquet"
-        found = results.read_rows(path, kind)
+        found = self.read(name, kind)
         if not found:
             found = tuple(make())
             if found:
-                results.write_rows(path, found)
+                results.write_rows(self.path(name), found)
         return found
 
 
 def _key(generated: Generated, method: Method) -> str:
     """A folder's name for results: other prompts, seeds, removals or rankings have their own."""
+    pictures = generated.material.pictures
     told = json.dumps(
         [
             generated.material.base,
+            pictures.creators,
+            pictures.categories,
             asdict(generated.material.settings),
             method.described,
             version("whence"),
-            _RANKING,
+            _ANALYSIS,
         ]
     )
     return hashlib.sha256(told.encode()).hexdigest()[:12]
@@ -210,9 +204,9 @@ def _of_pictures(gallery: Gallery, material: Material) -> Gallery:
     missing = sorted(set(material.pictures.ids) - row_of.keys())
     if missing:
         raise ProofError(
-            f"expected descriptors of all {len(material.pictures):,} pictures, found none of "
-            f"{len(missing):,} ({missing[0][:20]}); leave the datasets as they are while it runs, "
-            "and run the same command again"
+            f"expected descriptors of all {len(material.pictures):,} pictures, found "
+            f"{len(material.pictures) - len(missing):,}, without {missing[0][:20]} and so on; "
+            "leave the datasets as they are while it runs, and run the same command again"
         )
     return only(gallery, [row_of[name] for name in material.pictures.ids])
 
@@ -224,19 +218,16 @@ def _scored(
     if path.exists():
         return read_scores(path)
     with counted("asking every arm", len(generated.seed)) as counting:
-        told = open_rankers(gallery, method).score(
+        scored = open_rankers(gallery, method).score(
             list(generated.pixels), generated.captions, step=counting.advance
         )
-    by_arm: dict[str, NDArray[np.float32]] = dict(told.by_arm)
-    seconds = dict(told.seconds)
     models = [trained.model for _, trained in sorted(generated.models.items())]
     with counted("asking methods that look inside", len(gradients.METHODS)) as counting:
         for name, score in gradients.METHODS.items():
             begun = time.monotonic()
-            by_arm[name] = score(models, generated.material.data, *generated.tokens)
-            seconds[name] = (time.monotonic() - begun) / len(generated.seed)
+            scored.by_arm[name] = score(models, generated.material.data, *generated.tokens)
+            scored.seconds[name] = (time.monotonic() - begun) / len(generated.seed)
             counting.advance()
-    scored = Scored(by_arm, told.z, seconds)
     write_scores(path, scored)
     return scored
 
@@ -257,22 +248,21 @@ def _exemplars(
         told = open_rankers(searched, method).score(
             list(tuned.pixels), tuned.captions, step=counting.advance
         )
-    orders = Scored(told.by_arm, told.z, told.seconds)
-    return exemplars.found(tuned, searched.ids, {one: told.by_arm[one] for one in orders.arms})
+    return exemplars.found(tuned, searched.ids, {one: told.by_arm[one] for one in told.arms})
 
 
 def _forgetting(
     tables: _Tables, asked: Asked, counted: Counted, workers: Workers
 ) -> tuple[results.Forgot, ...]:
-    found: dict[str, tuple[results.Forgot, ...]] = {
-        way: results.read_rows(tables.folder / f"forgetting-{way}.parquet", results.Forgot)
-        for way in WAYS
-    }
-    missing = tuple(way for way, rows in found.items() if not rows)
+    missing = tuple(way for way in WAYS if not tables.path(f"forgetting-{way}").exists())
     with counted("forgetting in every way", len(missing)) as counting:
         for rows in forget_all(asked, missing, workers):
-            way = rows[0].way
-            results.write_rows(tables.folder / f"forgetting-{way}.parquet", rows)
-            found[way] = rows
+            results.write_rows(tables.path(f"forgetting-{rows[0].way}"), rows)
             counting.advance()
-    return tuple(with_speedups([row for way in WAYS for row in found[way]]))
+    return _forgot(tables)
+
+
+def _forgot(tables: _Tables) -> tuple[results.Forgot, ...]:
+    """What each way that was carried out has done."""
+    ways = [tables.read(f"forgetting-{way}", results.Forgot) for way in WAYS]
+    return tuple(with_speedups([row for rows in ways for row in rows]))

@@ -11,16 +11,16 @@ for pictures of the web.
 
 But: where an arm compares no more than a pool or a shortlist, the rest stands below, one step of
 float32 under the last (the published formula: by its text score), so that every arm has a place
-for every picture. The prompt's words are those of a caption, without a grammar, unless `ask` says
-otherwise; `names` is an arm only where it finds names. Models that embed texts (`--backbone`) take
-part in `whence` alone.
+for every picture. The prompt's words are those of a caption, without a grammar and without names.
+Models that embed texts (`--backbone`) take part in `whence` alone.
 """
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from typing import TypeVar
 
@@ -29,11 +29,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from attribution import aivalis2025, fusion
-from attribution.asked import Asked, ask_plainly
+from attribution.asked import Asked
 from attribution.calibration import shares
 from attribution.comparison import Comparison, compare, compare_texts
 from attribution.counterfactual.model.pictures import enlarged
-from attribution.counterfactual.results import AS_SHARES
+from attribution.counterfactual.results import AS_SHARES, LOG_ODDS, SCORE
+from attribution.counterfactual.scored import Scored
 from attribution.embeddings import ResNet50Gem
 from attribution.errors import ProofError
 from attribution.evaluate.answers import (
@@ -58,8 +59,6 @@ WHENCE = "whence"
 """The order of `ranking.rank`: fused log-odds with regions and texts, near copies above."""
 IMAGE = "image"
 TEXT = "text"
-SCORE = "score"
-"""Whence's score as it is shown, 0 to 1, near copies above; as an order it is whence's."""
 COSINE = "cosine"
 
 Z = " z"
@@ -68,31 +67,10 @@ Z = " z"
 TIMED = 3
 """Queries that every arm answers once more by itself, for its cost."""
 
-Ask = Callable[[str], Asked]
-
 _LOWEST = np.float32(-np.inf)
-_OF_WORDS = frozenset({TEXT, "bm25", "tfidf", "names"})
+_OF_WORDS = frozenset({TEXT, "bm25", "tfidf"})
 
 T = TypeVar("T")
-
-
-@dataclass(frozen=True, slots=True)
-class Scores:
-    """What every arm says of n training pictures to q generated ones.
-
-    Attributes:
-        ids: the training pictures, ascending; columns of all arrays.
-        by_arm: (q, n) float32 each, finite, higher is closer. Within an arm and a row numbers may
-            be compared; arms have scales of their own.
-        z: by calibrated image channel, (q, n) float32: what the fusion weighs; no arms.
-        seconds: by arm, of one query asked of it alone; the mean over the first `TIMED`. What is
-            described once for all queries is not counted.
-    """
-
-    ids: tuple[str, ...]
-    by_arm: Mapping[str, NDArray[np.float32]] = field(repr=False)
-    z: Mapping[str, NDArray[np.float32]] = field(repr=False)
-    seconds: Mapping[str, float]
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,16 +87,18 @@ class Rankers:
         pictures: Sequence[NDArray[np.uint8]],
         prompts: Sequence[str],
         *,
-        ask: Ask = ask_plainly,
         step: Step | None = None,
-    ) -> Scores:
+    ) -> Scored:
         """Ask every arm about every generated picture.
 
         Args:
             pictures: (h, w, 3) uint8 RGB each, as generated.
             prompts: of each picture its own; may be empty.
-            ask: reads a prompt.
             step: called when whence and the cosine have answered to one more.
+
+        Returns:
+            The gallery's pictures; seconds are of a query asked of an arm alone, the mean over the
+            first `TIMED`. What is described once for all queries is not counted.
 
         Raises:
             ProofError: if there is no picture, one is of another shape or type, or prompts lack.
@@ -130,7 +110,7 @@ class Rankers:
                 f"pictures and {len(prompts):,} prompts; generate them first"
             )
         queries = [
-            show(picture, prompt, f"generation {number}", ask)
+            show(picture, prompt, f"generation {number}")
             for number, (picture, prompt) in enumerate(zip(pictures, prompts, strict=True), 1)
         ]
         shape = len(queries), len(self.gallery.ids)
@@ -145,9 +125,9 @@ class Rankers:
             _fill(rows)
         z = {name.removesuffix(Z): found.pop(name) for name in list(found) if name.endswith(Z)}
         timed = list(zip(pictures, prompts, strict=True))[:TIMED]
-        opening = _clocked(lambda one: show(*one, "timed", ask), timed)
+        opening = _clocked(lambda one: show(*one, "timed"), timed)
         seconds = self._seconds(queries[:TIMED], opening)
-        return Scores(self.gallery.ids, found, z, {arm: seconds[arm] for arm in found})
+        return Scored(found, z, {arm: seconds[arm] for arm in found})
 
     def _rows(self, query: Query) -> dict[str, Row]:
         own = answer(query, self.gallery, self.method, standardised=True)
@@ -158,13 +138,13 @@ class Rankers:
             **{name: own.scores[name] for name in own.scores if name not in {FUSION, FUSED_IMAGES}},
             COSINE: self.cosine.answer(query),
         }
-        return rows | self._additive(own.compared, rows[TEXT])
+        return rows | self._numbers(own.compared, rows[TEXT])
 
-    def _additive(self, compared: Comparison, text: Row) -> dict[str, Row]:
-        """Whence's score and what is shared out, 0 outside of the pool."""
+    def _numbers(self, compared: Comparison, text: Row) -> dict[str, Row]:
+        """Whence's score and log-odds, and what is shared out, of which nothing is outside."""
 
-        def over_all(inside: NDArray[np.floating]) -> Row:
-            row = np.zeros(len(self.gallery.ids), np.float32)
+        def over_all(inside: NDArray[np.floating], outside: float = 0.0) -> Row:
+            row = np.full(len(self.gallery.ids), outside, np.float32)
             row[compared.rows] = inside
             return row
 
@@ -177,6 +157,7 @@ class Rankers:
         }
         return {
             SCORE: over_all(compared.score),
+            LOG_ODDS: over_all(compared.log_odds, math.nan),
             **{f"{name}{AS_SHARES}": over_all(one) for name, one in found.items()},
             # Of these the log-odds of chance are known to be none.
             f"pdq{AS_SHARES}": shared(compared.hashed),
@@ -195,7 +176,7 @@ class Rankers:
     def _seconds(self, queries: Sequence[Query], opening: float) -> dict[str, float]:
         """By arm; those that look at the picture open it."""
         seconds = {arm: _clocked(ask, queries) for arm, ask in self._alone().items()}
-        seconds[SCORE] = seconds[WHENCE]  # one comparison gives both
+        seconds[SCORE] = seconds[LOG_ODDS] = seconds[WHENCE]  # one comparison gives all
         found = {arm: one + (0 if arm in _OF_WORDS else opening) for arm, one in seconds.items()}
         return found | {f"{arm}{AS_SHARES}": one for arm, one in found.items()}
 
@@ -214,7 +195,6 @@ class Rankers:
             TEXT: lambda query: _fused(compare_texts(query, gallery), gallery, method),
             "bm25": lambda query: gallery.text_index.scores(query.asked or Asked()),
             "tfidf": lambda query: gallery.tfidf_index.scores(query.words or ""),
-            "names": lambda query: gallery.text_index.names(query.asked or Asked()),
             **{one.name: partial(self._nearest, one) for one in method.channels},
             **{name: partial(self._agreeing, name) for name in BITS},
             COSINE: self.cosine.answer,
@@ -232,31 +212,19 @@ class Rankers:
         return agreement(query.views[0].hashes[name], *self.gallery.hashes[name], BITS[name])
 
 
-def open_rankers(
-    gallery: Gallery,
-    method: Method,
-    *,
-    mapper: aivalis2025.Mapper | None = None,
-    step: Callable[[int], None] | None = None,
-) -> Rankers:
+def open_rankers(gallery: Gallery, method: Method) -> Rankers:
     """Check the training pictures' hashes, and describe them for plain cosine.
-
-    Args:
-        gallery: the training pictures.
-        method: what whence ranks by.
-        mapper: of the published formula; the embedded ResNet-50 if None.
-        step: called with how many more pictures are described.
 
     Raises:
         GalleryError: if a training picture is gone from its dataset.
     """
     # Whence corrects hashes as it goes: what it says must not depend on what was asked before.
     gallery.check_hashes(range(len(gallery.ids)))
-    (cosine,) = peer_ways([PlainCosine()], gallery, step)
-    return Rankers(gallery, method, mapper or ResNet50Gem(), cosine)
+    (cosine,) = peer_ways([PlainCosine()], gallery)
+    return Rankers(gallery, method, ResNet50Gem(), cosine)
 
 
-def show(picture: NDArray[np.uint8], prompt: str, name: str, ask: Ask = ask_plainly) -> Query:
+def show(picture: NDArray[np.uint8], prompt: str, name: str) -> Query:
     """A generated picture (h, w, 3) uint8 RGB as rankers see it: `SHOWN_SIDE` pixels a side.
 
     Raises:
@@ -270,8 +238,7 @@ def show(picture: NDArray[np.uint8], prompt: str, name: str, ask: Ask = ask_plai
     (large,) = enlarged(picture[None])
     body = cv2.imencode(".png", np.ascontiguousarray(large[:, :, ::-1]))[1].tobytes()
     # It is one picture, also where its quarters look like the tiles of a grid.
-    asked = ask(prompt) if prompt.strip() else None
-    return query_from_bytes(body, name, prompt.strip() or None, grid="no", asked=asked)
+    return query_from_bytes(body, name, prompt.strip() or None, grid="no")
 
 
 def as_ranked(compared: Comparison) -> Row:

@@ -16,10 +16,9 @@ from attribution.counterfactual.generations import Generated
 from attribution.counterfactual.model.pictures import enlarged
 from attribution.counterfactual.model.sampling import sample
 from attribution.counterfactual.results import Recognisable
-from attribution.counterfactual.statistics import mean_interval
+from attribution.counterfactual.statistics import share_interval
 from attribution.embeddings import ResNet50Gem
 
-_SEED = 4
 _AT_ONCE = 128
 
 
@@ -43,8 +42,8 @@ def recognisable(generated: Generated) -> list[Recognisable]:
         )
         made = network.embed(enlarged(material.tokenizer.decode(codes)))
         own = nearest_is_own(made, reference, prompts, pictures.captions)
-        mean = mean_interval(own.astype(np.float64), seed=_SEED)
-        told.append(Recognisable(seed, len(prompts), mean.value, mean.low, mean.high, ceiling))
+        share = share_interval(own)
+        told.append(Recognisable(seed, len(prompts), share.value, share.low, share.high, ceiling))
     return told
 
 

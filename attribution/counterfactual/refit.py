@@ -12,7 +12,7 @@ such models. The weights of one training seed.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from attribution.counterfactual.fitting import FEWEST, Cases, Floats, fit, fit_link
 from attribution.counterfactual.measures import predict_outcomes
 from attribution.counterfactual.outcomes import read_outcome
-from attribution.counterfactual.results import Refitted, read_rows
+from attribution.counterfactual.results import LOG_ODDS, Refitted, read_rows
 from attribution.counterfactual.scored import Scored, read_scores
 from attribution.counterfactual.statistics import (
     REPEATS,
@@ -100,13 +100,11 @@ class Refit:
     """New weights, and how they did on pictures that they were not fitted on.
 
     Attributes:
-        fusion: with the new weights of the image channels.
-        texts: log-odds by text channel, as `fusion.from_texts` has them as constants.
+        fusion: the shipped one with the new weights.
     """
 
     tried: Refitted
     fusion: Fusion
-    texts: Mapping[str, float]
 
     @property
     def improved(self) -> bool:
@@ -119,7 +117,7 @@ def cases_of(run: Run, channels: tuple[str, ...]) -> Cases:
     rows, scored = run.asked, run.scored
     parts = [np.clip(scored.z[name][rows], -Z_LIMIT, Z_LIMIT) for name in channels]
     whence, image, text = (
-        scored.by_arm[name][rows].astype(np.float64) for name in ("whence", "image", "text")
+        scored.by_arm[name][rows].astype(np.float64) for name in (LOG_ODDS, "image", "text")
     )
     features = np.stack([*parts, text], axis=2).astype(np.float64)
     return Cases(features, whence - image - text, run.kept, run.losses)
@@ -165,7 +163,7 @@ def refit(fitted: Run, tried: Run, shipped: Fusion, *, repeats: int = REPEATS) -
             for name, (gain, error) in zip((*channels, TEXTS), gains, strict=True)
         },
     }
-    return Refit(row, replace(shipped, weights=weights, fitted_on=told, texts=texts), texts)
+    return Refit(row, replace(shipped, weights=weights, fitted_on=told, texts=texts))
 
 
 def try_weights(cases: Cases, before: Floats, after: Floats, *, repeats: int = REPEATS) -> Refitted:
@@ -208,15 +206,15 @@ def _check(fitted: Run, tried: Run, channels: tuple[str, ...]) -> None:
     shared = sorted({*fitted.halves.ids} & {*tried.halves.ids})
     if shared:
         raise ProofError(
-            f"expected runs without a picture in common, found {len(shared):,}, "
-            f"{clean(shared[0])[:20]} among them; try weights on another vendor's pictures"
+            f"expected runs without a picture in common, found {len(shared):,} in "
+            f"both (such as {clean(shared[0])[:20]}); try weights on another vendor's pictures"
         )
     for run in (fitted, tried):
         if {*run.scored.z} != {*channels}:
             raise ProofError(
-                f"{clean(run.name)}: expected z of the channels {', '.join(channels)}, found "
-                f"{clean(', '.join(sorted(run.scored.z))) or 'none'}; delete its scores.parquet "
-                "and run it again with this version"
+                f"{clean(run.name)}: expected scores of the channels {', '.join(channels)}, found "
+                f"{clean(', '.join(sorted(run.scored.z))) or 'none'}; delete its folder "
+                "results/ and run it again with this version"
             )
         if min(run.losses.shape) < FEWEST:
             raise ProofError(
@@ -246,14 +244,20 @@ def open_run(folder: Path) -> Run:
     """What `attribute validate run --part lds` left in a folder.
 
     Raises:
-        ProofError: if there are no halves, those of several settings, or files that do not fit.
+        ProofError: if there are no halves, several sets of them, or files that do not fit.
     """
     name = clean(str(folder))
     found = sorted(folder.glob(f"results/*/{HALVES}"))
-    if len(found) != 1:
+    if not found:
         raise ProofError(
-            f"{name}: expected a run with halves of one kind, found {len(found)}; run `attribute "
-            "validate run DATASET --part lds --out` with an own folder, or again if it is older"
+            f"{name}: expected the results of `attribute validate run DATASET --part lds --out "
+            f"{name}`, found none; run that first"
+        )
+    if len(found) > 1:
+        folders = clean(", ".join(one.parent.name for one in found))
+        raise ProofError(
+            f"{name}: expected one set of halves, found {len(found)}, in {folders}; delete all but "
+            "one of these folders in results/"
         )
     results = found[0].parent
     told = read_rows(found[0], Halves)
@@ -262,14 +266,14 @@ def open_run(folder: Path) -> Run:
     scored = read_scores(results / "scores.parquet")
     shape = len(halves.prompts), len(halves.ids)
     fits = [{one.shape for one in (*scored.by_arm.values(), *scored.z.values())} == {shape}]
-    fits += [{"whence", "image", "text"} <= scored.by_arm.keys(), len({*halves.ids}) == shape[1]]
+    fits += [{LOG_ODDS, "image", "text"} <= scored.by_arm.keys(), len({*halves.ids}) == shape[1]]
     fits += [len({one.seed for one in models}) == 1]
     fits += [one.query_losses.shape == shape[:1] for one in models]
     fits += [{*one.removed} <= {*halves.ids} for one in models]
     if not all(fits):
         raise ProofError(
             f"{name}: expected halves, scores and outcomes of one run, found some of others; "
-            "delete its results and run the same command again"
+            "delete its folder results/ and run it again"
         )
     kept = np.array([np.isin(halves.ids, one.removed, invert=True) for one in models])
     asked = [bool(prompt) for prompt in halves.prompts]
@@ -304,14 +308,15 @@ def write_fusion(path: Path, made: Refit) -> None:
     Raises:
         ProofError: if it cannot be written, or would replace the shipped weights by none better.
     """
+    row, fusion = made.tried, made.fusion
     if path.resolve() == WEIGHTS and not made.improved:
         raise ProofError(
             f"{clean(str(path))}: expected weights that foretell the other pictures better, found "
-            "none such; the shipped ones stay, write these elsewhere"
+            f"no improvement ({row.difference:+.4f}, {row.low:+.4f} to {row.high:+.4f}); the "
+            "shipped ones stay, choose another --out"
         )
-    fusion = made.fusion
     told = {"bias": fusion.bias, "weights": fusion.weights, "regions": fusion.regions}
-    told |= {"texts": made.texts, "fitted_on": fusion.fitted_on}
+    told |= {"texts": fusion.texts, "fitted_on": fusion.fitted_on}
     try:
         with replacing(path) as temporary:
             temporary.write_text(json.dumps(told, indent=2) + "\n", "utf-8")

@@ -93,7 +93,7 @@ def _arms(generated: Generated, names: Sequence[str]) -> list[Arm]:
     arms = [Arm(OWN, own_count(generated))]
     known = {*names, WITHOUT_OWN, SAME_CATEGORY}
     arms += [Arm(name, k) for name in FOREMOST if name in known for k in settings.ks]
-    arms += [Arm(name, settings.channel_k) for name in names if name not in FOREMOST]
+    arms += [Arm(name, k) for name in names if name not in FOREMOST for k in settings.channel_ks]
     return arms
 
 

@@ -20,6 +20,13 @@ from attribution.errors import ProofError
 from harvester.errors import reason_of
 from harvester.shards import replacing
 
+SCORE = "score"
+"""The method that is whence's score as it is shown, 0 to 1, near copies above; as an order it is
+whence's."""
+LOG_ODDS = "whence, log-odds"
+"""Likewise, its log-odds as they are before near copies are put above and scores are made."""
+WHOLE_ARTIST = "the artist "
+"""Begins the name of the request to forget everything of one artist."""
 AS_SHARES = ", shares"
 """Ends the name of a method whose numbers are shares of the influence, above 0 for what is above
 chance alone; of a channel, as if whence had no other. They are no order of their own."""
@@ -237,17 +244,6 @@ class Sheet:
     png: bytes
 
 
-Row = (
-    Effect
-    | RandomEffect
-    | Paired
-    | Datamodelling
-    | ExemplarFound
-    | Forgot
-    | Recognisable
-    | Refitted
-    | Sheet
-)
 AnyRow = TypeVar("AnyRow")
 
 
@@ -298,9 +294,10 @@ def read_rows(path: Path, kind: type[AnyRow]) -> tuple[AnyRow, ...]:
     try:
         told = read_columns(path, _schema(kind))
     except (OSError, ValueError, pa.ArrowException) as exc:
+        found = reason_of(exc) if isinstance(exc, OSError) else "another or a damaged file"
         raise ProofError(
-            f"{path}: expected results of {kind.__name__}, found another file; delete it and run "
-            "the same command again"
+            f"{path}: expected results of {kind.__name__}, found {found}; delete it and run the "
+            "same command again"
         ) from exc
     return tuple(_made(kind, row) for row in told)
 

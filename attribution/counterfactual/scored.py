@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,8 +11,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from attribution.counterfactual.outcomes import read_columns
-from attribution.counterfactual.rankers import SCORE
-from attribution.counterfactual.results import AS_SHARES
+from attribution.counterfactual.results import AS_SHARES, LOG_ODDS, SCORE
 from attribution.errors import ProofError
 from harvester.errors import reason_of
 from harvester.shards import replacing
@@ -32,22 +30,25 @@ _Z = "z of "
 
 @dataclass(frozen=True)
 class Scored:
-    """What every method says.
+    """What every method says of n training pictures to q generated ones.
 
     Attributes:
-        by_arm: by method, (q, n) float32, higher is closer.
-        z: by calibrated image channel, likewise: what whence's fusion weighs.
+        by_arm: by method, (q, n) float32, finite, higher is closer; the pictures in the order of
+            their ids. Within a method and a row numbers may be compared; methods have scales of
+            their own.
+        z: by calibrated image channel, likewise: what whence's fusion weighs; no methods.
         seconds: a query, by method.
     """
 
-    by_arm: Mapping[str, NDArray[np.float32]]
-    z: Mapping[str, NDArray[np.float32]]
-    seconds: Mapping[str, float]
+    by_arm: dict[str, NDArray[np.float32]]
+    z: dict[str, NDArray[np.float32]]
+    seconds: dict[str, float]
 
     @property
     def arms(self) -> list[str]:
         """Those that orders of removal are made from."""
-        return [name for name in self.by_arm if name != SCORE and not name.endswith(AS_SHARES)]
+        numbers = {SCORE, LOG_ODDS}
+        return [one for one in self.by_arm if one not in numbers and not one.endswith(AS_SHARES)]
 
 
 def write_scores(path: Path, scored: Scored) -> None:
@@ -89,8 +90,9 @@ def read_scores(path: Path) -> Scored:
             found.setdefault(row["method"], []).append(np.array(row["scores"], np.float32))
         by_arm = {name: np.stack(scores) for name, scores in found.items()}
     except (OSError, TypeError, ValueError, pa.ArrowException) as exc:
+        met = reason_of(exc) if isinstance(exc, OSError) else "another or a damaged file"
         raise ProofError(
-            f"{path}: expected scores of this run, found another file; delete it and run the same "
+            f"{path}: expected scores of this run, found {met}; delete it and run the same "
             "command again"
         ) from exc
     z = {name.removeprefix(_Z): by_arm.pop(name) for name in list(by_arm) if name.startswith(_Z)}

@@ -15,8 +15,7 @@ from attribution.counterfactual.model.tokenizer import TokenizerRecipe
 from attribution.counterfactual.model.training import Recipe
 
 FOREMOST = ("whence", "image", "text", "cosine", "aivalis2025", "without own", "same category")
-"""Arms that are tried at every K."""
-
+"""Arms that are tried at all of `Settings.ks`; the others at `channel_ks`."""
 
 _PEOPLE_AND_SIGNS = ("Component", "Flags", "People & Body", "Symbols")
 """Emoji that are hardly told apart at this size, or are signs."""
@@ -32,8 +31,8 @@ class Settings:
         side: pixels of a picture's side.
         prompts: of the counterfactual test; each is asked of every seed's model.
         seeds: of models, and of their samples.
-        ks: how many pictures are removed for each prompt; channels and gradients are tried at
-            `channel_k` alone.
+        ks: how many pictures are removed for each prompt; channel_ks: likewise, by single channels
+            and gradients.
         random_shares: of all pictures, how many are removed at random.
         subsets, subset_prompts: of the linear datamodeling score.
         subset_share: of the pictures, how many a subset keeps.
@@ -51,7 +50,7 @@ class Settings:
     prompts: int = 14
     seeds: tuple[int, ...] = (0, 1, 2)
     ks: tuple[int, ...] = (1, 2, 4)
-    channel_k: int = 2
+    channel_ks: tuple[int, ...] = (1, 2, 4)
     random_shares: tuple[float, ...] = (0.05, 0.1, 0.2, 0.35, 0.5, 0.7, 0.95)
     subsets: int = 32
     subset_prompts: int = 48
@@ -86,7 +85,7 @@ SMALL = Settings(
     tokenizer=TokenizerRecipe(steps=600),
     prompts=6,
     ks=(1, 2),
-    channel_k=1,
+    channel_ks=(1,),
     random_shares=(0.05, 0.2, 0.5, 0.9),
     subsets=8,
     subset_prompts=16,
@@ -104,7 +103,7 @@ TINY = Settings(
     prompts=2,
     seeds=(0,),
     ks=(1,),
-    channel_k=1,
+    channel_ks=(1,),
     random_shares=(0.25, 0.5),
     subsets=3,
     subset_prompts=3,

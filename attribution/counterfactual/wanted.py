@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -18,9 +18,6 @@ from attribution.counterfactual.outcomes import read_outcome
 from attribution.counterfactual.settings import Settings
 from attribution.method import Method
 from harvester.places import Place
-
-PARTS = ("counterfactual", "lds", "exemplars", "forgetting")
-"""What can be found out, each by itself."""
 
 
 class Counter(Protocol):
@@ -43,7 +40,7 @@ class Wanted:
         folders: datasets that models learn from; tokenizer_folders: for the tokenizer alone.
         out: the run's folder.
         command: how a person would repeat it.
-        parts: of `PARTS`, what is to be found out.
+        parts: what is to be found out: counterfactual, lds, exemplars, forgetting.
     """
 
     folders: Sequence[Place]
@@ -51,8 +48,8 @@ class Wanted:
     out: Path
     settings: Settings
     command: str
-    workers: int | None = None
-    parts: frozenset[str] = frozenset(PARTS)
+    workers: int | None
+    parts: frozenset[str]
 
 
 def trained_seconds(out: Path) -> float:
@@ -76,7 +73,7 @@ def told_of(wanted: Wanted, material: Material, method: Method) -> dict[str, str
         f"{'GPU' if torch.cuda.is_available() else 'CPU'}",
         "prompts": f"{settings.prompts}, of the datamodeling score {settings.subset_prompts}; "
         f"temperature {TEMPERATURE}",
-        "removed": f"K of {', '.join(map(str, settings.ks))} (channels: {settings.channel_k}); at "
+        "removed": f"K of {_listed(settings.ks)} (channels: {_listed(settings.channel_ks)}); at "
         f"random {', '.join(f'{share:.0%}' for share in settings.random_shares)}; "
         f"{settings.subsets} subsets of {settings.subset_share:.0%}",
         "SISA": f"{settings.shards} shards of {settings.slices} slices, "
@@ -85,3 +82,7 @@ def told_of(wanted: Wanted, material: Material, method: Method) -> dict[str, str
         "versions": ", ".join(f"{name} {version(name)}" for name in packages),
         "machine": f"Python {platform.python_version()}, {platform.machine()}",
     }
+
+
+def _listed(numbers: Iterable[int]) -> str:
+    return ", ".join(map(str, numbers))

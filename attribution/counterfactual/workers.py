@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +14,7 @@ from attribution.counterfactual.model.checkpoints import save_model
 from attribution.counterfactual.model.dalle import TokenModel, losses_of
 from attribution.counterfactual.model.parallel import Workers
 from attribution.counterfactual.model.sampling import sample
-from attribution.counterfactual.model.training import Encoded, Recipe, train, with_seed
+from attribution.counterfactual.model.training import Encoded, Recipe, train
 from attribution.counterfactual.outcomes import Outcome, outcome_name, write_outcome
 from attribution.errors import ProofError
 
@@ -72,8 +72,13 @@ def train_without(question: Question, removal: Removal) -> None:
     kept = np.array(
         [row for row, name in enumerate(data.ids) if name not in removal.removed], np.int64
     )
-    trained = train(data, kept, with_seed(question.recipe, removal.seed))
+    trained = train(data, kept, replace(question.recipe, seed=removal.seed))
     queries, pictures, codes = ask_model(trained.model, question, removal.seed)
+    if not (np.isfinite(queries).all() and np.isfinite(pictures).all()):
+        raise ProofError(
+            f"expected finite losses of the model of seed {removal.seed} without "
+            f"{len(removal.removed):,} pictures, found others: it diverged; take another --size"
+        )
     outcome = Outcome(
         seed=removal.seed,
         removed=tuple(sorted(removal.removed)),

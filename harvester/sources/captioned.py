@@ -14,7 +14,6 @@ But: a list is held in memory, some 1 KB a row; and a picture in no folder has n
 from __future__ import annotations
 
 import dataclasses
-import logging
 import os
 import re
 from collections.abc import Iterable, Iterator, Mapping
@@ -31,7 +30,6 @@ from harvester.sources.folder import LocalPicture, read_folder
 
 SOURCE = "captions"
 
-_LOG = logging.getLogger(__name__)
 _FILE_NAME = ("file_name", "filename", "file", "path", "image", "image_path", "filepath")
 _FIELDS: Mapping[str, tuple[str, ...]] = {
     "file_name": _FILE_NAME,
@@ -44,7 +42,6 @@ _FIELDS: Mapping[str, tuple[str, ...]] = {
 }
 _SLASHES = re.compile(r"[/\\]+")
 _LONGEST_CATEGORY = 80  # characters
-_LONGEST_NAME = 200  # characters
 _SHOWN = 20
 
 
@@ -56,7 +53,8 @@ class CaptionTally:
         taken: pictures.
         without_caption: of these.
         left_out: pictures of categories that are not wanted.
-        lost: pictures that are named and not there, or cannot be drawn.
+        lost: pictures that are named and not there, or cannot be drawn; of a list, those of
+            every category.
     """
 
     taken: int = 0
@@ -131,7 +129,7 @@ def read_captioned(
     """
     folder, choice = Path(folder), choice or Choice()
     read_folder(folder)  # refuses a folder that is none, before the list is read
-    rows = _read_list(Path(captions), folder.resolve())
+    rows = _read_list(Path(captions), folder.resolve(), tally)
     if choice.only or choice.without:
         choice.check((category_of(one.finding.url) for one in _read(folder, rows)), folder.name)
     return _take(_read(folder, rows), choice, tally, folder.name)
@@ -143,31 +141,34 @@ def as_category(text: Any) -> str | None:
     return name or None
 
 
-def _read_list(path: Path, root: Path) -> dict[str, dict[str, Any]]:
-    """A picture's whole path → the fields that the list has for it."""
+def _read_list(path: Path, root: Path, tally: CaptionTally) -> dict[str, dict[str, Any]]:
+    """A picture's whole path → the fields that the list has for it; counts what is not there."""
     if not path.is_file():
         raise InputError(
             f"{path}: expected a list of captions, found {what_is(path)}; check the path"
         )
     bases = tuple(dict.fromkeys((str(root), str(path.resolve().parent))))
     rows: dict[str, dict[str, Any]] = {}
-    named = 0
+    named: set[tuple[str, ...]] = set()  # of each name, its paths: one from each base
     for _, row in read_rows(path, _FIELDS, any_of=("file_name",)):
         name = as_text(row.get("file_name"))
         if name is None:
             continue
-        named += 1
+        paths = tuple(os.path.normpath(os.path.join(base, name)) for base in bases)  # noqa: PTH118  # normalised as text, links unread
+        named.add(paths)
         texts = _texts_of(row)
-        for base in bases:
-            known = rows.setdefault(os.path.normpath(os.path.join(base, name)), {})  # noqa: PTH118  # normalised as text, links unread
+        for one in paths:
+            known = rows.setdefault(one, {})
             for field, text in texts.items():
                 known.setdefault(field, text)
-    if not any(os.path.isfile(name) for name in rows if "\0" not in name):  # noqa: PTH113  # text, as above
-        found = f"none among its {named:,} rows" if named else "no row that names a file"
+    lost = sum(not any(map(os.path.isfile, paths)) for paths in named)
+    if lost == len(named):
+        found = f"none of {len(named):,} named" if named else "no row that names a file"
         raise InputError(
             f"{path}: expected names of pictures below {root.name} or beside the list, found "
             f"{found}; give paths as they stand from there"
         )
+    tally.lost += lost
     return rows
 
 
@@ -213,18 +214,3 @@ def _with_category(url: str, category: str | None) -> str:
         return url
     above, _, name = url.rpartition("/")
     return f"{above}/{category}/{name}"
-
-
-def plain_words(name: str) -> str | None:
-    """A Unicode name as plain words in lower case: `FAMILY: MAN, BOY` → `family man boy`."""
-    text = re.sub(r"[^\w\s’'#*&+!?-]|_", " ", clean(name).replace(".", "")).lower()
-    return " ".join(text.split())[:_LONGEST_NAME].strip() or None
-
-
-def read_bounded(path: Path, most: int) -> bytes:
-    """A file's content; raises OSError, or ValueError where it has more than `most` bytes."""
-    with path.open("rb") as stream:
-        content = stream.read(most + 1)
-    if len(content) > most:
-        raise ValueError(f"expected at most {most:,} bytes, found more")
-    return content

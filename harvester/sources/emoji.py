@@ -2,14 +2,13 @@
 
 Reads `emoji-datasource-twitter` and `emoji-datasource-google` (PNG, 64 px) and `openmoji` (SVG,
 drawn here at 256 px), each as an unpacked folder or as the `.tgz` that npm serves. The vendor is
-the creator, so that who made a picture is known beyond doubt. OpenMoji's groups are given the
-names that the others use, so that one category holds the same things in every set.
+the creator, so that who made a picture is known beyond doubt; `emoji_records` has the rest of what
+a package says.
 
 Packages are strangers' files. Of an archive only members of the expected names are unpacked, by
 names that cannot lead elsewhere, and each and all only up to a size.
 
-But: Apple's and Facebook's emoji are theirs alone and are refused. Names are Unicode's, which is
-not how everyone would call the thing (`face with ok gesture`), and two pictures may share one.
+But: Apple's and Facebook's emoji are theirs alone and are refused.
 """
 
 from __future__ import annotations
@@ -17,10 +16,9 @@ from __future__ import annotations
 import gzip
 import json
 import logging
-import re
 import tarfile
 import zlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -29,16 +27,9 @@ from typing import Any
 from harvester.errors import InputError, reason_of
 from harvester.names import what_is
 from harvester.printable import clean
-from harvester.rows import as_text
 from harvester.schema import Finding
-from harvester.sources.captioned import (
-    SOURCE,
-    CaptionTally,
-    Choice,
-    as_category,
-    plain_words,
-    read_bounded,
-)
+from harvester.sources.captioned import SOURCE, CaptionTally, Choice
+from harvester.sources.emoji_records import LAYOUTS, SVG, Emoji, Layout
 from harvester.sources.folder import LocalPicture, is_inside
 from harvester.sources.svg import draw_svg, load_resvg
 
@@ -47,34 +38,6 @@ _LONGEST_JSON = 32 << 20  # bytes; those of version 16 have 2
 _LARGEST_PICTURE = 1 << 20  # bytes; the largest of version 16 has 35,000
 _LARGEST_PACKAGE = 256 << 20  # bytes, unpacked; those of version 16 have 78 MB
 _SHOWN = 200  # characters
-
-_TONES = {
-    "1F3FB": "light skin tone",
-    "1F3FC": "medium-light skin tone",
-    "1F3FD": "medium skin tone",
-    "1F3FE": "medium-dark skin tone",
-    "1F3FF": "dark skin tone",
-}
-
-
-@dataclass(frozen=True, slots=True)
-class Emoji:
-    """One picture that a package names; `name` in plain words, `file` without a folder."""
-
-    name: str | None
-    category: str
-    file: str
-
-
-@dataclass(frozen=True, slots=True)
-class _Layout:
-    creator: str
-    license: str
-    license_url: str
-    names: str
-    pictures: str
-    file_name: re.Pattern[str]
-    read: Callable[[Mapping[str, Any], bool], Iterator[Emoji]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +51,7 @@ class EmojiPackage:
 
     name: str
     emoji: tuple[Emoji, ...]
-    _layout: _Layout
+    _layout: Layout
     _root: Path
 
     def pictures(
@@ -102,7 +65,7 @@ class EmojiPackage:
         """
         choice = choice or Choice()
         choice.check((one.category for one in self.emoji), self.name)
-        if self._layout.file_name is _SVG:
+        if self._layout.file_name is SVG:
             load_resvg()
         return self._stream(scratch, choice, tally)
 
@@ -130,8 +93,8 @@ class EmojiPackage:
             yield tally.take(LocalPicture(finding=finding, path=path))
         if not tally.taken:
             raise InputError(
-                f"{self.name}: expected pictures in {self._layout.pictures}, found none of the "
-                f"{tally.lost:,} that are wanted; unpack the package anew, or leave out less"
+                f"{self.name}: expected pictures in {self._layout.pictures}, found none of "
+                f"{tally.lost:,} wanted; unpack the package anew, or leave out less"
             )
 
     def _picture(self, name: str, scratch: Path) -> Path | None:
@@ -143,7 +106,7 @@ class EmojiPackage:
             return path
         drawn = scratch / f"{path.stem}.png"
         try:
-            drawn.write_bytes(draw_svg(read_bounded(path, _LARGEST_PICTURE)))
+            drawn.write_bytes(draw_svg(_read_bounded(path, _LARGEST_PICTURE)))
         except (ValueError, OSError) as exc:
             _LOG.warning("%s: passed over: %s", name, reason_of(exc))
             return None
@@ -173,16 +136,25 @@ def open_package(source: Path, scratch: Path, *, variants: bool = False) -> Emoj
         raise InputError(
             f"{source}: expected a package of emoji, found {what_is(source)}; check the path"
         )
-    layout = _LAYOUTS[name]
+    layout = LAYOUTS[name]
     emoji = tuple(_read_names(root.resolve(), layout, source, variants=variants))
     if not emoji:
         raise InputError(f"{source}: expected emoji in {layout.names}, found none; get it anew")
     return EmojiPackage(name=name, emoji=emoji, _layout=layout, _root=root.resolve())
 
 
+def _read_bounded(path: Path, most: int) -> bytes:
+    """A file's content; raises OSError, or ValueError where it has more than `most` bytes."""
+    with path.open("rb") as stream:
+        content = stream.read(most + 1)
+    if len(content) > most:
+        raise ValueError(f"more than {most:,} bytes")
+    return content
+
+
 def _parse(path: Path, source: Path) -> Any:
     try:
-        return json.loads(read_bounded(path, _LONGEST_JSON).decode("utf-8-sig"))
+        return json.loads(_read_bounded(path, _LONGEST_JSON).decode("utf-8-sig"))
     except FileNotFoundError as exc:
         raise InputError(
             f"{source}: expected an npm package, found no {path.name} in it; name the folder that "
@@ -198,16 +170,16 @@ def _name_of(root: Path, source: Path) -> str:
     """The package's name, checked."""
     said = _parse(root / "package.json", source)
     name = said.get("name") if isinstance(said, dict) else None
-    if isinstance(name, str) and name in _LAYOUTS:
+    if isinstance(name, str) and name in LAYOUTS:
         return name
     found = clean(name)[:_SHOWN] if isinstance(name, str) else "none"
     if found.startswith("emoji-datasource"):
         raise InputError(
-            f"{source}: expected emoji under a free license ({', '.join(_LAYOUTS)}), found "
+            f"{source}: expected emoji under a free license ({', '.join(LAYOUTS)}), found "
             f"{found}: Apple's and Facebook's are proprietary; use one of the free ones"
         )
     raise InputError(
-        f"{source}: expected one of the packages {', '.join(_LAYOUTS)}, found {found}; use "
+        f"{source}: expected one of the packages {', '.join(LAYOUTS)}, found {found}; use "
         "--captions LIST for a folder of other pictures"
     )
 
@@ -243,24 +215,24 @@ def _unpack(archive: Path, folder: Path) -> str:
                     target.write_bytes(content.read())
     except (tarfile.TarError, OSError, EOFError, ValueError, OverflowError, zlib.error) as exc:
         raise InputError(
-            f"{archive}: expected an npm package (.tgz), found {reason_of(exc)}; check that it was "
-            "copied to the end"
+            f"{archive}: expected an npm package (.tgz), found {reason_of(exc)}; give one as "
+            "`npm pack` fetches it"
         ) from exc
     return _name_of(folder, archive)
 
 
 def _most_bytes(name: str) -> int:
     """Bytes that a member of an archive may have; -1 if it is none that is read here."""
-    if name == "package.json" or any(name == one.names for one in _LAYOUTS.values()):
+    if name == "package.json" or any(name == one.names for one in LAYOUTS.values()):
         return _LONGEST_JSON
     above, _, last = name.rpartition("/")
     is_picture = any(
-        above == one.pictures and one.file_name.fullmatch(last) for one in _LAYOUTS.values()
+        above == one.pictures and one.file_name.fullmatch(last) for one in LAYOUTS.values()
     )
     return _LARGEST_PICTURE if is_picture else -1
 
 
-def _read_names(root: Path, layout: _Layout, source: Path, *, variants: bool) -> Iterator[Emoji]:
+def _read_names(root: Path, layout: Layout, source: Path, *, variants: bool) -> Iterator[Emoji]:
     records = _parse(root / layout.names, source)
     if not isinstance(records, list):
         raise InputError(
@@ -277,72 +249,4 @@ def _read_names(root: Path, layout: _Layout, source: Path, *, variants: bool) ->
                 strange += 1
         strange += not isinstance(record, dict)
     if strange:
-        _LOG.warning("%s: %d records of another form are passed over", source, strange)
-
-
-def _datasource(vendor: str) -> Callable[[Mapping[str, Any], bool], Iterator[Emoji]]:
-    """Reads a record of `emoji.json`, for one vendor."""
-
-    def read(record: Mapping[str, Any], variants: bool) -> Iterator[Emoji]:  # noqa: FBT001  # one signature for all
-        name = plain_words(as_text(record.get("name")) or "") or plain_words(
-            as_text(record.get("short_name")) or ""
-        )
-        category = as_category(record.get("category")) or "Other"
-        if record.get(f"has_img_{vendor}") is True:
-            yield Emoji(name, category, str(record.get("image")))
-        varied = record.get("skin_variations") if variants else None
-        for tones, variant in varied.items() if isinstance(varied, dict) else ():
-            if isinstance(variant, dict) and variant.get(f"has_img_{vendor}") is True:
-                said = (_TONES.get(tone, "") for tone in tones.split("-"))
-                words = " ".join(filter(None, (name, *said)))
-                yield Emoji(words or None, category, str(variant.get("image")))
-
-    return read
-
-
-def _openmoji(record: Mapping[str, Any], variants: bool) -> Iterator[Emoji]:  # noqa: FBT001  # as above
-    """Reads a record of `openmoji.json`."""
-    if record.get("skintone") and not variants:
-        return
-    group = as_text(record.get("group")) or ""
-    yield Emoji(
-        plain_words(as_text(record.get("annotation")) or ""),
-        as_category(group.replace("-", " " if group.startswith("extras") else " & ").title())
-        or "Other",
-        f"{record.get('hexcode')}.svg",
-    )
-
-
-_PNG = re.compile(r"[0-9a-f]{2,6}(-[0-9a-f]{2,6}){0,15}\.png")
-_SVG = re.compile(r"[0-9A-F]{2,6}(-[0-9A-F]{2,6}){0,15}\.svg")
-_BY = "https://creativecommons.org/licenses/by"
-
-_LAYOUTS: Mapping[str, _Layout] = {
-    "emoji-datasource-twitter": _Layout(
-        creator="Twitter",
-        license="CC BY 4.0",
-        license_url=f"{_BY}/4.0/",
-        names="emoji.json",
-        pictures="img/twitter/64",
-        file_name=_PNG,
-        read=_datasource("twitter"),
-    ),
-    "emoji-datasource-google": _Layout(
-        creator="Google",
-        license="Apache-2.0",
-        license_url="https://www.apache.org/licenses/LICENSE-2.0",
-        names="emoji.json",
-        pictures="img/google/64",
-        file_name=_PNG,
-        read=_datasource("google"),
-    ),
-    "openmoji": _Layout(
-        creator="OpenMoji",
-        license="CC BY-SA 4.0",
-        license_url=f"{_BY}-sa/4.0/",
-        names="data/openmoji.json",
-        pictures="color/svg",
-        file_name=_SVG,
-        read=_openmoji,
-    ),
-}
+        _LOG.warning("%s: records of another form, passed over: %d", source, strange)

@@ -78,11 +78,15 @@ def test_a_folder_with_a_list_counts_what_has_no_caption(run, tmp_path):
     (tmp_path / "art").mkdir()
     for number in range(3):
         (tmp_path / "art" / f"{number}.png").write_bytes(png(80 * number))
-    (tmp_path / "list.csv").write_text("file_name,caption,artist\n0.png,a disc,Ada\n1.png,,Ben\n")
+    (tmp_path / "list.csv").write_text(
+        "file_name,caption,artist\n0.png,a disc,Ada\n1.png,,Ben\n9.png,,\n"
+    )
     done = run("harvest", "captions", "art", "--captions", "list.csv", "--out", "set", "--json")
     assert done.code == 0, done.err
-    assert "2 of 3 pictures have no caption" in done.err
-    assert json.loads(done.out)["captions"]["without_caption"] == 2
+    assert "without a caption: 2 of 3" in done.err
+    assert "named by the set, but missing or not drawable: 1" in done.err
+    said = json.loads(done.out)["captions"]
+    assert said == {"taken": 3, "without_caption": 2, "left_out": 0, "lost": 1}
     found = {row["url"]: (row["caption"], row["creator"]) for row in rows(tmp_path / "set")}
     assert found == {
         "file:art/0.png": ("a disc", "Ada"),
@@ -98,7 +102,7 @@ def test_what_cannot_be_taken_in_leaves_no_dataset(run, package, tmp_path):
         (("gone",), 3, "expected a package of emoji, found nothing"),
         (("empty",), 3, "expected an npm package, found no package.json"),
         (("list.csv",), 3, "expected an npm package (.tgz)"),
-        (("empty", "--captions", "list.csv"), 3, "none among its 1 rows"),
+        (("empty", "--captions", "list.csv"), 3, "none of 1 named"),
         ((package, "--category", "Flag"), 3, "found 'Flag'"),
         (("empty", "--captions", "list.csv", "--variants"), 2, "--variants"),
         ((package, "--limit", "0"), 2, "--limit"),

@@ -213,8 +213,16 @@ def refuse_what_does_not_belong(run, shapes: Path, folder: Path) -> None:
         *("attribute", "validate", "train", shapes, *here, "--steps", 150),
         *("--without", "ids.txt"),
     )
-    refused(done, 3, "expected ids of the 48 pictures, found 1 others")
+    refused(done, 3, "expected ids of the 48 pictures, found 1 unknown")
     assert "\x1b" not in done.err
+
+    seen = header(folder / "whole" / "models" / "base-0.safetensors")["seen"]
+    (folder / "ids.txt").write_text("\n".join(seen[:25]))
+    done = run(
+        *("attribute", "validate", "train", shapes, *here, "--steps", 150),
+        *("--without", "ids.txt"),
+    )
+    refused(done, 3, "expected at least 24 pictures to learn from, found 23; remove fewer")
 
     other = load_file(folder / "whole" / "tokenizer.safetensors")
     other = {name: one + 1 if one.is_floating_point() else one for name, one in other.items()}
@@ -257,7 +265,7 @@ def test_the_whole_proof_stopped_gone_on_with_and_asked_again(run, start, shapes
     process.send_signal(signal.SIGINT)
     _, said = process.communicate(timeout=60)
     assert process.returncode == 130, said
-    assert "stopped: what is done is kept; run the same command again to go on" in said
+    assert "stopped: what is done is kept (a half-trained image tokenizer is not); run" in said
     assert "Traceback" not in said
     wait_for_end(below)
     kept = {path.name: path.stat().st_mtime_ns for path in outcomes.glob("*.parquet")}

@@ -16,10 +16,10 @@ from harvester.sources.captioned import (
     CaptionTally,
     Choice,
     as_category,
-    plain_words,
     read_captioned,
 )
 from harvester.sources.emoji import open_package
+from harvester.sources.emoji_records import plain_words
 from harvester.sources.svg import draw_svg
 
 SVG = (
@@ -231,6 +231,13 @@ def test_what_is_no_package_is_refused(tmp_path, files, message):
         open_package(as_archive(tmp_path / "p.tgz", files), tmp_path / "scratch")
 
 
+def test_a_file_that_is_too_long_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr(emoji, "_LONGEST_JSON", 10)
+    source = as_folder(tmp_path / "package", files_of("twitter"))
+    with pytest.raises(InputError, match=r"JSON in package\.json, found more than 10 bytes; get"):
+        open_package(source, tmp_path)
+
+
 @pytest.mark.parametrize("cut", [0, 40, 300])
 def test_a_broken_archive_is_refused(tmp_path, cut):
     whole = as_archive(tmp_path / "p.tgz", files_of("twitter")).read_bytes()
@@ -347,6 +354,7 @@ def test_a_list_elsewhere_names_pictures_by_their_path_below_the_folder(folder, 
         {"image": "./cats/b.png", "text": "a cat", "license_url": "javascript:alert(1)"},
         {"image": "cats/b.png", "text": "another caption", "title": "B"},
         {"image": "gone.png", "text": "gone"},
+        {"image": "./gone.png", "text": "gone, in other words"},
     ]
     tally = CaptionTally()
     found = captioned(folder, write_list(tmp_path / "lists" / "l.jsonl", *rows), tally)
@@ -356,13 +364,15 @@ def test_a_list_elsewhere_names_pictures_by_their_path_below_the_folder(folder, 
     assert (found["b.png"].caption, found["b.png"].title) == ("a cat", "B")
     assert found["b.png"].license_url is None
     assert found["c.png"].caption is None
-    assert tally.record() == {"taken": 3, "without_caption": 1, "left_out": 0, "lost": 0}
+    assert tally.record() == {"taken": 3, "without_caption": 1, "left_out": 0, "lost": 1}
 
 
 def test_a_list_beside_the_pictures_names_them_from_there(folder, tmp_path):
     path = tmp_path / "list.csv"
-    path.write_text("file,prompt\nset/cats/c.png,a green cat\n")
-    assert captioned(folder, path)["c.png"].caption == "a green cat"
+    path.write_text("file,prompt\nset/cats/c.png,a green cat\nset/cats/d.png,gone\n")
+    tally = CaptionTally()
+    assert captioned(folder, path, tally)["c.png"].caption == "a green cat"
+    assert tally.lost == 1
 
 
 def test_the_list_counts_before_sidecars(folder, tmp_path):
@@ -387,7 +397,7 @@ def test_folders_and_rows_name_categories(folder, tmp_path):
     ("content", "message"),
     [
         ("", "no row that names a file"),
-        ("file,caption\nz.png,z\n", "none among its 1 rows"),
+        ("file,caption\nz.png,z\n", "none of 1 named"),
         ("file,caption\n\x00.png,z\n", "zero byte"),
         ("caption\nz\n", "expected a column called"),
     ],

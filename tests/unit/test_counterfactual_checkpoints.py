@@ -230,7 +230,9 @@ def test_cut_short_anywhere_it_is_refused(model):
 def test_other_bytes_are_refused(tmp_path, body):
     path = tmp_path / "model"
     path.write_bytes(body)
-    assert "expected a whole" in refused(lambda: load_model(path, data().tokenizer), path)
+    said = refused(lambda: load_model(path, data().tokenizer), path)
+    assert "expected a whole" in said
+    assert said.endswith("another file; delete it and run the same command again")
 
 
 def test_safetensors_of_others_are_refused(tmp_path):

@@ -38,7 +38,12 @@ from attribution.errors import ProofError
 from tests.unit.counterfactual_made import COUNT, made_pictures, material
 
 PLANNED = Settings(
-    prompts=3, seeds=(0, 4), ks=(1, 5), channel_k=2, random_shares=(0.001, 0.1, 0.5, 0.9), subsets=4
+    prompts=3,
+    seeds=(0, 4),
+    ks=(1, 5),
+    channel_ks=(2,),
+    random_shares=(0.001, 0.1, 0.5, 0.9),
+    subsets=4,
 )
 ARMS = ("whence", "image", "text", "cosine", "aivalis2025", "phash")
 
@@ -71,7 +76,7 @@ def test_every_arm_removes_the_first_of_every_prompt_together(tmp_path):
     planned = plan(asked, scores)
     ids = asked.material.pictures.ids
     for name in ARMS:
-        for k in PLANNED.ks if name != "phash" else (PLANNED.channel_k,):
+        for k in PLANNED.ks if name != "phash" else PLANNED.channel_ks:
             for seed in PLANNED.seeds:
                 rows = np.flatnonzero(asked.seed == seed)[: PLANNED.prompts]
                 best = np.argsort(-scores[name][rows], axis=1)[:, :k]

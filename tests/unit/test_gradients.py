@@ -12,21 +12,20 @@ from scipy.stats import spearmanr
 
 from attribution.counterfactual.gradients import (
     METHODS,
-    d_trak,
-    grad_dot,
+    Method,
     likelihood,
     log_odds,
     mean_square,
     project_gradients,
     projection,
     ridge_kernel,
-    trak,
 )
 from attribution.counterfactual.model.training import Encoded, Recipe, train
 from attribution.counterfactual.model.words import Words, learn_words
 from attribution.errors import ProofError
 
 COUNT, LENGTH, CODES = 24, 9, 40
+TRAK, D_TRAK, GRAD_DOT = METHODS.values()
 
 
 class Linear(torch.nn.Module):
@@ -109,7 +108,8 @@ def test_trak_of_a_logistic_regression_is_the_closed_form(points):
     w = np.random.default_rng(2).normal(size=(2, 4))
     rows = np.arange(40)[:, None]
     data = encoded(rows, classes[:, None])
-    found = trak([Linear(x, w)], data, data.text[:7], data.codes[:7], damping=0.05, dimension=99)
+    trak = replace(TRAK, damping=0.05)
+    found = trak([Linear(x, w)], data, data.text[:7], data.codes[:7], dimension=99)
 
     signed = x * (2 * classes - 1)[:, None]
     margins = signed @ (w[1] - w[0])
@@ -130,7 +130,8 @@ def test_trak_predicts_what_leaving_each_point_out_does(points):
     w = fitted(x, signs)
     data = encoded(np.arange(40)[:, None], classes[:, None])
     model = Linear(x, np.stack([np.zeros(4), w]))
-    found = trak([model], data, data.text[:10], data.codes[:10], damping=1e-6, dimension=99)
+    trak = replace(TRAK, damping=1e-6)
+    found = trak([model], data, data.text[:10], data.codes[:10], dimension=99)
     agreement = []
     for query in range(10):
         true = [
@@ -147,7 +148,8 @@ def test_d_trak_of_a_linear_regression_is_a_weighted_leverage(points):
     x, _ = points
     w = np.array([[0.5, -1.0, 2.0, 0.3]])
     data = encoded(np.arange(40)[:, None], np.zeros((40, 1), np.int64), code_count=1)
-    found = d_trak([Linear(x, w)], data, data.text[:5], data.codes[:5], damping=1e-7)
+    d_trak = replace(D_TRAK, damping=1e-7)
+    found = d_trak([Linear(x, w)], data, data.text[:5], data.codes[:5])
     phi = 2 * (x @ w[0])[:, None] * x
     hat = phi @ np.linalg.inv(phi.T @ phi) @ phi.T
     assert found == pytest.approx(hat[:5], abs=1e-4)
@@ -157,7 +159,7 @@ def test_grad_dot_of_a_softmax_model_is_the_closed_form(points):
     x, classes = points
     w = np.random.default_rng(3).normal(size=(2, 4))
     data = encoded(np.arange(40)[:, None], classes[:, None])
-    found = grad_dot([Linear(x, w)], data, data.text[:6], data.codes[:6])
+    found = GRAD_DOT([Linear(x, w)], data, data.text[:6], data.codes[:6])
     p = np.exp(x @ w.T) / np.exp(x @ w.T).sum(1, keepdims=True)
     apart = np.eye(2)[classes] - p
     assert found == pytest.approx(((apart @ apart.T) * (x @ x.T))[:6], rel=1e-4, abs=1e-5)
@@ -228,9 +230,9 @@ def test_the_order_of_the_pictures_makes_no_difference(learnt, method):
 
 def test_batches_of_probabilities_make_no_difference(learnt, monkeypatch):
     model, data = learnt
-    whole = trak([model], data, data.text[:2], data.codes[:2])
+    whole = TRAK([model], data, data.text[:2], data.codes[:2])
     monkeypatch.setattr("attribution.counterfactual.gradients._BATCH", 7)
-    assert trak([model], data, data.text[:2], data.codes[:2]) == pytest.approx(whole, rel=1e-5)
+    assert TRAK([model], data, data.text[:2], data.codes[:2]) == pytest.approx(whole, rel=1e-5)
 
 
 def test_models_are_averaged_before_the_factors_are_multiplied(points):
@@ -239,7 +241,7 @@ def test_models_are_averaged_before_the_factors_are_multiplied(points):
     draw = np.random.default_rng(8)
     models = [Linear(x, draw.normal(size=(2, 4)) * scale) for scale in (0.1, 3)]
     asked = data.text[:5], data.codes[:5]
-    alone = [trak([model], data, *asked, dimension=99) for model in models]
+    alone = [TRAK([model], data, *asked, dimension=99) for model in models]
     signed = x * (2 * classes - 1)[:, None]
     doubts = []
     for model in models:
@@ -247,7 +249,7 @@ def test_models_are_averaged_before_the_factors_are_multiplied(points):
         doubts.append(1 / (1 + np.exp(signed @ (w[1] - w[0]))))
     kernels = [one / doubt for one, doubt in zip(alone, doubts, strict=True)]
     expected = np.mean(kernels, 0) * np.mean(doubts, 0)
-    assert trak(models, data, *asked, dimension=99) == pytest.approx(expected, rel=1e-4)
+    assert TRAK(models, data, *asked, dimension=99) == pytest.approx(expected, rel=1e-4)
 
 
 @pytest.mark.parametrize("dimension", [1, 3, 250, 1024])
@@ -268,16 +270,16 @@ def test_projection_onto_as_many_numbers_is_none():
 
 def test_projected_scores_are_close_to_the_whole_ones(learnt):
     model, data = learnt
-    whole = trak([model], data, data.text, data.codes, dimension=10**9)
-    near = trak([model], data, data.text, data.codes, dimension=2048)
+    whole = TRAK([model], data, data.text, data.codes, dimension=10**9)
+    near = TRAK([model], data, data.text, data.codes, dimension=2048)
     assert np.corrcoef(whole.ravel(), near.ravel())[0, 1] > 0.98
 
 
 def test_a_frozen_model_is_scored_and_left_as_it_was(learnt):
     model, data = learnt
-    free = d_trak([model], data, data.text[:2], data.codes[:2])
+    free = D_TRAK([model], data, data.text[:2], data.codes[:2])
     frozen = copy.deepcopy(model).requires_grad_(requires_grad=False)
-    assert np.array_equal(d_trak([frozen], data, data.text[:2], data.codes[:2]), free)
+    assert np.array_equal(D_TRAK([frozen], data, data.text[:2], data.codes[:2]), free)
     assert not any(p.requires_grad for p in frozen.parameters())
     for name, value in model.state_dict().items():
         assert torch.equal(value, frozen.state_dict()[name])
@@ -285,14 +287,14 @@ def test_a_frozen_model_is_scored_and_left_as_it_was(learnt):
 
 def test_nothing_asked_gives_nothing(learnt):
     model, data = learnt
-    assert trak([model], data, data.text[:0], data.codes[:0]).shape == (0, COUNT)
+    assert TRAK([model], data, data.text[:0], data.codes[:0]).shape == (0, COUNT)
 
 
 def test_a_model_that_diverged_is_an_error(points):
     x, classes = points
     data = encoded(np.arange(40)[:, None], classes[:, None])
-    with pytest.raises(ProofError, match="diverged"):
-        trak([Linear(x, np.full((2, 4), np.nan))], data, data.text, data.codes)
+    with pytest.raises(ProofError, match=r"those of 40 \(the first in row 0\); the model diverged"):
+        TRAK([Linear(x, np.full((2, 4), np.nan))], data, data.text, data.codes)
 
 
 @pytest.mark.parametrize("method", METHODS.values(), ids=METHODS)
@@ -304,8 +306,6 @@ def test_a_model_that_diverged_is_an_error(points):
         ({"queries_codes": torch.zeros((3, LENGTH), dtype=torch.int64)}, "expected codes"),
         ({"queries_text": torch.zeros((2, 99), dtype=torch.int64)}, "expected text"),
         ({"dimension": 0}, "dimension"),
-        ({"damping": 0.0}, "damping"),
-        ({"damping": float("nan")}, "damping"),
     ],
 )
 def test_what_does_not_fit_is_said(learnt, method, changed, told):
@@ -318,3 +318,9 @@ def test_what_does_not_fit_is_said(learnt, method, changed, told):
     }
     with pytest.raises(ValueError, match=told):
         method(**(asked | changed))
+
+
+@pytest.mark.parametrize("damping", [0.0, -1.0, float("nan"), float("inf")])
+def test_a_damping_that_cannot_be_is_refused(damping):
+    with pytest.raises(ValueError, match="expected a damping above 0"):
+        Method(log_odds, damping)

@@ -184,8 +184,8 @@ def test_an_interval_of_any_values_is_in_order_and_within_them(values, seed):
     known = [value for value in values if not math.isnan(value)]
     if not known:
         assert math.isnan(found.value)
-    elif len(known) == 1:
-        assert found.value == known[0]
+    elif max(known) - min(known) <= 1e-12 * max(map(abs, known)):
+        assert found.value == pytest.approx(known[0])
         assert math.isnan(found.low)
         assert math.isnan(found.high)
     else:
@@ -193,9 +193,11 @@ def test_an_interval_of_any_values_is_in_order_and_within_them(values, seed):
         assert min(known) - slack <= found.low <= found.high <= max(known) + slack
 
 
-def test_values_that_are_all_alike_have_no_width():
+def test_of_values_that_are_all_alike_nothing_is_known_of_others():
     found = mean_interval(np.full(9, 0.1), groups=[0, 0, 0, 1, 1, 2, 2, 2, 2], seed=0)
-    assert (found.low, found.high) == (found.value, found.value) == pytest.approx((0.1, 0.1))
+    assert found.value == pytest.approx(0.1)
+    assert math.isnan(found.low)
+    assert math.isnan(found.high)
 
 
 def test_axes_are_drawn_apart_and_both_count():
@@ -219,37 +221,26 @@ def test_crossed_rounds_without_a_figure_are_left_out():
         crossed_bootstrap(lambda: 0.0, (), seed=0)
 
 
-@given(
-    st.lists(st.integers(-50, 50), min_size=1, max_size=10),
-    st.sampled_from(["two-sided", "greater", "less"]),
-)
+@given(st.lists(st.integers(-50, 50), min_size=1, max_size=10))
 @settings(max_examples=40, deadline=None)
-def test_the_paired_test_counts_all_signs(gaps, alternative):
+def test_the_paired_test_counts_all_signs(gaps):
     """The signed-rank test by its definition: every choice of signs is as likely."""
-    found = paired_test(
-        np.array(gaps, float), np.zeros(len(gaps)), alternative=alternative, seed=0, repeats=20
-    )
+    found = paired_test(np.array(gaps, float), np.zeros(len(gaps)), seed=0, repeats=20)
     differing = np.array([gap for gap in gaps if gap], float)
-    assert (found.queries, found.differing) == (len(gaps), len(differing))
+    assert found.queries == len(gaps)
     if not differing.size:
-        assert found.p_value == found.smallest_p == 1
+        assert found.p_value == 1
         return
     ranks = stats.rankdata(np.abs(differing))
     signs = np.array(list(itertools.product([0, 1], repeat=len(differing))))
     sums, own = signs @ ranks, float(ranks[differing > 0].sum())
     greater, less = (sums >= own - 1e-9).mean(), (sums <= own + 1e-9).mean()
-    expected = {"greater": greater, "less": less, "two-sided": min(2 * greater, 2 * less, 1)}
-    assert found.p_value == pytest.approx(expected[alternative])
-    assert found.p_value >= found.smallest_p - 1e-12
+    assert found.p_value == pytest.approx(min(2 * greater, 2 * less, 1))
 
 
-def test_few_pairs_are_said_to_decide_nothing():
-    five = paired_test(np.arange(1.0, 6), np.zeros(5), seed=0)
-    assert five.p_value == five.smallest_p == 2 / 32
-    one_sided = paired_test(np.arange(1.0, 6), np.zeros(5), alternative="greater", seed=0)
-    assert one_sided.p_value == one_sided.smallest_p == 1 / 32
-    six = paired_test(np.arange(1.0, 7), np.zeros(6), seed=0)
-    assert six.p_value == six.smallest_p < 0.05
+def test_fewer_than_six_pairs_decide_nothing():
+    assert paired_test(np.arange(1.0, 6), np.zeros(5), seed=0).p_value == 2 / 32
+    assert paired_test(np.arange(1.0, 7), np.zeros(6), seed=0).p_value == 2 / 64 < 0.05
 
 
 def test_a_pair_measured_on_one_side_only_is_left_out():
@@ -296,12 +287,11 @@ def test_on_a_straight_line_the_count_is_the_effect_over_the_slope(effect):
 def test_beyond_the_largest_count_it_says_at_least():
     counts, effects = linear_curve(3)
     found = random_equivalent(counts, effects, np.full(3, 2.5), 5, seed=0, repeats=5)
-    assert (found.count.value, found.at_least, found.high_at_least) == (200, True, True)
+    assert (found.count.value, found.at_least) == (200, True)
     assert found.multiple.low == 40
-    within = random_equivalent(counts, effects, np.full(3, 1.0), 5, seed=0, repeats=5)
-    assert (within.at_least, within.high_at_least) == (False, False)
+    assert not random_equivalent(counts, effects, np.full(3, 1.0), 5, seed=0, repeats=5).at_least
     spread = random_equivalent(counts, effects, np.array([0.1, 0.5, 4.0]), 5, seed=0, repeats=200)
-    assert (spread.at_least, spread.high_at_least) == (False, True)
+    assert (spread.at_least, spread.count.high) == (False, 200)
 
 
 def test_an_arm_that_changes_nothing_equals_no_removal():
@@ -369,7 +359,7 @@ def test_queries_not_measured_everywhere_are_left_out():
     counts, effects = linear_curve(4)
     effects[2, 1] = np.nan
     found = random_equivalent(counts, effects, np.array([1, 9, np.nan, 1.0]), 5, seed=0, repeats=5)
-    assert (found.queries, found.count.value) == (2, 100)
+    assert found.count.value == 100
     with pytest.raises(ValueError, match="none of 4"):
         random_equivalent(counts, effects, np.full(4, np.nan), 5, seed=0)
 

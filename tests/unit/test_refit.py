@@ -1,6 +1,7 @@
 """Weights learnt from halves: outcomes that are made from known weights."""
 
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -21,7 +22,7 @@ from attribution.counterfactual.fitting import (
 )
 from attribution.counterfactual.outcomes import Outcome, write_outcome
 from attribution.counterfactual.refit import Halves, cases_of, open_run, write_fusion
-from attribution.counterfactual.results import Refitted, read_rows, write_rows
+from attribution.counterfactual.results import LOG_ODDS, Refitted, read_rows, write_rows
 from attribution.counterfactual.scored import Scored, write_scores
 from attribution.errors import ProofError
 from attribution.fusion import WEIGHTS, Fusion, load_fusion, probability
@@ -61,7 +62,7 @@ def written(folder: Path, weights, *, prefix="a", names=("gem", "lab", "noise"),
     results, outcomes = folder / "results" / "abc", folder / "outcomes"
     results.mkdir(parents=True)
     outcomes.mkdir()
-    arms = {"whence": image + text + rest, "image": image, "text": text}
+    arms = {LOG_ODDS: image + text + rest, "image": image, "text": text}
     write_scores(results / "scores.parquet", Scored(arms, z, {}))
     files = []
     for number, mask in enumerate(cases.kept):
@@ -142,7 +143,8 @@ def test_an_improvement_is_found_on_other_pictures_where_there_is_one(tmp_path):
     assert made.tried.difference == pytest.approx(made.tried.after - made.tried.before)
     assert made.tried.low < made.tried.difference < made.tried.high
     assert made.fusion.weights["lab"] > made.fusion.weights["gem"] > 0
-    assert made.texts["bm25"] == pytest.approx(2 * made.texts["names"], abs=1e-3)
+    texts = made.fusion.texts
+    assert texts["bm25"] == pytest.approx(2 * texts["names"], abs=1e-3)
     assert (made.fusion.bias, made.fusion.regions) == (SHIPPED.bias, SHIPPED.regions)
 
 
@@ -175,13 +177,15 @@ def test_z_scores_are_cut_where_the_fusion_cuts_them(tmp_path):
 
 
 def test_runs_that_share_a_picture_are_refused(tmp_path):
-    with pytest.raises(ProofError, match=r"without a picture in common, found 120, a0000"):
+    with pytest.raises(
+        ProofError, match=r"without a picture in common, found 120 in both \(such as a0000\)"
+    ):
         refit.refit(*two_runs(tmp_path, TRUE, prefix="a"), SHIPPED)
 
 
 def test_a_run_of_other_channels_is_refused(tmp_path):
     runs = two_runs(tmp_path, TRUE, names=("gem", "lab", "dino"))
-    with pytest.raises(ProofError, match=r"other: expected z of the channels gem, lab, noise"):
+    with pytest.raises(ProofError, match=r"other: expected scores of the channels gem, lab, noise"):
         refit.refit(*runs, SHIPPED)
 
 
@@ -191,8 +195,15 @@ def test_a_run_of_few_halves_is_refused(tmp_path):
 
 
 def test_a_run_without_halves_is_refused(tmp_path):
-    with pytest.raises(ProofError, match="--part lds"):
+    with pytest.raises(ProofError, match=f"--part lds --out {tmp_path}`, found none"):
         open_run(tmp_path)
+
+
+def test_a_run_of_several_sets_of_halves_is_refused(tmp_path):
+    results = written(tmp_path / "run", TRUE) / "results"
+    shutil.copytree(results / "abc", results / "def")
+    with pytest.raises(ProofError, match="one set of halves, found 2, in abc, def; delete all but"):
+        open_run(tmp_path / "run")
 
 
 @pytest.mark.parametrize("wrong", ["scores", "outcome", "ids", "rows"])
@@ -220,7 +231,7 @@ def test_weights_are_read_again_as_they_were_written(tmp_path):
     read = load_fusion(tmp_path / "fusion.json")
     assert (read.digest, read.fitted_on) == (made.fusion.digest, made.fusion.fitted_on)
     told = json.loads((tmp_path / "fusion.json").read_text("utf-8"))
-    assert told["texts"] == made.texts
+    assert told["texts"] == made.fusion.texts
     assert told["fitted_on"]["halves_of"] == {
         "pictures": 120,
         "pictures_sha256": "digest of a",
@@ -234,7 +245,7 @@ def test_weights_are_read_again_as_they_were_written(tmp_path):
 def test_shipped_weights_are_not_replaced_by_none_better(tmp_path):
     before = WEIGHTS.read_bytes()
     made = refit.refit(*two_runs(tmp_path, SAME), SHIPPED, repeats=200)
-    with pytest.raises(ProofError, match="the shipped ones stay"):
+    with pytest.raises(ProofError, match=r"no improvement \([+-]0\.\d{4}, .*the shipped ones stay"):
         write_fusion(WEIGHTS, made)
     assert WEIGHTS.read_bytes() == before
 
@@ -251,8 +262,11 @@ def test_the_command_tells_whether_it_helped_and_keeps_a_row_for_the_report(tmp_
     found = CliRunner().invoke(attribute_app, ["validate", "fit", *runs, "--out", str(out)])
     assert found.exit_code == 0, found.output
     assert "may replace the shipped ones" in found.stdout
+    assert "in the report of other, run its command again" in found.stdout
     (row,) = read_rows(Path(runs[1]) / "results" / "abc" / refit.REFITTED, Refitted)
     assert (row.fitted_on, row.tried_on) == ("first", "other")
     assert load_fusion(out).weights["resnet50-whitened"] > 0.4
-    told = CliRunner().invoke(attribute_app, ["validate", "fit", *runs, "--json"])
-    assert json.loads(told.stdout)["difference"] == pytest.approx(row.difference)
+    found = CliRunner().invoke(attribute_app, ["validate", "fit", *runs, "--json"])
+    told = json.loads(found.stdout)
+    assert told["difference"] == pytest.approx(row.difference)
+    assert (told["tried_on"], told["details"]["tried_on"]["improved"]) == ("other", True)

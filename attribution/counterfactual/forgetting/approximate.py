@@ -30,21 +30,13 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from attribution.counterfactual.forgetting.ways import (
-    Forgotten,
-    Learnt,
-    cost,
-    learn_whole,
-    parted,
-)
+from attribution.counterfactual.forgetting.ways import Forgotten, Learnt, parted
 from attribution.counterfactual.model.dalle import Dalle, TokenModel, losses_of, picture_losses
 from attribution.counterfactual.model.tokenizer import Step
-from attribution.counterfactual.model.training import Encoded, Recipe
-from attribution.errors import ProofError
+from attribution.counterfactual.model.training import Encoded
 
 Rows = NDArray[np.int64]
 
-_FEWEST_UNSEEN = 8
 _AT_ONCE = 64
 _CALM = 5
 """Steps over which the losses are averaged before it is said that they are where they should be."""
@@ -56,52 +48,27 @@ _SLACK = 0.02
 """Nats a token by which the retained may cost more than before."""
 
 
-def unseen_loss(state: Learnt) -> float:
-    """What pictures cost that are in the data but were never learnt: nats a token.
-
-    Raises:
-        ProofError: if there are too few of them.
-    """
-    rows = [row for row, name in enumerate(state.data.ids) if name not in state.lineage]
-    if len(rows) < _FEWEST_UNSEEN:
-        raise ProofError(
-            f"expected at least {_FEWEST_UNSEEN} pictures of the dataset that were held out of "
-            f"training, found {len(rows)}; hold some out, or give a target loss"
-        )
-    return float(losses_of(state.model, state.data.text[rows], state.data.codes[rows]).mean())
-
-
 @dataclass(frozen=True, slots=True)
 class Ascent:
     """Gradient ascent on what is forgotten, with repair on what is retained.
 
     Attributes:
-        target: the loss to reach, nats a token; that of held-out pictures unless given.
+        target: the loss to reach, nats a token.
         rate: of AdamW.
         weight: of the forgotten pictures' loss; the retained ones' weighs 1.
         most: steps after which it stops in any case.
     """
 
-    target: float | None = None
+    target: float
     rate: float = 3e-4
     weight: float = 0.3
     most: int = 200
-    name: str = "ascent"
-
-    def learn(self, data: Encoded, rows: Rows, recipe: Recipe, step: Step | None = None) -> Learnt:
-        """As `Forgetting` says."""
-        return learn_whole(data, rows, recipe, step)
 
     def forget(self, state: Learnt, removed: frozenset[str], step: Step | None = None) -> Forgotten:
-        """As `Forgetting` says.
-
-        Raises:
-            ProofError: if there is neither a target nor enough held-out pictures.
-        """
+        """As `Forgetting` says."""
         gone, left = parted(state, removed)
         if not len(gone):
             return _forgotten(state, state.model, left, removed, processed=0, seconds=0.0)
-        target = unseen_loss(state) if self.target is None else self.target
         started, data, size = time.process_time(), state.data, state.recipe.batch
         before = float(losses_of(state.model, data.text[left], data.codes[left]).mean())
         model = _copied(state)
@@ -119,7 +86,7 @@ class Ascent:
         processed = len(left)
         for number in range(1, self.most + 1):
             away, near = next(forgets), next(keeps)
-            climbed = _clamped(model, data, away, target)
+            climbed = _clamped(model, data, away, self.target)
             repaired, image = model.loss(data.text[near], data.codes[near])
             raised.append(float(climbed.detach()))
             kept.append(float(image))
@@ -128,7 +95,7 @@ class Ascent:
                 step(number, self.most, raised[-1])
             if (
                 len(raised) == window
-                and sum(raised) >= _THERE * target * window
+                and sum(raised) >= _THERE * self.target * window
                 and sum(kept) <= (before + _SLACK) * window
             ):
                 break
@@ -144,34 +111,24 @@ class Fisher:
     """Damped natural gradients up the forgotten pictures' loss, in the metric of retained ones.
 
     Attributes:
-        target: the loss to reach, nats a token; that of held-out pictures unless given.
+        target: the loss to reach, nats a token.
         damping: added to the information, as a multiple of its mean over all weights.
         radius: length of a step, as a share of the length of all weights.
         measured: retained pictures, drawn by seed, that the information is measured on.
         most: steps after which it stops in any case.
     """
 
-    target: float | None = None
+    target: float
     damping: float = 0.001
     radius: float = 0.005
     measured: int = 256
     most: int = 100
-    name: str = "fisher"
-
-    def learn(self, data: Encoded, rows: Rows, recipe: Recipe, step: Step | None = None) -> Learnt:
-        """As `Forgetting` says."""
-        return learn_whole(data, rows, recipe, step)
 
     def forget(self, state: Learnt, removed: frozenset[str], step: Step | None = None) -> Forgotten:
-        """As `Forgetting` says.
-
-        Raises:
-            ProofError: if there is neither a target nor enough held-out pictures.
-        """
+        """As `Forgetting` says."""
         gone, left = parted(state, removed)
         if not len(gone):
             return _forgotten(state, state.model, left, removed, processed=0, seconds=0.0)
-        target = unseen_loss(state) if self.target is None else self.target
         started, data = time.process_time(), state.data
         model = _copied(state)
         drawn = np.random.default_rng([state.recipe.seed, 5]).permutation(left)[: self.measured]
@@ -183,11 +140,11 @@ class Fisher:
         processed = len(drawn)
         for number in range(1, self.most + 1):
             model.zero_grad()
-            climbed = _climb(model, data, gone, target)
+            climbed = _climb(model, data, gone, self.target)
             processed += len(gone)
             if step is not None:
                 step(number, self.most, climbed)
-            if climbed >= _THERE * target:
+            if climbed >= _THERE * self.target:
                 break
             with torch.no_grad():
                 moves = [
@@ -275,4 +232,4 @@ def _forgotten(
         processed=state.processed + processed,
         seconds=state.seconds + seconds,
     )
-    return Forgotten(after, removed, seconds, processed, processed / cost(state.recipe))
+    return Forgotten(after, removed, seconds, processed)

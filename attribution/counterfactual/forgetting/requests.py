@@ -30,11 +30,14 @@ from attribution.counterfactual.model.pictures import FEWEST, enlarged
 from attribution.counterfactual.model.sampling import sample
 from attribution.counterfactual.model.training import Trained, encode
 from attribution.counterfactual.recognition import nearest_is_own
-from attribution.counterfactual.results import Forgot
+from attribution.counterfactual.results import WHOLE_ARTIST, Forgot
 from attribution.embeddings import ResNet50Gem
 
 _AT_RANDOM = (1, 10)
 """How many pictures random requests name."""
+
+_OF_ARTIST = 10
+"""How many pictures of one artist a request names."""
 
 _UNSEEN = 128
 """Pictures that no model saw, whose loss says what forgotten means."""
@@ -60,7 +63,10 @@ class Asked:
 
 
 def requests_of(generated: Generated, removed: frozenset[str]) -> dict[str, frozenset[str]]:
-    """Some pictures at random, what the test removed, and all of the artist who has the fewest."""
+    """Some pictures at random, what the test removed, and of the artist who has the fewest all.
+
+    And some of that artist's, since to be rid of all of them SISA by artist has nothing to train.
+    """
     pictures = generated.material.pictures
     order = np.random.default_rng([generated.material.settings.seeds[0], 23]).permutation(
         len(pictures)
@@ -73,11 +79,9 @@ def requests_of(generated: Generated, removed: frozenset[str]) -> dict[str, froz
     artists = Counter(name for name in pictures.creators if name)
     if len(artists) > 1:
         artist = min(artists, key=lambda name: (artists[name], name))
-        told[f"the artist {artist}"] = frozenset(
-            name
-            for name, creator in zip(pictures.ids, pictures.creators, strict=True)
-            if creator == artist
-        )
+        own = [row for row in order if pictures.creators[row] == artist]
+        told[f"{_OF_ARTIST} of {artist}"] = frozenset(pictures.ids[row] for row in own[:_OF_ARTIST])
+        told[f"{WHOLE_ARTIST}{artist}"] = frozenset(pictures.ids[row] for row in own)
     # What would leave too few to learn from is not asked for.
     return {
         name: removed for name, removed in told.items() if len(pictures) - len(removed) >= FEWEST
@@ -97,7 +101,7 @@ def answer_requests(asked: Asked, name: str) -> tuple[Forgot, ...]:
     material, settings = asked.material, asked.material.settings
     way = way_of(name, material, unseen_loss(material, asked.trained.model))
     rows = np.arange(len(material.pictures))
-    if name.startswith("sisa"):
+    if isinstance(way, Sisa):
         recipe = replace(
             settings.recipe,
             seed=settings.seeds[0],
@@ -118,7 +122,7 @@ def answer_requests(asked: Asked, name: str) -> tuple[Forgot, ...]:
                 after,
                 expected=_expected(name, material, len(removed)),
             )
-            for together in (_TOGETHER if name.startswith("sisa") else (None,))
+            for together in (_TOGETHER if isinstance(way, Sisa) else (None,))
         ]
     return tuple(told)
 
@@ -135,13 +139,13 @@ def way_of(name: str, material: Material, target: float) -> Forgetting:
     settings = material.settings
     artists = dict(zip(material.pictures.ids, material.pictures.creators, strict=True))
     # So that a proof that was stopped goes on with the stages that ended.
-    states = material.folder / "sisa"
+    states = material.folder / "sisa" / material.base
     made: dict[str, Forgetting] = {
         "retrain": Retraining(),
         "sisa-random": Sisa(settings.shards, settings.slices, store=states),
         "sisa-artist": Sisa(settings.shards, settings.slices, artists, store=states),
-        "ascent": Ascent(target=target),
-        "fisher": Fisher(target=target),
+        "ascent": Ascent(target),
+        "fisher": Fisher(target),
     }
     return made[name]
 

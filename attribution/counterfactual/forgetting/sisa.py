@@ -22,7 +22,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from itertools import pairwise, takewhile
 from pathlib import Path
@@ -116,8 +116,8 @@ class Sisa:
 
     Attributes:
         shards, slices: how many, and how many of each.
-        artists: the artist of each id; pictures of one artist then stand in as few shards and
-            slices as their number allows. Without it the pictures are dealt at random, by seed.
+        artists: the artist of each id; each then has shards of their own, as `by_artist` deals
+            them. Without it the pictures are dealt at random, by seed.
         store: a folder for the states, which a later run takes up; in memory without it.
     """
 
@@ -126,21 +126,16 @@ class Sisa:
     artists: Mapping[str, str] | None = None
     store: Path | None = None
 
-    @property
-    def name(self) -> str:
-        """What tables call it."""
-        return "sisa-random" if self.artists is None else "sisa-artist"
-
     def learn(self, data: Encoded, rows: Rows, recipe: Recipe, step: Step | None = None) -> Sharded:
-        """As `Forgetting` says.
+        """Learn some rows.
 
         Raises:
-            ProofError: if a slice would have no picture, or a stage no step.
+            ProofError: if there are too few, a slice would have no picture, or a stage no step.
             CheckpointError: if a stored state is damaged.
         """
         rows = np.unique(rows)
         enough(len(rows), "to learn from")
-        plan = planned(self._order(data, rows, recipe.seed), self.shards, self.slices, recipe)
+        plan = planned(self._parts(data, rows, recipe.seed), self.slices, recipe)
         return self._built(data, rows, recipe, plan, step)
 
     def forget(
@@ -153,9 +148,6 @@ class Sisa:
         """
         gone, left = parted(state, removed)
         plan = [_without(shard, gone, removed) for shard in state.shards]
-        touched = tuple(
-            old.number for old, new in zip(state.shards, plan, strict=True) if old is not new
-        )
         kept = [shard for shard in plan if any(len(part) for part in shard.slices)]
         after = self._built(state.data, left, state.recipe, kept, step)
         if not removed.isdisjoint(after.lineage):
@@ -167,22 +159,21 @@ class Sisa:
             for one in shard.states
             if one is not None and id(one) not in before
         ]
-        processed = sum(one.processed for one in learnt)
         return Forgotten(
             after,
             removed,
-            sum(one.seconds for one in learnt),
-            processed,
-            processed / cost(state.recipe),
-            touched,
+            seconds=sum(one.seconds for one in learnt),
+            retrained=sum(one.processed for one in learnt),
         )
 
-    def _order(self, data: Encoded, rows: Rows, seed: int) -> Rows:
+    def _parts(self, data: Encoded, rows: Rows, seed: int) -> list[Rows]:
         dealt = np.random.default_rng([seed, 2]).permutation(rows)
+        if self.shards < 1:
+            return []
         if self.artists is None:
-            return dealt
+            return np.array_split(dealt, self.shards)
         artists = [self.artists.get(data.ids[row], "") for row in dealt]
-        return dealt[np.argsort(np.array(artists, object), kind="stable")]
+        return by_artist(dealt, artists, self.shards)
 
     def _built(
         self, data: Encoded, rows: Rows, recipe: Recipe, plan: list[Shard], step: Step | None
@@ -221,20 +212,44 @@ class Sisa:
         )
 
 
-def planned(order: Rows, shards: int, slices: int, recipe: Recipe) -> list[Shard]:
-    """Rows in an order → shards of neighbours, cut into slices of neighbours, with their steps.
+def by_artist(rows: Rows, artists: Sequence[str], shards: int) -> list[Rows]:
+    """Rows → shards, so that an artist's pictures have shards of their own.
+
+    Then whoever is forgotten takes whole shards along, and nobody else's are touched. Each artist
+    has one shard, and those whose shards are the largest have more; where there are more artists
+    than shards, the smallest stand together.
+
+    Args:
+        rows: (n,), in the order in which they are dealt.
+        artists: n, of the rows.
+        shards: how many there are to be, at least one.
+    """
+    names = np.array(artists, object)
+    own = {name: rows[names == name] for name in sorted(set(artists))}
+    counts = dict.fromkeys(own, 1)
+    while sum(counts.values()) < shards:
+        counts[max(own, key=lambda name: (len(own[name]) / counts[name], name))] += 1
+    parts = [part for name, of_one in own.items() for part in np.array_split(of_one, counts[name])]
+    while len(parts) > shards:
+        first, second, *others = sorted(parts, key=len)
+        parts = [*others, np.concatenate([first, second])]
+    return parts
+
+
+def planned(parts: Sequence[Rows], slices: int, recipe: Recipe) -> list[Shard]:
+    """Shards' rows → shards, cut into slices of neighbours, with their steps.
 
     Raises:
         ProofError: if a slice would have no picture, or a stage no step.
     """
-    if shards < 1 or slices < 1 or shards * slices > len(order):
+    shards, total = len(parts), sum(len(part) for part in parts)
+    if not parts or slices < 1 or min(len(part) for part in parts) < slices:
         raise ProofError(
             f"expected at least 1 shard of at least 1 slice and a picture for each slice, found "
-            f"{shards} shards of {slices} slices for {len(order)} pictures; take fewer"
+            f"{shards} shards of {slices} slices for {total} pictures; take fewer"
         )
-    parts = np.array_split(order, shards)
     ends = [0, *(int(end) for end in np.cumsum([len(part) for part in parts]))]
-    share = recipe.steps / len(order)
+    share = recipe.steps / total
     plan = []
     for number, (part, (start, end)) in enumerate(zip(parts, pairwise(ends), strict=True)):
         # Rounded where a shard and a stage end, so that the sum is the recipe's.

@@ -18,13 +18,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from attribution.counterfactual.model.dalle import TokenModel
-from attribution.counterfactual.model.pictures import FEWEST
+from attribution.counterfactual.model.pictures import FEWEST, rows_of
 from attribution.counterfactual.model.tokenizer import Step
 from attribution.counterfactual.model.training import Encoded, Recipe, Trained, train
 from attribution.errors import ProofError
-from harvester.printable import clean
-
-_SHOWN = 5
 
 
 @dataclass(frozen=True)
@@ -57,16 +54,12 @@ class Forgotten:
         removed: ids of what was forgotten.
         seconds: of one core.
         retrained: pictures times steps that were processed.
-        share: `retrained` as a share of what training from scratch by the recipe processes.
-        touched: the shards that were trained again, or dropped; empty where there are none.
     """
 
     state: Learnt
     removed: frozenset[str]
     seconds: float
     retrained: int
-    share: float
-    touched: tuple[int, ...] = ()
 
     @property
     def model(self) -> TokenModel:
@@ -85,22 +78,10 @@ class Forgotten:
 
 
 class Forgetting(Protocol):
-    """A way to get the model without given pictures."""
+    """A way to get the model without given pictures.
 
-    @property
-    def name(self) -> str:
-        """What tables call it."""
-        ...
-
-    def learn(
-        self, data: Encoded, rows: NDArray[np.int64], recipe: Recipe, step: Step | None = None
-    ) -> Any:
-        """Learn some rows: a `Learnt`, which only the same way can forget from.
-
-        Raises:
-            ProofError: if there are too few pictures or steps for it.
-        """
-        ...
+    What it forgets from is a `Learnt`; SISA's only what it learnt itself.
+    """
 
     def forget(self, state: Any, removed: frozenset[str], step: Step | None = None) -> Forgotten:
         """The model without some pictures; the state stays as it was.
@@ -111,23 +92,14 @@ class Forgetting(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
 class Retraining:
     """Training from scratch on the rest, by the same recipe and seed."""
-
-    name: str = "retraining"
-
-    def learn(
-        self, data: Encoded, rows: NDArray[np.int64], recipe: Recipe, step: Step | None = None
-    ) -> Learnt:
-        """As `Forgetting` says."""
-        return learn_whole(data, rows, recipe, step)
 
     def forget(self, state: Learnt, removed: frozenset[str], step: Step | None = None) -> Forgotten:
         """As `Forgetting` says."""
         _, left = parted(state, removed)
         again = learn_whole(state.data, left, state.recipe, step)
-        return Forgotten(again, removed, again.seconds, again.processed, share=1.0)
+        return Forgotten(again, removed, again.seconds, again.processed)
 
 
 def learn_whole(
@@ -178,14 +150,7 @@ def parted(state: Learnt, removed: frozenset[str]) -> tuple[NDArray[np.int64], N
         ProofError: if the state knows nothing of one, or too few would be left.
     """
     row_of = {state.data.ids[row]: int(row) for row in state.rows}
-    unknown = sorted(removed - row_of.keys())
-    if unknown:
-        shown = ", ".join(clean(name)[:20] for name in unknown[:_SHOWN])
-        raise ProofError(
-            f"expected ids of the {len(row_of):,} pictures that were learnt, found "
-            f"{len(unknown):,} others ({shown}); see the column id of the dataset"
-        )
-    gone = np.array(sorted(row_of[name] for name in removed), np.int64)
+    gone = rows_of(removed, row_of)
     left = np.setdiff1d(state.rows, gone)
     enough(len(left), "to be left")
     return gone, left

@@ -225,7 +225,8 @@ def _check_tokenizer(path: Path, found: str, expected: str) -> None:
 
 def _other(path: Path, kind: Kind) -> CheckpointError:
     return CheckpointError(
-        f"{path}: expected a whole {kind} of this version, found another file; train again"
+        f"{path}: expected a whole {kind} of this version, found a damaged or another file; "
+        "if it is of this run, delete it and run the same command again"
     )
 
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
+from attribution.counterfactual.forgetting.ways import enough
 from attribution.counterfactual.material import Material, prepare
 from attribution.counterfactual.model.checkpoints import (
     load_model,
@@ -18,10 +19,10 @@ from attribution.counterfactual.model.checkpoints import (
     save_training,
 )
 from attribution.counterfactual.model.making import sheet_of, write_png
-from attribution.counterfactual.model.tokenizer import Step
 from attribution.counterfactual.model.training import Trained, Trainer
 from attribution.counterfactual.settings import Settings
 from attribution.counterfactual.wanted import Counted, Counter
+from attribution.counterfactual.workers import model_path
 from attribution.errors import ProofError
 from harvester.errors import reason_of
 from harvester.places import Place
@@ -77,39 +78,35 @@ def learn(
     tokenizer_folders: Sequence[Place],
     out: Path,
     settings: Settings,
-    removed: frozenset[str] = frozenset(),
+    removed: frozenset[str],
     *,
-    tokenizer_step: Step,
     counted: Counted,
 ) -> ModelFile:
     """Train one model of a run, or go on with it; a checkpoint every 10 s, a sheet every minute.
 
     Raises:
         ProofError, CheckpointError: as `prepare` and `resume_training` do, and if an id is
-            unknown.
+            unknown or too few pictures are left.
     """
     # A run's folder is for all seeds.
-    common = replace(settings, recipe=replace(settings.recipe, seed=0))
-    material = prepare(folders, tokenizer_folders, out, common, tokenizer_step)
+    common = settings.with_recipe(seed=0)
+    material = prepare(folders, tokenizer_folders, out, common, counted=counted)
     pictures, recipe = material.pictures, settings.recipe
-    gone = pictures.rows(removed)
-    left = np.setdiff1d(np.arange(len(pictures)), gone)
-    if not len(left):
-        raise ProofError("expected pictures to learn from, found none left; remove fewer")
+    left = np.setdiff1d(np.arange(len(pictures)), pictures.rows(removed))
+    enough(len(left), "to learn from")
     trainer = Trainer(material.data, left, recipe)
-    name = f"{_name(removed)}-{recipe.seed}"
-    path = out / "models" / f"{name}.safetensors"
-    unfinished = out / "models" / f"{name}.training.safetensors"
+    path = _path(out / "models", removed, recipe.seed)
+    unfinished = path.with_suffix(".training.safetensors")
     shown = list(dict.fromkeys(pictures.captions[row] for row in left))[:_SHOWN]
-    sheet = out / "sheets" / f"{name}.png"
+    sheet = out / "sheets" / f"{path.stem}.png"
 
     def draw() -> None:
         trained, words = trainer.trained(), material.data.words
         write_png(sheet, sheet_of(trained, material.tokenizer, words, shown, recipe.seed))
 
     def told() -> str:
-        loss = np.mean(trainer.losses[-_AVERAGED:]) if trainer.losses else np.nan
-        return f"training {name}, {loss:.2f} nats a token"
+        loss = np.mean(trainer.losses[-_AVERAGED:])
+        return f"training {path.stem}, {loss:.2f} nats a token"
 
     trained = _finished(path, material, trainer.trained())
     if trained is None:
@@ -132,12 +129,12 @@ def _finished(path: Path, material: Material, wanted: Trained) -> Trained | None
     return found if same else None
 
 
-def _name(removed: frozenset[str]) -> str:
-    """Of a model's files: two lists of the same length have two."""
+def _path(folder: Path, removed: frozenset[str], seed: int) -> Path:
+    """Where a model is kept: two lists of the same length have two names."""
     if not removed:
-        return "base"
+        return model_path(folder, seed)
     told = hashlib.sha256("\0".join(sorted(removed)).encode()).hexdigest()
-    return f"without-{len(removed)}-{told[:8]}"
+    return folder / f"without-{len(removed)}-{told[:8]}-{seed}.safetensors"
 
 
 def _train(

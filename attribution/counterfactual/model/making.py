@@ -14,7 +14,7 @@ from PIL import Image
 
 from attribution.counterfactual.model.checkpoints import digest_of, load_model, load_tokenizer
 from attribution.counterfactual.model.pictures import enlarged
-from attribution.counterfactual.model.sampling import GUIDANCE, TEMPERATURE, sample
+from attribution.counterfactual.model.sampling import sample
 from attribution.counterfactual.model.tokenizer import ImageTokenizer
 from attribution.counterfactual.model.training import Trained
 from attribution.counterfactual.model.words import Words
@@ -30,9 +30,9 @@ def make(
     prompts: Sequence[str],
     image: Path,
     *,
-    seed: int = 0,
-    temperature: float = TEMPERATURE,
-    guidance: float = GUIDANCE,
+    seed: int,
+    temperature: float,
+    guidance: float,
 ) -> Path:
     """Generate a picture for each prompt and write them side by side, enlarged.
 

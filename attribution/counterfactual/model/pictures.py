@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Self
@@ -58,11 +58,6 @@ class Pictures:
     def __len__(self) -> int:
         return len(self.ids)
 
-    @property
-    def side(self) -> int:
-        """Pixels of a side."""
-        return int(self.pixels.shape[1])
-
     @cached_property
     def row_of(self) -> dict[str, int]:
         """The row of each id."""
@@ -82,15 +77,7 @@ class Pictures:
         Raises:
             ProofError: if one is not there.
         """
-        wanted = set(ids)
-        unknown = sorted(wanted - self.row_of.keys())
-        if unknown:
-            shown = ", ".join(clean(name)[:20] for name in unknown[:_SHOWN])
-            raise ProofError(
-                f"expected ids of the {len(self):,} pictures, found {len(unknown):,} others "
-                f"({shown}); see the column id of the dataset"
-            )
-        return np.array(sorted(self.row_of[name] for name in wanted), np.int64)
+        return rows_of(ids, self.row_of)
 
     def chosen(self, rows: Sequence[int] | NDArray[np.int64]) -> Self:
         """Some of them, in the order of their ids."""
@@ -104,13 +91,30 @@ class Pictures:
         )
 
 
-def read_pictures(folders: Sequence[Place], *, side: int = 32, fewest: int = FEWEST) -> Pictures:
+def rows_of(ids: Iterable[str], row_of: Mapping[str, int]) -> NDArray[np.int64]:
+    """The rows of some ids, ascending, each once.
+
+    Raises:
+        ProofError: if one is not there.
+    """
+    wanted = set(ids)
+    unknown = sorted(wanted - row_of.keys())
+    if unknown:
+        shown = ", ".join(clean(name)[:20] for name in unknown[:_SHOWN])
+        raise ProofError(
+            f"expected ids of the {len(row_of):,} pictures, found {len(unknown):,} unknown "
+            f"({shown}); see the column id of the dataset"
+        )
+    return np.array(sorted(row_of[name] for name in wanted), np.int64)
+
+
+def read_pictures(folders: Sequence[Place], *, side: int) -> Pictures:
     """All pictures of some datasets that have a caption; one found in several is taken once.
 
     Pictures without a caption, or that cannot be decoded, are left out, and their number logged.
 
     Raises:
-        ProofError: if fewer than `fewest` are left.
+        ProofError: if fewer than `FEWEST` are left.
         SchemaError, ShardError: if a folder holds something else, or a damaged shard.
     """
     found: dict[str, tuple[str, str, str, NDArray[np.uint8]]] = {}
@@ -138,12 +142,14 @@ def read_pictures(folders: Sequence[Place], *, side: int = 32, fewest: int = FEW
                 found[row["id"]] = caption, creator, category, to_square(rgb, side)
     where = ", ".join(str(folder) for folder in folders)
     if silent or broken:
-        log.warning("%s: left out %d without caption, %d not decodable", where, silent, broken)
-    if len(found) < fewest:
+        log.warning(
+            "%s: left out %d without a caption, %d that cannot be decoded", where, silent, broken
+        )
+    if len(found) < FEWEST:
         raise ProofError(
-            f"{where}: expected at least {fewest} pictures with captions, found {len(found)} "
-            f"({silent} without a caption, {broken} not decodable); harvest more with `harvest "
-            "captions` or `harvest folder`"
+            f"{where}: expected at least {FEWEST} pictures with captions, found {len(found)} "
+            f"({silent} without a caption, {broken} that cannot be decoded); harvest more with "
+            "`harvest captions` or `harvest folder`"
         )
     ids = sorted(found)
     return Pictures(
@@ -174,23 +180,17 @@ def enlarged(pixels: NDArray[np.uint8], side: int = SHOWN_SIDE) -> list[NDArray[
     ]
 
 
-def choose_rows(
-    pictures: Pictures, *, categories: Collection[str] = (), most: int | None = None, seed: int = 0
-) -> NDArray[np.int64]:
-    """Rows of some categories (all unless given), at most so many, drawn by seed.
+def choose_rows(pictures: Pictures, *, most: int, seed: int) -> NDArray[np.int64]:
+    """Rows of at most so many pictures, drawn by seed.
 
     Pictures that share a caption are drawn together: a caption is then there from every artist
     that has it, or from none. One that more than `most` have is left out.
     """
-    named = {name.casefold() for name in categories}
-    rows = [
-        row for row, name in enumerate(pictures.categories) if not named or name.casefold() in named
-    ]
-    if most is None or len(rows) <= most:
-        return np.array(rows, np.int64)
+    if len(pictures) <= most:
+        return np.arange(len(pictures))
     groups: dict[str, list[int]] = {}
-    for row in rows:
-        groups.setdefault(pictures.captions[row], []).append(row)
+    for row, caption in enumerate(pictures.captions):
+        groups.setdefault(caption, []).append(row)
     order = np.random.default_rng(seed).permutation(len(groups))
     made = list(groups.values())
     shuffled = [made[place] for place in order if len(made[place]) <= most]

@@ -15,7 +15,6 @@ import torch
 from attribution.counterfactual.model.dalle import TokenModel
 
 TEMPERATURE = 0.25
-GUIDANCE = 1.0
 
 
 @torch.no_grad()
@@ -24,9 +23,9 @@ def sample(
     text: torch.Tensor,
     seeds: Sequence[int],
     *,
-    length: int = 64,
+    length: int,
     temperature: float = TEMPERATURE,
-    guidance: float = GUIDANCE,
+    guidance: float = 1.0,
 ) -> torch.Tensor:
     """Captions as tokens (n, l), with a seed each → codes (n, length) int64.
 

@@ -17,7 +17,7 @@ from __future__ import annotations
 import copy
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -122,11 +122,12 @@ def encode(pictures: Pictures, tokenizer: ImageTokenizer, digest: str, words: Wo
 class Trainer:
     """A training that can be stopped after any step and gone on with: all state is here.
 
+    It runs on the first GPU where there is one. A GPU's bits are its own.
+
     Args:
         data: everything that could be learnt from.
         rows: of what is learnt from, ascending.
         start: a model to go on from, whose lineage the new one has too.
-        device: where to train; the first GPU where there is one. A GPU's bits are its own.
 
     Raises:
         ProofError: if there are no rows.
@@ -138,7 +139,6 @@ class Trainer:
         rows: NDArray[np.int64],
         recipe: Recipe,
         start: Trained | None = None,
-        device: str | None = None,
     ) -> None:
         if not len(rows):
             raise ProofError("expected pictures to learn from, found none left; remove fewer")
@@ -150,7 +150,7 @@ class Trainer:
         self.model = Dalle(data.shape(recipe.width, recipe.depth, recipe.heads))
         if start is not None:
             self.model.load_state_dict(start.model.state_dict())
-        self._device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+        self._device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         self._text, self._codes = data.text.to(self._device), data.codes.to(self._device)
         self.model.to(self._device).train()
         hidden = [p for p in self.model.body.h.parameters() if p.ndim == 2]
@@ -167,18 +167,19 @@ class Trainer:
 
     def run(self, step: Step | None = None, until: int | None = None) -> None:
         """Train up to a step (all of the recipe's unless given)."""
-        recipe, started = self.recipe, time.process_time()
+        recipe = self.recipe
         batches = self._batches()
         with one_thread():
             for number in range(until or recipe.steps):
                 rows = next(batches)
                 if number < self.done:
                     continue
+                started = time.process_time()
                 self._step(number, rows)
                 self.done = number + 1
+                self.seconds += time.process_time() - started
                 if step is not None:
                     step(self.done, recipe.steps, self.losses[-1])
-        self.seconds += time.process_time() - started
 
     def _step(self, number: int, rows: NDArray[np.int64]) -> None:
         recipe = self.recipe
@@ -246,8 +247,3 @@ def train(
     trainer = Trainer(data, rows, recipe, start)
     trainer.run(step)
     return trainer.trained()
-
-
-def with_seed(recipe: Recipe, seed: int) -> Recipe:
-    """The same recipe with another seed."""
-    return replace(recipe, seed=seed)

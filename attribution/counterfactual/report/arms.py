@@ -42,7 +42,7 @@ _MEANINGS = {
 
 def kind_of(arm: str) -> str:
     """whence, part, baseline, channel, gradient or reference, by an arm's or a method's name."""
-    plain = arm.lower().replace("_", "-").removesuffix(AS_SHARES)
+    plain = arm.removesuffix(AS_SHARES)
     return next((kind for kind, names in _KINDS.items() if plain in names), "channel")
 
 

@@ -22,8 +22,10 @@ from attribution.counterfactual.report.figures import (
 )
 from attribution.counterfactual.results import (
     AS_SHARES,
+    WHOLE_ARTIST,
     Datamodelling,
     Effect,
+    Forgot,
     Paired,
     Proof,
 )
@@ -122,7 +124,7 @@ def _effect_told(one: Effect) -> str:
         ).replace("≥ ", "")
     return (
         f"{subject} does to the model what removing {cell.text} at random does"
-        f"{f' (95%: {cell.bounds})' if cell.bounds else ''}, {multiple.text} as many."
+        f"{_interval(cell.bounds)}, {multiple.text} as many."
     )
 
 
@@ -143,7 +145,7 @@ def _recognisable(proof: Proof) -> Goal:
     rows = proof.recognisable
     told = "; ".join(
         f"seed {one.seed}: {percent(one.share)}"
-        f"{f' (95%: {bounds})' if (bounds := between(one.low, one.high, percent)) else ''}"
+        f"{_interval(between(one.low, one.high, percent))}"
         f" of {one.prompts:,}, the pictures themselves {percent(one.ceiling)}"
         for one in rows
     )
@@ -164,7 +166,7 @@ def _alone(one: Effect) -> str:
 def _multiple(proof: Proof) -> Goal:
     rows = _whence(proof)
     told = "; ".join(
-        f"K = {one.k:,}: {cell.text}{f' (95%: {cell.bounds})' if cell.bounds else ''}"
+        f"K = {one.k:,}: {cell.text}{_interval(cell.bounds)}"
         f"{f', where at most {times(one.ceiling)} can be told' if one.ceiling < MULTIPLE else ''}"
         f"{_alone(one)}"
         for one in rows
@@ -188,14 +190,9 @@ def _multiple(proof: Proof) -> Goal:
 
 def _rivals(proof: Proof) -> Goal:
     rows = [one for one in proof.paired if one.arm == "whence" and one.other in RIVALS]
-    told = [
-        f"{name_of(rival)}: {sum(_larger(one) for one in found)} of {len(found)} Ks"
-        f", p {show_chance(min(one.p for one in found))} to "
-        f"{show_chance(max(one.p for one in found))}"
-        for rival in RIVALS
-        if (found := [one for one in rows if one.other == rival])
-    ]
-    missing = [rival for rival in RIVALS if all(one.other != rival for one in rows)]
+    by_rival = {rival: [one for one in rows if one.other == rival] for rival in RIVALS}
+    told = [_against(rival, found) for rival, found in by_rival.items() if found]
+    missing = [rival for rival, found in by_rival.items() if not found]
     status = _judged(_larger(one) for one in rows)
     if missing and status is Status.REACHED:
         status = Status.PARTLY
@@ -206,6 +203,15 @@ def _rivals(proof: Proof) -> Goal:
         f"a larger effect than {', '.join(RIVALS[:-1])} and {RIVALS[-1]}, prompt by prompt",
         status,
         _sentence("; ".join(told)),
+    )
+
+
+def _against(rival: str, rows: list[Paired]) -> str:
+    chances = [one.p for one in rows]
+    low, high = show_chance(min(chances)), show_chance(max(chances))
+    return (
+        f"{name_of(rival)}: larger at {sum(map(_larger, rows))} of {len(rows)} values of K, "
+        f"p {low}{f' to {high}' if high != low else ''}"
     )
 
 
@@ -254,16 +260,15 @@ def _lds(one: Datamodelling) -> float:
 
 def _lds_told(one: Datamodelling) -> str:
     bounds = between(one.low, one.high, lambda value: number(value, 3))
-    return f"{number(one.lds, 3)}{f' (95%: {bounds})' if bounds else ''}"
+    return number(one.lds, 3) + _interval(bounds)
 
 
 def _exemplar(proof: Proof) -> Goal:
     rows = [one for one in proof.exemplars if one.method == "whence"]
     told = "; ".join(
-        f"{number(one.recall_10)}{f' (95%: {bounds})' if bounds else ''}"
+        f"{number(one.recall_10)}{_interval(between(one.recall_10_low, one.recall_10_high))}"
         f" of {one.exemplars:,} exemplars among {one.gallery:,} pictures"
         for one in rows
-        for bounds in [between(one.recall_10_low, one.recall_10_high)]
     )
     return Goal(
         "Finds what a model was tuned on",
@@ -275,9 +280,9 @@ def _exemplar(proof: Proof) -> Goal:
 
 def _sisa(proof: Proof) -> Goal:
     rows = [one for one in proof.forgetting if one.way.startswith("sisa-artist")]
-    artists = [one for one in rows if "artist" in one.request.lower()]
+    artists = [one for one in rows if one.request.startswith(WHOLE_ARTIST)]
     told = "; ".join(
-        f"{name_of(one.request, 80)}, {name_of(one.way)}: {times(one.speedup)}, recognisable "
+        f"{name_of(one.request, 80)}, {name_of(one.way)}: {_saved(one)}, recognisable "
         f"{percent(one.recognisable_before)} before and {percent(one.recognisable_after)} after"
         f"{_quality_lost(proof, one.request, one.retained_after)}"
         for one in artists
@@ -290,6 +295,12 @@ def _sisa(proof: Proof) -> Goal:
     )
 
 
+def _saved(one: Forgot) -> str:
+    if one.speedup == math.inf:
+        return "nothing to train, since whole shards are dropped"
+    return times(one.speedup)
+
+
 def _quality_lost(proof: Proof, request: str, loss: float) -> str:
     """How much worse what stays is than in a model that was trained anew."""
     exact = [
@@ -300,6 +311,10 @@ def _quality_lost(proof: Proof, request: str, loss: float) -> str:
     if not exact or not math.isfinite(loss - exact[0]):
         return ""
     return f", loss of the others {number(loss)} against {number(exact[0])} when trained anew"
+
+
+def _interval(bounds: str) -> str:
+    return f" (95%: {bounds})" if bounds else ""
 
 
 def _sentence(told: str) -> str:

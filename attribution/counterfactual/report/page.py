@@ -13,7 +13,6 @@ import struct
 import textwrap
 from dataclasses import dataclass
 from functools import cache
-from pathlib import Path
 
 from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined, Template
 
@@ -23,7 +22,6 @@ from attribution.counterfactual.report.figures import Cell, interval_cell, multi
 from attribution.counterfactual.report.goals import Status, conclusion, goals_of, main_effect
 from attribution.counterfactual.report.tables import Table, escaped, markdown_of, tables_of
 from attribution.counterfactual.results import Proof, Sheet
-from attribution.report.html import write_report
 from harvester.printable import clean
 
 TITLE = "Do the pictures that whence names matter?"
@@ -75,15 +73,6 @@ def render_proof(proof: Proof) -> str:
         },
         told=_told(proof),
     )
-
-
-def write_proof(path: Path, proof: Proof) -> None:
-    """Write the page to `path`, whole or not at all; missing folders are made.
-
-    Raises:
-        ReportError: if it cannot be written; no partial file is left behind.
-    """
-    write_report(path, render_proof(proof))
 
 
 def proof_markdown(proof: Proof) -> str:
