@@ -7,12 +7,12 @@ of the same seed that saw everything; cosines are those of Aivalis & Klampanos (
 
 But: the pictures of all prompts are removed together, so that a prompt's effect has a small part
 that other prompts' removals made. Every arm has it, the random one too, and the number removed is
-counted over all prompts.
+counted over all prompts. In `removals.ALONE` alone, each prompt has models of its own.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
 
 import numpy as np
@@ -82,18 +82,14 @@ class Test:
 
     def changes(self, by_seed: Mapping[int, Removal]) -> Changes:
         """What a removal did, seed by seed."""
-        rows = [self._changed(removal) for _, removal in sorted(by_seed.items())]
-        return Changes(
-            *(np.stack([getattr(row, one.name) for row in rows]) for one in fields(Changes))
-        )
+        return _stacked([self._changed(removal) for _, removal in sorted(by_seed.items())])
 
     def effects(self) -> list[Effect]:
         """One row an arm and K."""
         counts, curve = self._random()
-        return [
-            self._effect(arm, self.changes(by_seed), counts, curve)
-            for arm, by_seed in self.planned.arms.items()
-        ]
+        found = {arm: self.changes(by_seed) for arm, by_seed in self.planned.arms.items()}
+        found |= {arm: self._one_by_one(by_seed) for arm, by_seed in self.planned.alone.items()}
+        return [self._effect(arm, changes, counts, curve) for arm, changes in found.items()]
 
     def random(self) -> list[RandomEffect]:
         """The points of the random curve."""
@@ -144,6 +140,22 @@ class Test:
                 )
             )
         return told
+
+    def _one_by_one(self, by_seed: Mapping[int, Sequence[Removal]]) -> Changes:
+        """Changes of prompts that each have a removal of their own."""
+        rows = []
+        for _, removals in sorted(by_seed.items()):
+            each = [self._changed(removal) for removal in removals]
+            own = {
+                name: np.array([getattr(one, name)[prompt] for prompt, one in enumerate(each)])
+                for name in ("losses", "pixels", "features", "cosine", "own")
+            }
+            means = {
+                name: np.array(np.mean([getattr(one, name) for one in each]))
+                for name in ("drift", "removed")
+            }
+            rows.append(Changes(**own, **means))
+        return _stacked(rows)
 
     def _random(self) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
         """Counts (r,) and effects (r, p) of random removals, a row a seed."""
@@ -230,6 +242,11 @@ class _Looks:
     pixels: NDArray[np.uint8]
     maps: NDArray[np.float32]
     pooled: NDArray[np.float32]
+
+
+def _stacked(rows: Sequence[Changes]) -> Changes:
+    """Of each seed → of all."""
+    return Changes(*(np.stack([getattr(row, one.name) for row in rows]) for one in fields(Changes)))
 
 
 def _mean(losses: NDArray[np.float64]) -> Interval:

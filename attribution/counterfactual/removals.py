@@ -4,6 +4,8 @@ An arm is a ranking of the pictures for one generated picture; its removal at K 
 every prompt's ranking together, so that one training answers all prompts of a seed. What is removed
 for the other prompts counts as removed.
 
+`ALONE` removes them for one prompt at a time, as one who asks about one picture would.
+
 But: where prompts' rankings share pictures, fewer go in all: an arm that names the same few for
 every prompt removes less than K for each. `RANDOM` removes as many as whence at the same K.
 """
@@ -19,6 +21,7 @@ from numpy.typing import NDArray
 
 from attribution.counterfactual.generations import Generated
 from attribution.counterfactual.rankers import order
+from attribution.counterfactual.results import ALONE
 from attribution.counterfactual.settings import FOREMOST, Settings
 from attribution.counterfactual.workers import Removal
 
@@ -44,16 +47,21 @@ class Planned:
     Attributes:
         arms: by arm and seed.
         random: by how many are removed and seed.
+        alone: by arm and seed, for each prompt a removal of its own.
     """
 
     arms: Mapping[Arm, Mapping[int, Removal]]
     random: Mapping[int, Mapping[int, Removal]]
+    alone: Mapping[Arm, Mapping[int, Sequence[Removal]]]
 
     @property
     def removals(self) -> list[Removal]:
         """Each once."""
         told = [one for by_seed in self.arms.values() for one in by_seed.values()]
         told += [one for by_seed in self.random.values() for one in by_seed.values()]
+        told += [
+            one for by_seed in self.alone.values() for many in by_seed.values() for one in many
+        ]
         return list(dict.fromkeys(told))
 
 
@@ -78,7 +86,18 @@ def plan(generated: Generated, scores: Mapping[str, NDArray[np.float32]]) -> Pla
             count = len(arms[Arm("whence", k)][seed].removed)
             same = frozenset(pictures.ids[row] for row in drawn[:count])
             arms.setdefault(Arm(RANDOM, k), {})[seed] = Removal(seed, same)
-    return Planned(arms, _at_random(pictures.ids, settings))
+    alone = {
+        Arm(ALONE, k): {
+            seed: [
+                Removal(seed, frozenset(_first(generated, scores, Arm("whence", k), int(query))))
+                for query in np.flatnonzero(generated.seed == seed)[: settings.prompts]
+            ]
+            for seed in settings.seeds
+        }
+        for k in settings.alone_ks
+        if "whence" in scores
+    }
+    return Planned(arms, _at_random(pictures.ids, settings), alone)
 
 
 def own_count(generated: Generated) -> int:

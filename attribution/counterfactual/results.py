@@ -25,6 +25,8 @@ SCORE = "score"
 whence's."""
 LOG_ODDS = "whence, log-odds"
 """Likewise, its log-odds as they are before near copies are put above and scores are made."""
+ALONE = "whence, one prompt"
+"""The arm of whence's ranking for one prompt at a time: as many trainings as there are prompts."""
 WHOLE_ARTIST = "the artist "
 """Begins the name of the request to forget everything of one artist."""
 AS_SHARES = ", shares"
@@ -38,7 +40,8 @@ class Effect:
 
     Attributes:
         arm: the ranking that chose what is removed.
-        k: pictures for each prompt; removed: of all prompts together, the mean over seeds.
+        k: pictures for each prompt; removed: of all prompts together, the mean over seeds; of one
+            prompt, where each has a training of its own.
         effect, low, high: the generated pictures' loss rises by so much.
         equivalent: how many random removals do the same, with its interval; `at_least` where the
             largest random removal that was tried does less.
@@ -77,14 +80,6 @@ class Effect:
     def ceiling(self) -> float:
         """The largest multiple that the random removals can tell."""
         return self.largest / self.removed
-
-    def for_one(self, equivalent: float) -> float:
-        """A random-equivalent as a multiple of one prompt's own K.
-
-        What went for other prompts is taken to do to this one what as many at random do: 1 for an
-        arm that is no better than chance, however many prompts go together.
-        """
-        return (equivalent - (self.removed - self.k)) / self.k
 
 
 @dataclass(frozen=True, slots=True)

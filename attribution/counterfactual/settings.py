@@ -32,7 +32,7 @@ class Settings:
         prompts: of the counterfactual test; each is asked of every seed's model.
         seeds: of models, and of their samples.
         ks: how many pictures are removed for each prompt; channel_ks: likewise, by single channels
-            and gradients.
+            and gradients; alone_ks: by whence for one prompt at a time, a training each.
         random_shares: of all pictures, how many are removed at random.
         subsets, subset_prompts: of the linear datamodeling score.
         subset_share: of the pictures, how many a subset keeps.
@@ -51,6 +51,7 @@ class Settings:
     seeds: tuple[int, ...] = (0, 1, 2)
     ks: tuple[int, ...] = (1, 2, 4)
     channel_ks: tuple[int, ...] = (1, 2, 4)
+    alone_ks: tuple[int, ...] = (1, 2, 4)
     random_shares: tuple[float, ...] = (0.05, 0.1, 0.2, 0.35, 0.5, 0.7, 0.95)
     subsets: int = 32
     subset_prompts: int = 48
@@ -86,6 +87,7 @@ SMALL = Settings(
     prompts=6,
     ks=(1, 2),
     channel_ks=(1,),
+    alone_ks=(1,),
     random_shares=(0.05, 0.2, 0.5, 0.9),
     subsets=8,
     subset_prompts=16,
@@ -104,6 +106,7 @@ TINY = Settings(
     seeds=(0,),
     ks=(1,),
     channel_ks=(1,),
+    alone_ks=(1,),
     random_shares=(0.25, 0.5),
     subsets=3,
     subset_prompts=3,

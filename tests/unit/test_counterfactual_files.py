@@ -30,7 +30,7 @@ from attribution.counterfactual.removals import (
     half_subsets,
     plan,
 )
-from attribution.counterfactual.results import AS_SHARES
+from attribution.counterfactual.results import ALONE, AS_SHARES
 from attribution.counterfactual.scored import Scored, read_scores, write_scores
 from attribution.counterfactual.settings import SIZES, Settings
 from attribution.counterfactual.workers import Removal
@@ -42,6 +42,7 @@ PLANNED = Settings(
     seeds=(0, 4),
     ks=(1, 5),
     channel_ks=(2,),
+    alone_ks=(2,),
     random_shares=(0.001, 0.1, 0.5, 0.9),
     subsets=4,
 )
@@ -68,6 +69,23 @@ def test_queries_are_those_of_every_seed_and_then_more_of_the_first():
     seed, prompt = _queries((5, 6), 2, 4)
     assert seed.tolist() == [5, 5, 6, 6, 5, 5]
     assert prompt.tolist() == [0, 1, 0, 1, 2, 3]
+
+
+def test_for_one_prompt_at_a_time_only_its_own_first_go(tmp_path):
+    asked = generated(tmp_path)
+    scores = scores_of(asked)
+    planned = plan(asked, scores)
+    assert [*planned.alone] == [Arm(ALONE, k) for k in PLANNED.alone_ks]
+    for k in PLANNED.alone_ks:
+        for seed, removals in planned.alone[Arm(ALONE, k)].items():
+            rows = np.flatnonzero(asked.seed == seed)[: PLANNED.prompts]
+            best = np.argsort(-scores["whence"][rows], axis=1)[:, :k]
+            ids = asked.material.pictures.ids
+            assert [one.removed for one in removals] == [
+                frozenset(ids[row] for row in of_one) for of_one in best
+            ]
+            assert {one.seed for one in removals} == {seed}
+            assert {*removals} <= {*planned.removals}
 
 
 def test_every_arm_removes_the_first_of_every_prompt_together(tmp_path):

@@ -29,6 +29,7 @@ from attribution.counterfactual.report.plots import (
 )
 from attribution.counterfactual.report.sheets import sheet
 from attribution.counterfactual.results import (
+    ALONE,
     Datamodelling,
     Effect,
     ExemplarFound,
@@ -310,6 +311,19 @@ def test_the_multiple_has_to_be_20_and_surely_above_5(multiple, low, at_least, s
     both = (one, effect(k=8, multiple=30.0, multiple_low=9.0))
     expected = Status.REACHED if status is Status.REACHED else Status.PARTLY
     assert goals(Proof({}, effects=both))["What is named matters"] is expected
+
+
+def test_the_multiple_is_judged_by_one_prompt_at_a_time_where_that_was_tried():
+    together = effect(multiple=8.0, multiple_low=7.0)
+    alone = effect(ALONE, multiple=90.0, multiple_low=60.0, multiple_high=120.0)
+    (goal,) = [
+        one
+        for one in goals_of(Proof({}, effects=(together, alone)))
+        if one.name == "What is named matters"
+    ]
+    assert goal.status is Status.REACHED
+    assert "for one prompt at a time, K = 4: 90×" in goal.found
+    assert "for all prompts together, K = 4: 8.0×" in goal.found
 
 
 def test_a_larger_effect_has_to_be_so_against_all_rivals():

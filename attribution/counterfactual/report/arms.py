@@ -14,7 +14,7 @@ from harvester.printable import clean
 
 _KINDS: dict[str, tuple[str, ...]] = {
     "whence": ("whence",),
-    "part": ("without own", "image", "text", "whence, log-odds"),
+    "part": ("whence, one prompt", "without own", "image", "text", "whence, log-odds"),
     "baseline": ("aivalis2025", "cosine"),
     "channel": (),
     "gradient": ("trak", "d-trak", "grad-dot"),
@@ -24,6 +24,7 @@ _KINDS: dict[str, tuple[str, ...]] = {
 
 _MEANINGS = {
     "whence": "all channels fused, in the order that a ranking gives",
+    "whence, one prompt": "whence's order, for one prompt at a time, not for all together",
     "image": "whence's image channels alone, fused",
     "text": "whence's text channels alone, fused",
     "without own": "whence's order without the pictures whose caption is the prompt",

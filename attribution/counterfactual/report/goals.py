@@ -21,6 +21,7 @@ from attribution.counterfactual.report.figures import (
     times,
 )
 from attribution.counterfactual.results import (
+    ALONE,
     AS_SHARES,
     WHOLE_ARTIST,
     Datamodelling,
@@ -128,8 +129,8 @@ def _effect_told(one: Effect) -> str:
     )
 
 
-def _whence(proof: Proof) -> list[Effect]:
-    return sorted((one for one in proof.effects if one.arm == "whence"), key=lambda one: one.k)
+def _whence(proof: Proof, arm: str = "whence") -> list[Effect]:
+    return sorted((one for one in proof.effects if one.arm == arm), key=lambda one: one.k)
 
 
 def _judged(reached: Iterable[bool]) -> Status:
@@ -157,21 +158,23 @@ def _recognisable(proof: Proof) -> Goal:
     )
 
 
-def _alone(one: Effect) -> str:
-    """The multiple of one prompt's own K, if other prompts' removals do as random ones do."""
-    found = one.for_one(one.equivalent)
-    return f" (for one prompt alone {times(found)})" if math.isfinite(found) else ""
-
-
-def _multiple(proof: Proof) -> Goal:
-    rows = _whence(proof)
-    told = "; ".join(
+def _multiples(rows: Iterable[Effect]) -> str:
+    return "; ".join(
         f"K = {one.k:,}: {cell.text}{_interval(cell.bounds)}"
         f"{f', where at most {times(one.ceiling)} can be told' if one.ceiling < MULTIPLE else ''}"
-        f"{_alone(one)}"
         for one in rows
         for cell in [multiple_cell(one)]
     )
+
+
+def _multiple(proof: Proof) -> Goal:
+    """Of one prompt's pictures where they went alone: what goes for others is then no part of K."""
+    joint, alone = _whence(proof), _whence(proof, ALONE)
+    rows = alone or joint
+    told = _multiples(rows)
+    if alone:
+        told = f"for one prompt at a time, {told}"
+        told += f"; for all prompts together, {_multiples(joint)}" if joint else ""
     status = _judged(one.multiple >= MULTIPLE and one.multiple_low > EXCLUDED for one in rows)
     # A lower bound may be larger in truth, and so may what no random removal was large enough to
     # tell; one K that surely falls short is a miss all the same.
