@@ -51,7 +51,7 @@ class Settings:
     seeds: tuple[int, ...] = (0, 1, 2)
     ks: tuple[int, ...] = (1, 2, 4)
     channel_ks: tuple[int, ...] = (1, 2, 4)
-    alone_ks: tuple[int, ...] = (1, 2, 4)
+    alone_ks: tuple[int, ...] = (1, 4)
     random_shares: tuple[float, ...] = (0.05, 0.1, 0.2, 0.35, 0.5, 0.7, 0.95)
     subsets: int = 32
     subset_prompts: int = 48
