@@ -22,9 +22,14 @@ hypothesis.settings.load_profile("repeatable")
 if "PYTEST_XDIST_WORKER" in os.environ:
     os.environ.setdefault("OMP_NUM_THREADS", "1")
 
-# Started in the background of a script, Ctrl-C is ignored, here and in every command under test.
-if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
-    signal.signal(signal.SIGINT, signal.default_int_handler)
+# Started in the background of a script, Ctrl-C is ignored, and by nohup the terminal's end, here and
+# in every command under test.
+for _signal, _handler in (
+    (signal.SIGINT, signal.default_int_handler),
+    (signal.SIGHUP, signal.SIG_DFL),
+):
+    if signal.getsignal(_signal) is signal.SIG_IGN:
+        signal.signal(_signal, _handler)
 
 _HERE = Path(__file__).parent
 

@@ -232,7 +232,7 @@ def test_other_bytes_are_refused(tmp_path, body):
     path.write_bytes(body)
     said = refused(lambda: load_model(path, data().tokenizer), path)
     assert "expected a whole" in said
-    assert said.endswith("another file; delete it and run the same command again")
+    assert said.endswith("if it is of this run, delete it and run the same command again")
 
 
 def test_safetensors_of_others_are_refused(tmp_path):
