@@ -66,7 +66,7 @@ SizeOption = Annotated[
     Size,
     typer.Option(
         "--size",
-        help="small: minutes on two cores; full: an hour or two, for figures; tiny: seconds, shows "
+        help="small: minutes on two cores; full: two hours or so, for figures; tiny: seconds, shows "
         "nothing.",
     ),
 ]

@@ -70,7 +70,7 @@ def effects_plot(effects: Sequence[Effect], random: Sequence[RandomEffect]) -> s
         for arm in reversed(arms):
             of_arm = sorted((one for one in shown if one.arm == arm), key=lambda one: one.removed)
             _draw_arm(axes, of_arm, arms)
-        axes.set_xlabel("pictures removed, of all prompts together")
+        axes.set_xlabel("pictures removed in all")
         axes.set_ylabel("rise of the loss, nats a token")
         _key(axes, arms)
 
