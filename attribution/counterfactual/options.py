@@ -66,8 +66,8 @@ SizeOption = Annotated[
     Size,
     typer.Option(
         "--size",
-        help="small: minutes on two cores; full: two hours or so, for figures; tiny: seconds, shows "
-        "nothing.",
+        help="small: minutes on two cores; full: two or three hours, for figures; tiny: seconds, "
+        "shows nothing.",
     ),
 ]
 Workers = Annotated[
