@@ -16,7 +16,8 @@ from attribution.counterfactual.forgetting.approximate import (
     Fisher,
     fisher_information,
 )
-from attribution.counterfactual.forgetting.sisa import Sisa, by_artist, planned
+from attribution.counterfactual.forgetting.dealing import by_artist
+from attribution.counterfactual.forgetting.sisa import Sisa, planned
 from attribution.counterfactual.forgetting.ways import Retraining, cost, learn_whole
 from attribution.counterfactual.model.dalle import Dalle, losses_of, picture_losses
 from attribution.counterfactual.model.training import Encoded, Recipe

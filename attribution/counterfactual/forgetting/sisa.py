@@ -29,10 +29,10 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 
+from attribution.counterfactual.forgetting.dealing import Rows, by_artist
 from attribution.counterfactual.forgetting.ways import Forgotten, Learnt, cost, enough, parted
 from attribution.counterfactual.model.dalle import Dalle, Ensemble
 from attribution.counterfactual.model.tokenizer import Step
@@ -41,8 +41,6 @@ from attribution.errors import CheckpointError, ProofError
 from harvester.errors import reason_of
 from harvester.printable import clean
 from harvester.shards import replacing
-
-Rows = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -210,30 +208,6 @@ class Sisa:
             lineage=frozenset().union(*(one.seen for one in known)),
             shards=tuple(shards),
         )
-
-
-def by_artist(rows: Rows, artists: Sequence[str], shards: int) -> list[Rows]:
-    """Rows → shards, so that an artist's pictures have shards of their own.
-
-    Then whoever is forgotten takes whole shards along, and nobody else's are touched. Each artist
-    has one shard, and those whose shards are the largest have more; where there are more artists
-    than shards, the smallest stand together.
-
-    Args:
-        rows: (n,), in the order in which they are dealt.
-        artists: n, of the rows.
-        shards: how many there are to be, at least one.
-    """
-    names = np.array(artists, object)
-    own = {name: rows[names == name] for name in sorted(set(artists))}
-    counts = dict.fromkeys(own, 1)
-    while sum(counts.values()) < shards:
-        counts[max(own, key=lambda name: (len(own[name]) / counts[name], name))] += 1
-    parts = [part for name, of_one in own.items() for part in np.array_split(of_one, counts[name])]
-    while len(parts) > shards:
-        first, second, *others = sorted(parts, key=len)
-        parts = [*others, np.concatenate([first, second])]
-    return parts
 
 
 def planned(parts: Sequence[Rows], slices: int, recipe: Recipe) -> list[Shard]:
