@@ -87,6 +87,11 @@ def test_what_has_no_caption_or_cannot_be_decoded_is_counted_and_left_out(tmp_pa
     assert "left out 2 without a caption, 3 that cannot be decoded" in caplog.text
 
 
+def test_a_folder_that_is_not_there_is_told(tmp_path):
+    with pytest.raises(ProofError, match="none: expected a dataset, found no such folder"):
+        read_pictures([tmp_path / "none"], side=8)
+
+
 def test_too_few_pictures_say_how_many_are_needed(tmp_path):
     folder = dataset(tmp_path / "few", [*numbered(FEWEST - 1), candidate(90, caption=None)])
     with pytest.raises(ProofError) as caught:

@@ -16,6 +16,7 @@ import logging
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import Self
 
 import cv2
@@ -114,12 +115,14 @@ def read_pictures(folders: Sequence[Place], *, side: int) -> Pictures:
     Pictures without a caption, or that cannot be decoded, are left out, and their number logged.
 
     Raises:
-        ProofError: if fewer than `FEWEST` are left.
+        ProofError: if there is no such folder, or fewer than `FEWEST` are left.
         SchemaError, ShardError: if a folder holds something else, or a damaged shard.
     """
     found: dict[str, tuple[str, str, str, NDArray[np.uint8]]] = {}
     silent = broken = 0
     for folder in folders:
+        if isinstance(folder, Path) and not folder.is_dir():
+            raise ProofError(f"{folder}: expected a dataset, found no such folder; check the path")
         told = _findings(folder)
         for rows in shards.records(
             folder,
