@@ -68,7 +68,7 @@ class Cases:
         return probability(beta[0] + beta[1] * (self.features @ beta[2:] + self.rest))
 
     def scores(self, beta: Floats) -> Floats:
-        """(q,) linear datamodeling scores of these influences; NaN as there."""
+        """(q,) linear datamodeling scores of these influences; NaN where losses are constant."""
         return linear_datamodeling_scores(self.influence(beta), self.kept, self.losses)
 
 

@@ -3,7 +3,7 @@
 Park et al., "TRAK: Attributing Model Behavior at Scale" (2023, arXiv 2303.14186): models are
 trained on random halves of the pictures; a method foretells each generated picture's loss by the
 sum of its scores over the half. The score is the rank correlation of the two over the halves, the
-mean over generated pictures.
+mean over generated pictures; 0 where a method says the same of all halves.
 
 But: all halves have one training seed, that of the model whose pictures are asked about. What is
 particular to it is no influence, and still counts for those who foretell it.
@@ -17,12 +17,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from attribution.counterfactual.generations import Generated
-from attribution.counterfactual.measures import mean_datamodeling_score
+from attribution.counterfactual.measures import (
+    datamodeling_difference,
+    mean_datamodeling_score,
+    predict_outcomes,
+)
 from attribution.counterfactual.model.parallel import Workers
 from attribution.counterfactual.outcomes import read_outcome
+from attribution.counterfactual.rankers import WHENCE
 from attribution.counterfactual.removals import half_subsets
-from attribution.counterfactual.results import Datamodelling
+from attribution.counterfactual.results import AS_SHARES, Datamodelling, is_shares
 from attribution.counterfactual.workers import train_all
+from attribution.evaluate.metrics import Interval
 
 _SEED = 2
 
@@ -67,9 +73,15 @@ class Subsets:
             inside: the methods that need the model.
         """
         kept, losses = self.kept, self.losses()
+        asked = {name: scores[self.queries] for name, scores in by_method.items()}
         told = []
-        for name, scores in by_method.items():
-            found = mean_datamodeling_score(scores[self.queries], kept, losses, seed=_SEED)
+        for name, scores in asked.items():
+            found = mean_datamodeling_score(scores, kept, losses, seed=_SEED)
+            apart = Interval(np.nan, np.nan, np.nan)
+            ours = WHENCE + AS_SHARES * (name in inside or is_shares(name))
+            if ours in asked and name != ours:
+                first, second = (predict_outcomes(one, kept) for one in (asked[ours], scores))
+                apart = datamodeling_difference(first, second, losses, seed=_SEED)
             told.append(
                 Datamodelling(
                     method=name,
@@ -80,6 +92,9 @@ class Subsets:
                     queries=len(self.queries),
                     subsets=len(self.removals),
                     seconds=seconds.get(name, float("nan")),
+                    above=apart.value,
+                    above_low=apart.low,
+                    above_high=apart.high,
                 )
             )
         return sorted(told, key=lambda row: -row.lds)

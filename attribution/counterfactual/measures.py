@@ -26,7 +26,12 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import isotonic_regression
 
-from attribution.counterfactual.statistics import REPEATS, crossed_bootstrap, rank_correlations
+from attribution.counterfactual.statistics import (
+    REPEATS,
+    crossed_bootstrap,
+    mean_known,
+    rank_correlations,
+)
 from attribution.evaluate.metrics import Interval, bootstrap
 
 
@@ -103,13 +108,38 @@ def linear_datamodeling_scores(
             several; NaN where it was not measured.
 
     Returns:
-        (q,), -1 to 1, equal values sharing a rank; NaN where the sums or the losses are constant,
-        or fewer than two models were measured.
+        (q,), as `scores_of_foretold` gives them.
 
     Raises:
         ValueError: on shapes that do not fit, or scores that are not finite.
     """
-    return rank_correlations(predict_outcomes(scores, kept), -losses)
+    return scores_of_foretold(predict_outcomes(scores, kept), losses)
+
+
+def scores_of_foretold(
+    foretold: NDArray[np.float64], losses: NDArray[np.floating]
+) -> NDArray[np.float64]:
+    """Each query's linear datamodeling score, of what `predict_outcomes` gave.
+
+    Who says the same of all models has put them in no order, and gets 0: were the query left out,
+    a method would gain by keeping silent wherever it is unsure.
+
+    Args:
+        foretold: (q, m).
+        losses: (q, m), NaN where it was not measured.
+
+    Returns:
+        (q,), -1 to 1, equal values sharing a rank; NaN where the losses are constant, or fewer than
+        two models were measured.
+
+    Raises:
+        ValueError: on shapes that do not fit.
+    """
+    found = rank_correlations(foretold, -losses)
+    measured = ~np.isnan(losses)
+    lowest = np.where(measured, losses, np.inf).min(axis=1, initial=np.inf)
+    highest = np.where(measured, losses, -np.inf).max(axis=1, initial=-np.inf)
+    return np.where(np.isnan(found) & (highest > lowest), 0.0, found)
 
 
 def mean_datamodeling_score(
@@ -143,11 +173,46 @@ def mean_datamodeling_score(
 
     def mean(queries: NDArray[np.int64], models: NDArray[np.int64]) -> float:
         drawn = np.ix_(queries, models)
-        found = rank_correlations(predicted[drawn], -losses[drawn])
-        found = found[~np.isnan(found)]
-        return float(found.mean()) if found.size else np.nan
+        return mean_known(scores_of_foretold(predicted[drawn], losses[drawn]))
 
     return crossed_bootstrap(mean, predicted.shape, seed=seed, repeats=repeats)
+
+
+def datamodeling_difference(
+    first: NDArray[np.float64],
+    second: NDArray[np.float64],
+    losses: NDArray[np.floating],
+    *,
+    seed: int,
+    repeats: int = REPEATS,
+) -> Interval:
+    """How far one mean linear datamodeling score is above another, of the same draws for both.
+
+    Two methods mostly fail on the same queries and subsets, so that their difference is known
+    better than either.
+
+    Args:
+        first: (q, m), what a method foretells, as `predict_outcomes` gives it.
+        second: (q, m), likewise of another method.
+        losses: (q, m).
+        seed: as in `mean_datamodeling_score`.
+        repeats: how many draws.
+
+    Raises:
+        ValueError: on shapes that do not fit, or without a query or a model.
+    """
+    if not first.shape == second.shape == losses.shape:
+        raise ValueError(
+            "expected what two methods foretell and the losses in one shape, found "
+            f"{first.shape}, {second.shape} and {losses.shape}"
+        )
+
+    def mean(queries: NDArray[np.int64], models: NDArray[np.int64]) -> float:
+        drawn = np.ix_(queries, models)
+        found, other = (scores_of_foretold(told[drawn], losses[drawn]) for told in (first, second))
+        return mean_known(found - other)
+
+    return crossed_bootstrap(mean, losses.shape, seed=seed, repeats=repeats)
 
 
 def random_equivalent(

@@ -46,7 +46,7 @@ log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
-_ANALYSIS = 3
+_ANALYSIS = 4
 """To be raised with every change of what a score or a figure is that no setting tells."""
 
 

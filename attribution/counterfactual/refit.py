@@ -14,7 +14,6 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,15 +21,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from attribution.counterfactual.fitting import FEWEST, Cases, Floats, fit, fit_link
-from attribution.counterfactual.measures import predict_outcomes
+from attribution.counterfactual.measures import (
+    datamodeling_difference,
+    predict_outcomes,
+    scores_of_foretold,
+)
 from attribution.counterfactual.outcomes import read_outcome
 from attribution.counterfactual.results import LOG_ODDS, Refitted, read_rows
 from attribution.counterfactual.scored import Scored, read_scores
-from attribution.counterfactual.statistics import (
-    REPEATS,
-    crossed_bootstrap,
-    rank_correlations,
-)
+from attribution.counterfactual.statistics import REPEATS, mean_known
 from attribution.errors import ProofError
 from attribution.fusion import NAMES_WEIGHT, TEXT_WEIGHT, WEIGHTS, Z_LIMIT, Fusion
 from harvester.errors import reason_of
@@ -171,21 +170,10 @@ def try_weights(cases: Cases, before: Floats, after: Floats, *, repeats: int = R
 
     The interval is that of other queries and other halves, the same for both sets of weights.
     """
-    predicted = [predict_outcomes(cases.influence(beta), cases.kept) for beta in (before, after)]
-
-    def mean(queries: NDArray[np.int64], halves: NDArray[np.int64], of: tuple[int, ...]) -> float:
-        drawn = np.ix_(queries, halves)
-        found = [rank_correlations(predicted[one][drawn], -cases.losses[drawn]) for one in of]
-        apart = found[-1] - found[0] if len(of) > 1 else found[0]
-        apart = apart[~np.isnan(apart)]
-        return float(apart.mean()) if apart.size else np.nan
-
-    size = cases.losses.shape
-    every = np.arange(size[0]), np.arange(size[1])
-    apart = crossed_bootstrap(partial(mean, of=(0, 1)), size, seed=_SEED, repeats=repeats)
-    return Refitted(
-        *("", "", mean(*every, (0,)), mean(*every, (1,)), apart.value, apart.low, apart.high, ())
-    )
+    old, new = (predict_outcomes(cases.influence(beta), cases.kept) for beta in (before, after))
+    apart = datamodeling_difference(new, old, cases.losses, seed=_SEED, repeats=repeats)
+    first, second = (mean_known(scores_of_foretold(told, cases.losses)) for told in (old, new))
+    return Refitted("", "", first, second, apart.value, apart.low, apart.high, ())
 
 
 def _rounded(*values: float) -> list[float]:

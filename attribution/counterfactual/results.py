@@ -34,6 +34,11 @@ AS_SHARES = ", shares"
 chance alone; of a channel, as if whence had no other. They are no order of their own."""
 
 
+def is_shares(method: str) -> bool:
+    """Whether its numbers are shares of the influence, and not what it ranks by."""
+    return method.endswith(AS_SHARES)
+
+
 @dataclass(frozen=True, slots=True)
 class Effect:
     """What removing the first K of one arm does, over all prompts and seeds.
@@ -121,6 +126,8 @@ class Datamodelling:
         method: ends in `AS_SHARES` where it is of shares.
         looks_inside: whether it needs the model, as no closed generator's user has it.
         seconds: a query.
+        above: by how much whence is above it, with its interval of the same queries and subsets:
+            whence's score where the method is one of scores, its shares otherwise. NaN for whence.
     """
 
     method: str
@@ -131,6 +138,9 @@ class Datamodelling:
     queries: int
     subsets: int
     seconds: float
+    above: float = math.nan
+    above_low: float = math.nan
+    above_high: float = math.nan
 
 
 @dataclass(frozen=True, slots=True)

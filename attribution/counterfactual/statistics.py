@@ -175,6 +175,12 @@ def crossed_bootstrap(
     return Interval(value, float(low), float(high))
 
 
+def mean_known(values: NDArray[np.floating]) -> float:
+    """The mean of those that are numbers; NaN of none."""
+    known = values[~np.isnan(values)]
+    return float(known.mean()) if known.size else np.nan
+
+
 def rank_correlations(
     first: NDArray[np.floating], second: NDArray[np.floating]
 ) -> NDArray[np.float64]:

@@ -11,6 +11,7 @@ from scipy import stats
 
 from attribution.counterfactual.measures import (
     cosine,
+    datamodeling_difference,
     expected_retraining,
     feature_distance,
     linear_datamodeling_scores,
@@ -18,6 +19,7 @@ from attribution.counterfactual.measures import (
     mean_squared,
     predict_outcomes,
     random_equivalent,
+    scores_of_foretold,
 )
 from attribution.counterfactual.statistics import (
     crossed_bootstrap,
@@ -98,7 +100,7 @@ def test_it_is_scipys_spearman_with_ties_and_gaps():
 def test_equal_scores_order_nothing_however_they_are_added():
     _, kept, losses = linear_models(4, queries=1)
     equal = np.full((1, 200), 0.1)
-    assert np.isnan(linear_datamodeling_scores(equal, kept, losses)).all()
+    assert linear_datamodeling_scores(equal, kept, losses).tolist() == [0.0]
     some = np.array([[0.1, 0.2, 0.3, -0.3]])
     assert 0.1 + 0.3 - 0.3 != 0.1
     sums = predict_outcomes(some, np.array([[1, 0, 1, 1], [1, 0, 0, 0]], bool))
@@ -122,6 +124,43 @@ def test_an_undefined_query_is_left_out_of_the_mean():
     assert np.isnan(found).tolist() == [False, False, True, True]
     interval = mean_datamodeling_score(influence, kept, losses, seed=0, repeats=20)
     assert interval.value == pytest.approx(1)
+
+
+def test_the_difference_of_two_methods_is_known_better_than_either():
+    """One knows the influences, the other has as much noise of its own in them as they vary."""
+    influence, kept, losses = linear_models(8, queries=60, models=100, noise=1.0)
+    noisy = influence + np.random.default_rng(80).normal(size=influence.shape)
+    known, blurred = predict_outcomes(influence, kept), predict_outcomes(noisy, kept)
+    # Spearman of normal variables: 6/π · asin(r / 2), with r of √½ and √½ · √½.
+    expected = 6 / math.pi * (math.asin(math.sqrt(0.5) / 2) - math.asin(0.5 / 2))
+    apart = datamodeling_difference(known, blurred, losses, seed=0, repeats=300)
+    assert apart.value == pytest.approx(expected, abs=0.03)
+    assert apart.low < expected < apart.high
+    alone = mean_datamodeling_score(influence, kept, losses, seed=0, repeats=300)
+    other = mean_datamodeling_score(noisy, kept, losses, seed=0, repeats=300)
+    assert apart.value == pytest.approx(alone.value - other.value)
+    assert apart.high - apart.low < (alone.high - alone.low) + (other.high - other.low)
+    swapped = datamodeling_difference(blurred, known, losses, seed=0, repeats=300)
+    assert (swapped.low, swapped.high) == pytest.approx((-apart.high, -apart.low))
+    same = datamodeling_difference(known, known * 2 + 1, losses, seed=0, repeats=10)
+    assert (same.value, same.low, same.high) == (0, 0, 0)
+
+
+def test_nothing_is_gained_by_keeping_silent():
+    influence, kept, losses = linear_models(9, queries=4)
+    told = predict_outcomes(influence, kept)
+    silent = told.copy()
+    silent[1] = silent[2] = 7.0
+    losses[2] = 5.0  # who could have known?
+    losses[3, 1:] = np.nan
+    found = scores_of_foretold(silent, losses)
+    np.testing.assert_array_equal(found, [1, 0, np.nan, np.nan])
+    quiet = np.where(np.arange(4)[:, None] == 1, 0.0, influence)
+    assert mean_datamodeling_score(quiet, kept, losses, seed=0, repeats=5).value == 0.5
+    apart = datamodeling_difference(told, silent, losses, seed=0, repeats=200)
+    assert (apart.value, apart.low, apart.high) == pytest.approx((0.5, 0, 1))
+    with pytest.raises(ValueError, match=r"in one shape, found \(4, 60\), \(2, 60\)"):
+        datamodeling_difference(told, silent[:2], losses, seed=0)
 
 
 def test_what_does_not_fit_is_refused():

@@ -400,13 +400,35 @@ def test_the_datamodelling_goal_is_of_channels_and_prints_the_distance_to_gradie
     )
     (goal,) = [one for one in goals_of(Proof({}, datamodelling=rows)) if "LDS" in one.wanted]
     assert goal.status is Status.REACHED
-    assert "whose interval overlaps" not in goal.found
+    assert "differs" not in goal.found
     assert "the best that looks inside, d-trak, 0.260 (95%: 0.250 to 0.270)" in goal.found
     assert "whence's score 0.150 (95%: 0.140 to 0.160), 0.110 below" in goal.found
     best = (*rows, row("bm25", 0.16))
     assert goals(Proof({}, datamodelling=best))["Predicts other models"] is Status.PARTLY
     low = (row("whence", 0.05), row("lbp", 0.1))
     assert goals(Proof({}, datamodelling=low))["Predicts other models"] is Status.MISSED
+
+
+def test_how_far_whence_is_from_the_best_channel_is_told_with_the_interval_of_the_difference():
+    told = (0.81, 0.75, 0.83, 64, 32, 0.1, -0.03, -0.06, 0.01)
+    rows = (
+        Datamodelling("whence, shares", False, 0.78, 0.72, 0.8, 64, 32, 0.1),
+        Datamodelling("pdq, shares", False, *told),
+        Datamodelling("trak", True, 0.75, 0.7, 0.77, 64, 32, 0.1, 0.03, 0.01, 0.05),
+    )
+    proof = Proof({}, datamodelling=rows)
+    (goal,) = [one for one in goals_of(proof) if "LDS" in one.wanted]
+    assert "pdq, 0.810 (95%: 0.750 to 0.830), from which whence's differs by -0.030 (95%: " in (
+        goal.found
+    )
+    assert "(95%: -0.060 to 0.010)" in goal.found
+    table = proof_markdown(proof)
+    assert (
+        "| pdq | shares | from outside | 0.810 (0.750 to 0.830) | -0.030 (-0.060 to 0.010) |"
+        in (table)
+    )
+    assert "| trak | scores | inside | 0.750 (0.700 to 0.770) | 0.030 (0.010 to 0.050) |" in table
+    assert "| whence | shares | from outside | 0.780 (0.720 to 0.800) | – |" in table
 
 
 def test_shares_are_held_against_the_shares_of_single_channels():

@@ -63,11 +63,6 @@ def meaning_of(arm: str) -> str | None:
     return _MEANINGS.get(arm) or (known.meaning if known else None)
 
 
-def is_shares(method: str) -> bool:
-    """Whether its numbers are shares of the influence, and not what it ranks by."""
-    return method.endswith(AS_SHARES)
-
-
 def name_of(text: str, limit: int = 60) -> str:
     """A name that anyone may have written, on one line; never empty."""
     return cut(clean(text), limit) or "unnamed"

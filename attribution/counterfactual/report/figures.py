@@ -31,6 +31,11 @@ def number(value: float, digits: int = 2) -> str:
     return shown.removeprefix("-") if not shown.strip("-0.,") else shown
 
 
+def thousandths(value: float) -> str:
+    """`0.519`, or a dash: for what several methods are compared by."""
+    return number(value, 3)
+
+
 def percent(value: float) -> str:
     """`62%`, or a dash."""
     return f"{100 * value:.0f}%" if math.isfinite(value) else NOTHING

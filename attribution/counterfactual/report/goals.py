@@ -11,13 +11,14 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
-from attribution.counterfactual.report.arms import is_shares, kind_of, name_of
+from attribution.counterfactual.report.arms import kind_of, name_of
 from attribution.counterfactual.report.figures import (
     between,
     equivalent_cell,
     multiple_cell,
     number,
     percent,
+    thousandths,
     times,
 )
 from attribution.counterfactual.results import (
@@ -29,6 +30,7 @@ from attribution.counterfactual.results import (
     Forgot,
     Paired,
     Proof,
+    is_shares,
 )
 from attribution.report.words import show_chance
 
@@ -238,14 +240,13 @@ def _datamodelling(proof: Proof) -> Goal:
         reached.append(ours.lds > PUBLISHED_LDS)
         told.append(f"whence's {numbers} {_lds_told(ours)}")
         if inside:
-            distance = number(abs(inside.lds - ours.lds), 3)
+            distance = thousandths(abs(inside.lds - ours.lds))
             side = "below" if inside.lds >= ours.lds else "above"
             told[-1] += f", {distance} {side} the best that looks inside"
         if best:
             reached.append(ours.lds > best.lds)
-            overlap = ", whose interval overlaps whence's" if best.high >= ours.low else ""
             name = name_of(best.method.removesuffix(AS_SHARES))
-            told.append(f"the best single channel's, {name}, {_lds_told(best)}{overlap}")
+            told.append(f"the best single channel's, {name}, {_lds_told(best)}{_apart(best)}")
     if told and inside:
         told.append(f"the best that looks inside, {name_of(inside.method)}, {_lds_told(inside)}")
     return Goal(
@@ -261,9 +262,17 @@ def _lds(one: Datamodelling) -> float:
     return one.lds
 
 
+def _apart(one: Datamodelling) -> str:
+    """By how much whence is above a method; nothing where it is not known."""
+    if not math.isfinite(one.above):
+        return ""
+    bounds = between(one.above_low, one.above_high, thousandths)
+    return f", from which whence's differs by {thousandths(one.above)}{_interval(bounds)}"
+
+
 def _lds_told(one: Datamodelling) -> str:
-    bounds = between(one.low, one.high, lambda value: number(value, 3))
-    return number(one.lds, 3) + _interval(bounds)
+    bounds = between(one.low, one.high, thousandths)
+    return thousandths(one.lds) + _interval(bounds)
 
 
 def _exemplar(proof: Proof) -> Goal:

@@ -12,7 +12,7 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from attribution.counterfactual.report.arms import in_order, is_shares, kind_of, name_of
+from attribution.counterfactual.report.arms import in_order, kind_of, name_of
 from attribution.counterfactual.report.drawing import COLOURS, drawn, log_axis
 from attribution.counterfactual.report.figures import percent
 from attribution.counterfactual.report.goals import EXCLUDED, MULTIPLE
@@ -22,6 +22,7 @@ from attribution.counterfactual.results import (
     Effect,
     Forgot,
     RandomEffect,
+    is_shares,
 )
 
 if TYPE_CHECKING:

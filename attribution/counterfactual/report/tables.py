@@ -13,7 +13,7 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
-from attribution.counterfactual.report.arms import in_order, is_shares, name_of
+from attribution.counterfactual.report.arms import in_order, name_of
 from attribution.counterfactual.report.figures import (
     NOTHING,
     Cell,
@@ -23,9 +23,10 @@ from attribution.counterfactual.report.figures import (
     number,
     percent,
     spent,
+    thousandths,
     times,
 )
-from attribution.counterfactual.results import AS_SHARES, Effect, Paired, Proof
+from attribution.counterfactual.results import AS_SHARES, Effect, Paired, Proof, is_shares
 from attribution.report.words import show_chance
 from harvester.printable import clean
 
@@ -166,14 +167,24 @@ def _datamodelling(proof: Proof) -> Table | None:
         "lds",
         "Linear datamodeling score by method; a query's time is without describing the pictures "
         "once for methods from outside, and with all pictures' gradients inside",
-        ("Method", "Numbers", "Looks", "LDS", "Queries", "Subsets", "A query"),
+        (
+            "Method",
+            "Numbers",
+            "Looks",
+            "LDS",
+            "whence's less it",
+            "Queries",
+            "Subsets",
+            "A query",
+        ),
         3,
         (
             (
                 Cell(name_of(one.method.removesuffix(AS_SHARES))),
                 Cell("shares" if is_shares(one.method) else "scores"),
                 Cell("inside" if one.looks_inside else "from outside"),
-                interval_cell(one.lds, one.low, one.high, lambda value: number(value, 3)),
+                interval_cell(one.lds, one.low, one.high, thousandths),
+                interval_cell(one.above, one.above_low, one.above_high, thousandths),
                 Cell(f"{one.queries:,}"),
                 Cell(f"{one.subsets:,}"),
                 Cell(spent(one.seconds)),
@@ -263,9 +274,9 @@ def _refitted(proof: Proof) -> Table | None:
             (
                 Cell(name_of(one.fitted_on)),
                 Cell(name_of(one.tried_on)),
-                Cell(number(one.before, 3)),
-                Cell(number(one.after, 3)),
-                interval_cell(one.difference, one.low, one.high, lambda value: number(value, 3)),
+                Cell(thousandths(one.before)),
+                Cell(thousandths(one.after)),
+                interval_cell(one.difference, one.low, one.high, thousandths),
                 Cell(name_of(", ".join(one.weights), 600)),
             )
             for one in proof.refitted
@@ -292,8 +303,8 @@ def _everything(proof: Proof) -> Table | None:
                 equivalent_cell(one),
                 multiple_cell(one),
                 Cell(number(one.pixels, 4)),
-                Cell(number(one.features, 3)),
-                Cell(number(one.cosine, 3)),
+                Cell(thousandths(one.features)),
+                Cell(thousandths(one.cosine)),
                 Cell(number(one.drift)),
                 Cell(percent(one.own)),
                 Cell(f"{one.prompts:,} × {one.seeds:,}"),
