@@ -81,8 +81,8 @@ FULL = Settings(
 )
 
 SMALL = Settings(
-    pictures=120,
-    recipe=Recipe(steps=200),
+    pictures=100,
+    recipe=Recipe(steps=170),
     tokenizer=TokenizerRecipe(steps=600),
     prompts=6,
     ks=(1, 2),
