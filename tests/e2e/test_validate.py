@@ -286,7 +286,11 @@ def test_the_whole_proof_stopped_gone_on_with_and_asked_again(run, start, shapes
     again = run("attribute", "validate", *prove, "--part", "exemplars", "--json")
     assert again.code == 0, again.err
     told = json.loads(again.out)
-    assert {"whence", "trak"} <= {row["method"] for row in told["datamodelling"]}
+    scored = {row["method"]: row for row in told["datamodelling"]}
+    for method, ours in (("cosine", "whence"), ("trak", "whence, shares")):
+        apart = scored[ours]["lds"] - scored[method]["lds"]
+        assert scored[method]["above"] == pytest.approx(apart)
+    assert scored["whence"]["above"] is None
     assert told["effects"]  # what is known already stays, whatever part is asked for
     assert timeless((tmp_path / "out" / "report.html").read_text("utf-8")) == timeless(report)
     assert now == {path.name: path.stat().st_mtime_ns for path in outcomes.glob("*.parquet")}
