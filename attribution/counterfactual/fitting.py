@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize
 
-from attribution.counterfactual.measures import linear_datamodeling_scores
+from attribution.counterfactual.datamodeling import linear_datamodeling_scores
 from attribution.fusion import probability
 
 Floats = NDArray[np.float64]

@@ -148,7 +148,8 @@ def _datamodelling(
     tables: _Tables, generated: Generated, scored: Scored, counted: Counted, workers: Workers
 ) -> tuple[results.Datamodelling, ...]:
     subsets = Subsets(generated)
-    with counted("training on halves", len(subsets.removals)) as counting:
+    both = len(subsets.removals) + len(subsets.again)
+    with counted("training on halves", both) as counting:
         subsets.run(counting.advance, workers=workers)
     # Of whence, the score that people are shown.
     methods = scored.by_arm | {WHENCE: scored.by_arm[results.SCORE]}

@@ -20,12 +20,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from attribution.counterfactual.fitting import FEWEST, Cases, Floats, fit, fit_link
-from attribution.counterfactual.measures import (
+from attribution.counterfactual.datamodeling import (
     datamodeling_difference,
     predict_outcomes,
     scores_of_foretold,
 )
+from attribution.counterfactual.fitting import FEWEST, Cases, Floats, fit, fit_link
 from attribution.counterfactual.outcomes import read_outcome
 from attribution.counterfactual.results import LOG_ODDS, Refitted, read_rows
 from attribution.counterfactual.scored import Scored, read_scores

@@ -33,6 +33,9 @@ AS_SHARES = ", shares"
 """Ends the name of a method whose numbers are shares of the influence, above 0 for what is above
 chance alone; of a channel, as if whence had no other. They are no order of their own."""
 
+AGAIN = "the halves, trained again"
+"""The method that knows what models of another seed did on the same halves."""
+
 
 def is_shares(method: str) -> bool:
     """Whether its numbers are shares of the influence, and not what it ranks by."""
@@ -127,7 +130,8 @@ class Datamodelling:
         looks_inside: whether it needs the model, as no closed generator's user has it.
         seconds: a query.
         above: by how much whence is above it, with its interval of the same queries and subsets:
-            whence's score where the method is one of scores, its shares otherwise. NaN for whence.
+            whence's shares where the method is one of shares or looks inside, else its score. NaN
+            for whence.
     """
 
     method: str

@@ -291,6 +291,7 @@ def test_the_whole_proof_stopped_gone_on_with_and_asked_again(run, start, shapes
         apart = scored[ours]["lds"] - scored[method]["lds"]
         assert scored[method]["above"] == pytest.approx(apart)
     assert scored["whence"]["above"] is None
+    assert "the halves, trained again" in scored
     assert told["effects"]  # what is known already stays, whatever part is asked for
     assert timeless((tmp_path / "out" / "report.html").read_text("utf-8")) == timeless(report)
     assert now == {path.name: path.stat().st_mtime_ns for path in outcomes.glob("*.parquet")}

@@ -2,7 +2,7 @@
 
 Matrices inside the blocks are moved by Muon (Jordan et al., "Muon: An Optimizer for Hidden Layers
 in Neural Networks", 2024, as torch has it), everything else by AdamW: here Muon knows the pictures
-by heart after a quarter of the steps that AdamW alone needs.
+by heart in fewer steps than AdamW alone needs.
 
 The order of pictures is drawn from the seed and the epoch over all of a dataset, and the ones that
 are left out are skipped, so that the rest keeps its order. The number of steps is the recipe's,

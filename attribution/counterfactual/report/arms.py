@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from attribution.counterfactual.results import AS_SHARES
+from attribution.counterfactual.results import AGAIN, AS_SHARES
 from attribution.descriptors import KNOWN
 from attribution.report.untrusted import cut
 from harvester.printable import clean
@@ -18,7 +18,7 @@ _KINDS: dict[str, tuple[str, ...]] = {
     "baseline": ("aivalis2025", "cosine"),
     "channel": (),
     "gradient": ("trak", "d-trak", "grad-dot"),
-    "reference": ("own", "same category", "random"),
+    "reference": ("own", "same category", "random", AGAIN),
 }
 """Kinds of arms in the order of their rows; what is named nowhere is a single channel."""
 
@@ -27,7 +27,7 @@ _MEANINGS = {
     "whence, one prompt": "whence's order, for one prompt at a time, not for all together",
     "image": "whence's image channels alone, fused",
     "text": "whence's text channels alone, fused",
-    "without own": "whence's order without the pictures whose caption is the prompt",
+    "without own": "whence's order without the pictures whose caption is a prompt of the test",
     "whence, log-odds": "whence's order by its log-odds, as they stand before they become a score",
     "aivalis2025": "the published ranker: words first, then nine terms of pixels and features "
     "(Aivalis & Klampanos 2025)",
@@ -38,6 +38,7 @@ _MEANINGS = {
     "own": "the training pictures whose caption is the prompt itself, and no others",
     "same category": "as many pictures at random of the prompt's own category",
     "random": "as many pictures at random",
+    AGAIN: "what models of another seed did: how far the losses repeat themselves",
 }
 
 

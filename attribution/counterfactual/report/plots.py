@@ -127,7 +127,7 @@ def datamodelling_plot(rows: Sequence[Datamodelling]) -> str | None:
         for told, found in (
             ("search only, shares of the influence", [o for o in outside if is_shares(o.method)]),
             ("search only, scores", [one for one in outside if not is_shares(one.method)]),
-            ("looks inside", inside),
+            ("looks inside, or trains all halves again", inside),
         )
         if found
     ]

@@ -26,7 +26,7 @@ from attribution.counterfactual.report.figures import (
     thousandths,
     times,
 )
-from attribution.counterfactual.results import AS_SHARES, Effect, Paired, Proof, is_shares
+from attribution.counterfactual.results import AGAIN, AS_SHARES, Effect, Paired, Proof, is_shares
 from attribution.report.words import show_chance
 from harvester.printable import clean
 
@@ -181,7 +181,7 @@ def _datamodelling(proof: Proof) -> Table | None:
         (
             (
                 Cell(name_of(one.method.removesuffix(AS_SHARES))),
-                Cell("shares" if is_shares(one.method) else "scores"),
+                Cell(_numbers(one.method)),
                 Cell("inside" if one.looks_inside else "from outside"),
                 interval_cell(one.lds, one.low, one.high, thousandths),
                 interval_cell(one.above, one.above_low, one.above_high, thousandths),
@@ -192,6 +192,13 @@ def _datamodelling(proof: Proof) -> Table | None:
             for one in ordered
         ),
     )
+
+
+def _numbers(method: str) -> str:
+    """What a method foretells by."""
+    if method == AGAIN:
+        return "losses"
+    return "shares" if is_shares(method) else "scores"
 
 
 def _exemplars(proof: Proof) -> Table | None:
