@@ -75,13 +75,32 @@ def test_killed_at_any_moment_it_goes_on_where_it_was(harvest, moment):
     code, _ = stop_at(harvest, moment, signal.SIGKILL)
     assert code == -signal.SIGKILL
     stored = harvest.dataset.acknowledged()
-    # What is not in a shard yet was fetched for nothing: never more than one shard's worth, what
-    # was served after the moment, and what was in flight.
-    assert len(stored) >= min(moment, PICTURES) - 2 * ROWS_PER_SHARD - 64
     harvest.finish()
     harvest.check_complete()
     assert set(harvest.hits(stored)) <= {1}  # what a shard held is never asked for again
     assert max(harvest.hits(harvest.urls)) <= 2
+
+
+@pytest.mark.parametrize("dataset", ["local"], indirect=True)
+def test_what_has_come_is_in_shards_but_for_the_one_that_is_open(harvest):
+    # How far writing is behind at any moment hangs on the machine, so it is given time to catch up.
+    harvest.gate.stop_at = 150
+    served = 150 + HELD_AFTER
+    process = harvest.start()
+    try:
+        deadline = time.monotonic() + 30
+        while len(harvest.dataset.acknowledged()) <= served - ROWS_PER_SHARD:
+            assert time.monotonic() < deadline, "what was served is not stored"
+            assert process.poll() is None
+            time.sleep(0.05)
+    finally:
+        process.kill()
+        process.communicate()
+    stored = harvest.dataset.acknowledged()
+    assert len(stored) == served - served % ROWS_PER_SHARD
+    harvest.finish()
+    harvest.check_complete()
+    assert set(harvest.hits(stored)) == {1}
 
 
 @pytest.mark.parametrize("dataset", ["local"], indirect=True)
