@@ -418,6 +418,10 @@ def test_the_datamodelling_goal_is_of_channels_and_prints_the_distance_to_gradie
     ]
     assert "the best that looks inside, d-trak, 0.260" in goal.found
     assert "agree by 0.360 (95%: 0.350 to 0.370), so that about 0.600 can be reached" in goal.found
+    by_chance = Proof({}, datamodelling=(*rows, row(AGAIN, -0.1, inside=True)))
+    (goal,) = [one for one in goals_of(by_chance) if "LDS" in one.wanted]
+    assert "agree by -0.100" in goal.found
+    assert "can be reached" not in goal.found
     best = (*rows, row("bm25", 0.16))
     assert goals(Proof({}, datamodelling=best))["Predicts other models"] is Status.PARTLY
     low = (row("whence", 0.05), row("lbp", 0.1))

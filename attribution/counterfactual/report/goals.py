@@ -256,11 +256,9 @@ def _datamodelling(proof: Proof) -> Goal:
     if told and inside:
         told.append(f"the best that looks inside, {name_of(inside.method)}, {_lds_told(inside)}")
     if told and again:
-        most = f", so that about {thousandths(again.lds**0.5)} can be reached"
-        told.append(
-            f"models of another seed on the same halves agree by {_lds_told(again)}"
-            f"{most if again.lds > 0 else ''}"
-        )
+        told.append(f"models of another seed on the same halves agree by {_lds_told(again)}")
+        if again.lds > 0:
+            told[-1] += f", so that about {thousandths(again.lds**0.5)} can be reached"
     return Goal(
         "Predicts other models",
         f"whence's LDS is above {number(PUBLISHED_LDS)} and above every single channel's, its "
