@@ -15,7 +15,7 @@ help:
 	@echo "make soak    the long tests: 100,000 mutated inputs a reader, many kills"
 	@echo "make bench   the benchmarks"
 	@echo "make validate-small   prove it: a local model forgets; minutes, needs npm for the emoji"
-	@echo "make validate-full    the same for figures; two or three hours, goes on where it stopped"
+	@echo "make validate-full    the same for figures; some three hours, goes on where it stopped"
 	@echo "make clean   remove what these made"
 
 $(READY): pyproject.toml constraints.txt

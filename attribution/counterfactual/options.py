@@ -66,7 +66,7 @@ SizeOption = Annotated[
     Size,
     typer.Option(
         "--size",
-        help="small: minutes on two cores; full: two or three hours, for figures; tiny: seconds, "
+        help="small: minutes on two cores; full: some three hours, for figures; tiny: seconds, "
         "shows nothing.",
     ),
 ]

@@ -1,7 +1,7 @@
 """What a proof is made with: how many pictures, prompts, seeds, removals, and how long to train.
 
 Two sizes are given: `SMALL` is done in minutes on two cores and shows that everything works; `FULL`
-takes two or three hours there, and is what figures are reported from.
+takes some three hours there, and is what figures are reported from.
 """
 
 from __future__ import annotations
