@@ -183,7 +183,8 @@ def test_no_column_of_addresses_names_the_columns_found(tmp_path):
         ("a.csv", b'url\n"' + b"x,\n" * 100_000, "near line"),
         ("a.parquet", b"PAR1 and no more", "expected a whole .parquet"),
         ("a.csv.gz", b"url\nnot gzipped", "expected a whole .csv"),
-        ("a.csv.gz", gzip.compress(b"url\n" + bytes(range(256)) * 99)[:60], "expected"),
+        # Without the time of day, which would be in the test's name.
+        ("a.csv.gz", gzip.compress(b"url\n" + bytes(range(256)) * 99, mtime=0)[:60], "expected"),
     ],
 )
 def test_bad_lists_are_one_line(tmp_path, name, content, message):
