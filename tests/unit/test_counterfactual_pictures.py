@@ -90,6 +90,9 @@ def test_what_has_no_caption_or_cannot_be_decoded_is_counted_and_left_out(tmp_pa
 def test_a_folder_that_is_not_there_is_told(tmp_path):
     with pytest.raises(ProofError, match="none: expected a dataset, found no such folder"):
         read_pictures([tmp_path / "none"], side=8)
+    (tmp_path / "list").write_text("url\n")
+    with pytest.raises(ProofError, match="list: expected a dataset, found a file"):
+        read_pictures([tmp_path / "list"], side=8)
 
 
 def test_too_few_pictures_say_how_many_are_needed(tmp_path):

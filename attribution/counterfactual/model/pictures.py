@@ -122,7 +122,8 @@ def read_pictures(folders: Sequence[Place], *, side: int) -> Pictures:
     silent = broken = 0
     for folder in folders:
         if isinstance(folder, Path) and not folder.is_dir():
-            raise ProofError(f"{folder}: expected a dataset, found no such folder; check the path")
+            there = "a file" if folder.is_file() else "no such folder"
+            raise ProofError(f"{folder}: expected a dataset, found {there}; check the path")
         told = _findings(folder)
         for rows in shards.records(
             folder,

@@ -191,7 +191,8 @@ def _multiple(proof: Proof) -> Goal:
     return Goal(
         "What is named matters",
         f"whence's first K do what {_whole(MULTIPLE)} as many at random do, and surely more than "
-        f"{_whole(EXCLUDED)}, for one prompt at a time and for all together",
+        f"{_whole(EXCLUDED)}, for one prompt at a time and, "
+        "where there are pictures enough, for all together",
         status,
         _sentence(told),
     )
