@@ -32,7 +32,7 @@ from torch.nn import functional
 
 from attribution.backbone_weights import find_weights, package
 from attribution.backbones import Backbone
-from attribution.embeddings import BATCH, Precision, has_bfloat16
+from attribution.embeddings import BATCH, Precision, halves
 from attribution.errors import WeightsMissingError
 from harvester.errors import reason_of
 
@@ -225,11 +225,6 @@ def _side(name: str, native: int, *, fixed: bool) -> int:
     # Only these can be told to take a picture of another size than they were trained with.
     adapts = fixed and name.startswith("vit_") and "patch" in name
     return TRANSFORMER_SIDE if adapts and native > _LARGEST_SIDE else native
-
-
-def halves(precision: Precision) -> bool:
-    """Whether to compute in bfloat16, on this processor and with this choice."""
-    return precision == "bfloat16" or (precision == "auto" and has_bfloat16())
 
 
 def unknown(backbone: Backbone, what: str, found: str, known: Iterable[str]) -> WeightsMissingError:

@@ -34,7 +34,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch.nn import functional
 
-from attribution.errors import WeightsMissingError
+from attribution.errors import ProcessorError, WeightsMissingError
 
 WEIGHTS = Path(__file__).with_name("weights") / "resnet50-imagenet-v1.safetensors"
 WEIGHTS_SHA256 = "20f463085ca78e428afa305a10f3337e75bfa631ca8c4d670bfea7827bcff298"
@@ -90,6 +90,7 @@ class ResNet50Gem:
 
     Raises:
         WeightsMissingError: on construction, if the file is missing or has another sha256.
+        ProcessorError: on construction, if bfloat16 is asked for where the processor has none.
     """
 
     channel = "resnet50-gem"
@@ -99,8 +100,7 @@ class ResNet50Gem:
         digest = _checked_sha256(weights)
         self.version = f"{digest[:12]}-{SIDE}"
         self._weights = weights
-        half = precision == "bfloat16" or (precision == "auto" and has_bfloat16())
-        self._dtype = torch.bfloat16 if half else torch.float32
+        self._dtype = torch.bfloat16 if halves(precision) else torch.float32
 
     @cached_property
     def _trunk(self) -> _Trunk:
@@ -191,6 +191,20 @@ def has_bfloat16() -> bool:
     except OSError:
         return False
     return any(flag in flags for flag in ("avx512_bf16", "amx_bf16", " bf16"))
+
+
+def halves(precision: Precision) -> bool:
+    """Whether to compute in bfloat16, on this processor and with this choice.
+
+    Raises:
+        ProcessorError: if it is asked for and the processor cannot.
+    """
+    if precision == "bfloat16" and not has_bfloat16():
+        raise ProcessorError(
+            "precision: expected a processor that computes in bfloat16 (avx512_bf16, amx_bf16 or "
+            "ARM's bf16), found none of these; give auto or float32"
+        )
+    return precision == "bfloat16" or (precision == "auto" and has_bfloat16())
 
 
 def _checked_sha256(weights: Path) -> str:

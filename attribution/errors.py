@@ -8,6 +8,7 @@
     ├── GalleryError              5   there are no candidates to rank
     ├── DescriptorMismatchError   5   descriptors of another model
     ├── WeightsMissingError       5   a model's weights are not there, or not those named
+    ├── ProcessorError            2   the processor lacks what was asked for
     ├── BackgroundError           5   no background, or one that does not fit
     ├── SuiteError                3   there is nothing to evaluate, or a suite's files are missing
     ├── PeerMissingError          5   a package that is compared with is not installed
@@ -52,6 +53,12 @@ class WeightsMissingError(RankingError):
     """A model's weights are missing or differ from the ones named."""
 
     exit_code = 5
+
+
+class ProcessorError(RankingError):
+    """A computation is asked for that this processor has no instructions for."""
+
+    exit_code = 2
 
 
 class BackgroundError(RankingError):

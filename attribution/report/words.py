@@ -117,10 +117,14 @@ def others_share(ranking: Ranking, most: int) -> float:
 
 
 def show_share(share: float) -> str:
-    """`41%`; `<1%` for what is little, yet not nothing, and `>99%` for what is not all."""
-    if 0 < share < 0.01:
-        return "<1%"
-    return ">99%" if 0.99 < share < 1 else f"{100 * share:.0f}%"
+    """`40%`, in steps of 5; `<5%` for what is little, yet not nothing, `>95%` for what is not all.
+
+    No measurement stands behind the size of a share, and its last digits are the arithmetic of the
+    processor that it was computed on.
+    """
+    if 0 < share < 0.05:
+        return "<5%"
+    return ">95%" if 0.95 < share < 1 else f"{5 * round(20 * share)}%"
 
 
 def show_chance(chance: float) -> str:

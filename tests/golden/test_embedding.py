@@ -11,8 +11,9 @@ import torch
 from safetensors.torch import load_file
 from torchvision.models import resnet50
 
-from attribution.embeddings import SIDE, WEIGHTS, ResNet50Gem
-from attribution.errors import WeightsMissingError
+from attribution import embeddings
+from attribution.embeddings import SIDE, WEIGHTS, ResNet50Gem, has_bfloat16
+from attribution.errors import ProcessorError, WeightsMissingError
 
 
 def scene(seed: int, height: int = 300, width: int = 200) -> np.ndarray:
@@ -60,9 +61,18 @@ def test_float32_is_the_plain_computation(pictures, reference):
     assert (vectors * reference).sum(axis=1).min() > 0.999999
 
 
+@pytest.mark.skipif(not has_bfloat16(), reason="this processor does not compute in bfloat16")
 def test_bfloat16_is_nearly_the_plain_computation(pictures, reference):
     vectors = ResNet50Gem(precision="bfloat16").embed(pictures)
     assert (vectors * reference).sum(axis=1).min() > 0.999
+
+
+def test_a_processor_without_bfloat16_is_told_in_one_line(monkeypatch, pictures):
+    monkeypatch.setattr(embeddings, "has_bfloat16", lambda: False)
+    with pytest.raises(ProcessorError, match=r"computes in bfloat16 .*; give auto or float32$"):
+        ResNet50Gem(precision="bfloat16")
+    auto, plain = (ResNet50Gem(precision=how).embed(pictures[:1]) for how in ("auto", "float32"))
+    assert np.array_equal(auto, plain)
 
 
 def test_a_picture_has_one_vector_whatever_stands_beside_it(pictures):

@@ -165,7 +165,7 @@ def test_the_chance_the_share_and_the_ratio_are_told_and_explained():
     evidence = {"p": 2.1e-5, "q": 0.002, "share": 0.41, "ratio": 0.624, "z": {"resnet50-gem": 4.21}}
     shown = page((ranking(match(**evidence), match("b", 2, ratio=1.0)), {}))
     text = " ".join(shown.text.split())
-    for told in ("p 3e-5 · q .002", "share 41%", "z 4.2", "unattributed 59%"):
+    for told in ("p 3e-5 · q .002", "share 40%", "z 4.2", "unattributed 60%"):
         assert told in text
     assert text.count("Memorisation ratio 0.62, below 1") == 1
     leads = {a["href"] for a in shown.all("a")}
@@ -193,7 +193,7 @@ def test_the_boxes_lie_over_both_pictures_and_are_told_in_words():
     groups = [a["class"] for a in shown.all("g")]
     assert groups == ["box box-1", "box box-2"] * 2
     text = " ".join(shown.text.split())
-    assert "SIFT: 34 points agree, left side (16%) of the generated picture" in text
+    assert "SIFT: 34 points agree, left side (15%) of the generated picture" in text
     assert "↔ nearly all (100%) of the candidate" in text
     assert "ResNet cells: 41 points agree, upper right (25%)" in text
     assert text.count("mirrored") == 1

@@ -154,7 +154,17 @@ def test_a_chance_is_never_shown_smaller_than_it_is(chance):
 
 
 @pytest.mark.parametrize(
-    ("share", "shown"), [(0, "0%"), (0.001, "<1%"), (0.414, "41%"), (0.999, ">99%"), (1.0, "100%")]
+    ("share", "shown"),
+    [
+        (0, "0%"),
+        (0.001, "<5%"),
+        (0.05, "5%"),
+        (0.414, "40%"),
+        (0.884, "90%"),
+        (0.887, "90%"),
+        (0.999, ">95%"),
+        (1.0, "100%"),
+    ],
 )
 def test_a_share_is_a_percentage(share, shown):
     assert show_share(share) == shown
@@ -190,10 +200,10 @@ def test_a_ratio_below_1_is_shown_below_1():
     [
         (Box(0, 0, 0.5, 0.5), "upper left (25%)"),
         (Box(0.6, 0.5, 1, 1), "lower right (20%)"),
-        (Box(0.3, 0.3, 0.7, 0.7), "middle (16%)"),
+        (Box(0.3, 0.3, 0.7, 0.7), "middle (15%)"),
         (Box(0, 0, 0.5, 1), "left side (50%)"),
         (Box(0.25, 0.7, 0.75, 1), "lower middle (15%)"),
-        (Box(0.05, 0.05, 0.95, 0.9), "nearly all (76%)"),
+        (Box(0.05, 0.05, 0.95, 0.9), "nearly all (75%)"),
     ],
 )
 def test_a_box_is_told_in_words(box, place):
