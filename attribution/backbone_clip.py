@@ -20,13 +20,12 @@ from attribution.backbone_models import (
     TRANSFORMER_SIDE,
     Recipe,
     embed_batches,
-    halves,
     loading,
     unknown,
 )
 from attribution.backbone_weights import find_weights, package
 from attribution.backbones import Backbone
-from attribution.embeddings import Precision
+from attribution.embeddings import Precision, halves
 
 
 class TextEmbedder(Protocol):
