@@ -13,6 +13,7 @@ Where it tells no times of change, those that the writers noted are compared, by
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import logging
 import os
@@ -27,6 +28,7 @@ from typing import Protocol
 import filelock
 
 from harvester.errors import ShardError, reason_of
+from harvester.links import refuse_links
 from harvester.places import Entry, Place, list_files, read_text, remove
 from harvester.printable import clean
 from harvester.shards import replacing, write_text
@@ -47,7 +49,12 @@ class Lock(Protocol):
     """A dataset's lock."""
 
     def acquire(self) -> None:
-        """Take it; ShardError if another process has it, or the folder cannot be written."""
+        """Take it, before anything of the dataset is written, replaced or removed.
+
+        Raises:
+            ShardError: if another process has it, the folder cannot be written, or parts of it are
+                links that lead out of it (`links`).
+        """
 
     def check(self) -> None:
         """Refuse with ShardError to write on where it was lost."""
@@ -120,6 +127,12 @@ def _machine() -> str:
         return ""
 
 
+def _refuse_linked(path: Path) -> None:
+    """Older versions of filelock follow a link, and empty what it leads to."""
+    if path.is_symlink():
+        raise OSError(errno.ELOOP, f"a link at {path.name}")
+
+
 class _FileLock:
     def __init__(self, folder: Path, run: str) -> None:
         self._folder = folder
@@ -127,7 +140,9 @@ class _FileLock:
         self._lock = filelock.FileLock(folder / LOCK, timeout=0)
 
     def acquire(self) -> None:
+        refuse_links(self._folder)
         try:
+            _refuse_linked(self._folder / LOCK)
             self._folder.mkdir(parents=True, exist_ok=True)
             self._lock.acquire()
         except filelock.Timeout as exc:

@@ -17,6 +17,7 @@ ROOMS = ("harvester", "attribution")
 SHARED = {
     "harvester.errors",
     "harvester.images",
+    "harvester.links",
     "harvester.places",
     "harvester.printable",
     "harvester.schema",
