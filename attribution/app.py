@@ -156,6 +156,11 @@ def rank_one(
             f"expected {expected}, found {len(image) if image else 'none'}", param_hint="--image"
         )
     set_up_logging(verbose=verbose)
+    if report is not None:
+        from attribution.report.html import is_report
+        from harvester.overwriting import check_output
+
+        check_output(report, is_report, option="--report", inputs=image)
     queries = open_queries(image, prompt, grid.value)
     prompt = queries[0].prompt
     folders: Sequence[Place] = candidates or [CANDIDATES]
@@ -225,11 +230,15 @@ def batch(
     """
     set_up_logging(verbose=verbose)
     from attribution.batch import Batch, check_ranked
-    from attribution.report.folder import ReportFolder
+    from attribution.rankings import check_out
+    from attribution.report.folder import ReportFolder, check_folder
     from attribution.report.html import made_now
     from harvester.progress import Counting
 
     folders: Sequence[Place] = candidates or [CANDIDATES]
+    check_out(out, [jobs])
+    if report is not None:
+        check_folder(report)
     waiting, expected = read_jobs(jobs)
     gallery, method = open_gallery(folders, backbone, background)
     named = _named(method, ranker)

@@ -7,7 +7,7 @@ be deleted when the batch is over; without it the next run begins anew.
 from __future__ import annotations
 
 import json
-import shutil
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
@@ -17,12 +17,14 @@ import filelock
 import pyarrow.compute as pc
 
 from attribution.errors import JobError
-from attribution.rankings import check_format, read_part, to_rankings, write_rankings
+from attribution.rankings import check_out, is_rankings, read_part, to_rankings, write_rankings
 from harvester.errors import reason_of
 from harvester.shards import replacing, write_shard
 
 _SETTINGS = "settings.json"
 _LOCK = ".lock"
+_PART = re.compile(r"part-[0-9]{5,}\.parquet")
+_TEMPORARY = re.compile(r"\.(part-[0-9]{5,}\.parquet|settings\.json)\.[0-9a-f]{16}\.tmp")
 
 
 class Parts:
@@ -31,7 +33,7 @@ class Parts:
     Args:
         out: the batch's output.
         settings: what results depend on; those of an earlier run must be the same.
-        restart: forget what earlier runs did.
+        restart: forget what earlier runs did; what whence did not write stays.
 
     Attributes:
         finished: ids of the jobs that earlier runs ranked; what failed is taken out, to be tried
@@ -40,10 +42,11 @@ class Parts:
     Raises:
         JobError: on entering, if `out` has an ending that names no format or is a folder, if
             another process is at work, if the settings differ, or if something else lies there.
+        InputError: if `out` is a file that whence did not write.
     """
 
     def __init__(self, out: Path, settings: Mapping[str, Any], *, restart: bool = False) -> None:
-        check_format(out)
+        check_out(out)
         self._out = out
         self._settings = dict(settings)
         self._restart = restart
@@ -109,12 +112,24 @@ class Parts:
         return sorted(self._folder.glob("part-*.parquet"))
 
     def _forget(self) -> None:
-        for path in self._folder.iterdir():
-            if path.is_dir() and not path.is_symlink():
-                shutil.rmtree(path, ignore_errors=True)
-            elif path.name != _LOCK:
-                path.unlink(missing_ok=True)
-        self._out.unlink(missing_ok=True)
+        """Remove what earlier runs wrote, and nothing else.
+
+        Raises:
+            JobError: if another's file has the name of one; then nothing is removed.
+        """
+        found = [path for path in self._folder.iterdir() if not path.is_dir()]
+        parts = [path for path in found if _PART.fullmatch(path.name)]
+        settings = [path for path in found if path.name == _SETTINGS]
+        # A damaged file is known by those beside it.
+        is_ours = _is_settings(self._folder / _SETTINGS) or any(map(_is_part, parts))
+        for path in (*settings, *parts) if not is_ours else ():
+            raise JobError(
+                f"{path}: expected what earlier runs left, found another file; nothing was "
+                "changed: move it away, or give another --out"
+            )
+        left = [path for path in found if _TEMPORARY.fullmatch(path.name)]
+        for path in (*parts, *settings, *left, self._out):
+            path.unlink(missing_ok=True)
 
     def _keep_settings(self) -> None:
         """Note the settings of a new batch, or refuse those that an earlier one did not have."""
@@ -148,3 +163,18 @@ class Parts:
             self.finished.update(ranked.column("job_id").to_pylist())
             number = path.stem.rpartition("-")[2]
             self._number = max(self._number, int(number) + 1 if number.isdecimal() else 0)
+
+
+def _is_settings(path: Path) -> bool:
+    try:
+        found = json.loads(path.read_text("utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return False
+    return isinstance(found, dict) and found.keys() >= {"candidates", "method"}
+
+
+def _is_part(path: Path) -> bool:
+    try:
+        return is_rankings(path)
+    except (OSError, ValueError):
+        return False

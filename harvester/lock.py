@@ -28,6 +28,7 @@ from typing import Protocol
 import filelock
 
 from harvester.errors import ShardError, reason_of
+from harvester.foreign import refuse_foreign
 from harvester.links import refuse_links
 from harvester.places import Entry, Place, list_files, read_text, remove
 from harvester.printable import clean
@@ -54,6 +55,7 @@ class Lock(Protocol):
         Raises:
             ShardError: if another process has it, the folder cannot be written, or parts of it are
                 links that lead out of it (`links`).
+            InputError: if another program's files are in its place (`foreign`).
         """
 
     def check(self) -> None:
@@ -127,10 +129,12 @@ def _machine() -> str:
         return ""
 
 
-def _refuse_linked(path: Path) -> None:
-    """Older versions of filelock follow a link, and empty what it leads to."""
+def _refuse_other(path: Path) -> None:
+    """Older versions of filelock follow a link, and empty what is there."""
     if path.is_symlink():
         raise OSError(errno.ELOOP, f"a link at {path.name}")
+    if path.is_file() and path.stat().st_size:
+        raise OSError(errno.EEXIST, f"a {path.name} that is no lock")
 
 
 class _FileLock:
@@ -141,8 +145,9 @@ class _FileLock:
 
     def acquire(self) -> None:
         refuse_links(self._folder)
+        refuse_foreign(self._folder)
         try:
-            _refuse_linked(self._folder / LOCK)
+            _refuse_other(self._folder / LOCK)
             self._folder.mkdir(parents=True, exist_ok=True)
             self._lock.acquire()
         except filelock.Timeout as exc:
@@ -183,6 +188,7 @@ class _ObjectLock:
         self._thread: threading.Thread | None = None
 
     def acquire(self) -> None:
+        refuse_foreign(self._folder)
         self._show()
         try:
             self._refuse_others()

@@ -18,6 +18,7 @@ SHARED = {
     "harvester.errors",
     "harvester.images",
     "harvester.links",
+    "harvester.overwriting",
     "harvester.places",
     "harvester.printable",
     "harvester.schema",
