@@ -239,7 +239,7 @@ def batch(
     check_out(out, [jobs])
     if report is not None:
         check_folder(report)
-    waiting, expected = read_jobs(jobs)
+    listed = read_jobs(jobs)
     gallery, method = open_gallery(folders, backbone, background)
     named = _named(method, ranker)
     pages = ReportFolder(report, made_now(folders, named, whence_version())) if report else None
@@ -256,10 +256,16 @@ def batch(
             restart=restart,
             published=ranker is Ranker.AIVALIS2025,
             asked_of=asked_of,
+            was_number=listed.was_number,
         ) as work,
-        Counting(stderr(), "ranking", expected) as counting,
+        Counting(stderr(), "ranking", listed.count) as counting,
     ):
-        for done in work.run(waiting):
+        if work.forgotten:
+            say(
+                f"{work.forgotten:,} jobs of an earlier version were known by the numbers of "
+                "their rows, which may be others by now; they are ranked again"
+            )
+        for done in work.run(listed.jobs):
             counts[done.outcome] += 1
             counting.advance()
             if done.error and counts["failed"] <= FAILURES_SAID:

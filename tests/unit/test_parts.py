@@ -91,3 +91,51 @@ def test_a_linked_folder_of_a_dataset_keeps_its_shards(tmp_path):
     with pytest.raises(JobError, match="found another file"):
         restart(tmp_path / "r.csv")
     assert content(tmp_path) == before
+
+
+# Folders of versions that knew jobs by the numbers of their rows
+
+
+def ranked(job: str) -> dict[str, object]:
+    return failure_row(job, f"{job}.png", None, "") | {"status": "ok", "rank": 1}
+
+
+@pytest.fixture
+def former(tmp_path) -> Path:
+    """Three jobs that are done, two of them by number."""
+    with Parts(tmp_path / "r.csv", SETTINGS) as parts:
+        parts.add([ranked("1"), ranked("own"), ranked("2")])
+    (tmp_path / "r.csv.parts" / "settings.json").write_text(json.dumps(SETTINGS))
+    return tmp_path / "r.csv"
+
+
+def opened(out: Path, *numbers: str) -> tuple[set[str], int]:
+    with Parts(out, SETTINGS, was_number=numbers.__contains__) as parts:
+        parts.join()
+        assert {row["job_id"] for row in parts.best()} == parts.finished
+        return parts.finished, parts.forgotten
+
+
+def test_numbers_of_rows_are_taken_out_once_and_other_ids_stay(former):
+    assert opened(former, "1", "2") == ({"own"}, 2)
+    assert opened(former, "own") == ({"own"}, 0)  # noted: ids are no numbers of rows any more
+
+
+def test_ids_that_a_list_gives_stay_though_they_are_numbers(former):
+    assert opened(former) == ({"1", "2", "own"}, 0)
+
+
+def test_a_run_that_is_killed_while_it_takes_them_out_does_so_again(former, monkeypatch):
+    with monkeypatch.context() as patched:
+        patched.setattr(Parts, "_write_settings", lambda _: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            opened(former, "1", "2")
+    with Parts(former, SETTINGS, was_number={"2"}.__contains__) as parts:
+        assert parts.finished == {"own"}
+
+
+def test_a_new_folder_notes_that_ids_are_no_numbers(tmp_path):
+    begin(tmp_path / "r.csv", "1")
+    with Parts(tmp_path / "r.csv", SETTINGS) as parts:
+        parts.add([ranked("1")])
+    assert opened(tmp_path / "r.csv", "1") == ({"1"}, 0)
