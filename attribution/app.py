@@ -156,6 +156,11 @@ def rank_one(
             f"expected {expected}, found {len(image) if image else 'none'}", param_hint="--image"
         )
     set_up_logging(verbose=verbose)
+    if report is not None:
+        from attribution.report.html import is_report
+        from harvester.overwriting import check_output
+
+        check_output(report, is_report, option="--report", inputs=image)
     queries = open_queries(image, prompt, grid.value)
     prompt = queries[0].prompt
     folders: Sequence[Place] = candidates or [CANDIDATES]
@@ -225,12 +230,16 @@ def batch(
     """
     set_up_logging(verbose=verbose)
     from attribution.batch import Batch, check_ranked
-    from attribution.report.folder import ReportFolder
+    from attribution.rankings import check_out
+    from attribution.report.folder import ReportFolder, check_folder
     from attribution.report.html import made_now
     from harvester.progress import Counting
 
     folders: Sequence[Place] = candidates or [CANDIDATES]
-    waiting, expected = read_jobs(jobs)
+    check_out(out, [jobs])
+    if report is not None:
+        check_folder(report)
+    listed = read_jobs(jobs)
     gallery, method = open_gallery(folders, backbone, background)
     named = _named(method, ranker)
     pages = ReportFolder(report, made_now(folders, named, whence_version())) if report else None
@@ -247,10 +256,16 @@ def batch(
             restart=restart,
             published=ranker is Ranker.AIVALIS2025,
             asked_of=asked_of,
+            was_number=listed.was_number,
         ) as work,
-        Counting(stderr(), "ranking", expected) as counting,
+        Counting(stderr(), "ranking", listed.count) as counting,
     ):
-        for done in work.run(waiting):
+        if work.forgotten:
+            say(
+                f"{work.forgotten:,} jobs of an earlier version were known by the numbers of "
+                "their rows, which may be others by now; they are ranked again"
+            )
+        for done in work.run(listed.jobs):
             counts[done.outcome] += 1
             counting.advance()
             if done.error and counts["failed"] <= FAILURES_SAID:

@@ -30,6 +30,7 @@ from attribution.errors import BackgroundError
 from attribution.regions import threshold
 from attribution.whitening import with_derived
 from harvester.errors import reason_of
+from harvester.overwriting import beginning_of
 from harvester.shards import replacing
 
 SHIPPED = Path(__file__).with_name("weights") / "background.safetensors"
@@ -42,6 +43,7 @@ MOST = 4000
 
 _FORMAT = 1
 _MAX_BYTES = 1 << 30
+_LONGEST_HEADER = 1 << 20
 _OFF_LENGTH = 0.02
 """Of a vector kept as float16."""
 
@@ -165,6 +167,17 @@ def write_background(path: Path, background: Background) -> None:
         raise BackgroundError(
             f"{path}: expected to write the background, found {reason_of(exc)}; give another --out"
         ) from exc
+
+
+def is_background(path: Path) -> bool:
+    """Whether a file is a background, of any format; raises OSError or ValueError."""
+    size = int.from_bytes(beginning_of(path, 8), "little")
+    header = json.loads(beginning_of(path, 8 + min(size, _LONGEST_HEADER))[8:])
+    try:
+        told = json.loads(header["__metadata__"]["whence"])
+    except (KeyError, TypeError):
+        return False
+    return isinstance(told, dict) and told.keys() >= {"format", "name", "versions"}
 
 
 def read_background(path: Path = SHIPPED) -> Background:

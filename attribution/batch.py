@@ -109,6 +109,7 @@ class Batch:
         restart: forget what earlier runs did.
         published: order by `aivalis2025`, each job by itself, in place of the method's evidence.
         asked_of: reads a prompt that was found in a picture's file.
+        was_number: as `Parts` has it.
 
     Raises:
         JobError: on entering, as `Parts` does.
@@ -125,6 +126,7 @@ class Batch:
         restart: bool = False,
         published: bool = False,
         asked_of: ReadPrompt = ask_plainly,
+        was_number: Callable[[str], bool] = lambda _: False,
     ) -> None:
         self._asked_of = asked_of
         self._mapper = ResNet50Gem() if published else None
@@ -136,7 +138,7 @@ class Batch:
             "k": k,
             "grid": grid,
         }
-        self._parts = Parts(out, settings, restart=restart)
+        self._parts = Parts(out, settings, restart=restart, was_number=was_number)
 
     def __enter__(self) -> Self:
         self._parts.__enter__()
@@ -177,6 +179,11 @@ class Batch:
         finally:
             self._parts.add(rows)
         self._parts.join()
+
+    @property
+    def forgotten(self) -> int:
+        """Jobs of an earlier version's run that are done again; see `Parts`."""
+        return self._parts.forgotten
 
     def best(self) -> Iterator[dict[str, Any]]:
         """The first row of every job that is done, as in `rankings.SCHEMA`."""

@@ -29,8 +29,11 @@ from numpy.typing import NDArray
 
 from attribution.errors import WeightsMissingError
 from harvester.errors import reason_of
+from harvester.overwriting import beginning_of
 
 WEIGHTS = Path(__file__).with_name("weights") / "fusion.json"
+
+_LONGEST = 1 << 20  # bytes of such a file
 
 Z_LIMIT = 12.0
 """z-scores are cut here: beyond, a channel is sure, and more of it must not outvote others."""
@@ -149,6 +152,12 @@ def probability(log_odds: NDArray[np.float64]) -> NDArray[np.float64]:
     """Log-odds as numbers from 0 to 1."""
     likely: NDArray[np.float64] = 1 / (1 + np.exp(-np.clip(log_odds, -60, 60)))
     return likely
+
+
+def is_fusion(path: Path) -> bool:
+    """Whether a file holds weights; raises OSError or ValueError."""
+    found = json.loads(beginning_of(path, _LONGEST))
+    return isinstance(found, dict) and found.keys() >= {"bias", "weights", "fitted_on"}
 
 
 def load_fusion(path: Path = WEIGHTS) -> Fusion:

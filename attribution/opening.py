@@ -5,8 +5,8 @@ Part of the shell, as `attribution.app` is: prompts are read by the harvester's 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -101,8 +101,23 @@ def asked_of(prompt: str, origin: Origin | None = None) -> Asked:
     return ask_marked(prompt, origin.negative_prompt, artists=named.artists, titles=named.titles)
 
 
-def read_jobs(jobs: str) -> tuple[Iterator[BatchJob], int]:
-    """The jobs of a list or of a generations dataset, and how many there are.
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """The jobs of a list or of a generations dataset.
+
+    Attributes:
+        count: how many there are.
+        was_number: tells of an id that an earlier version of whence kept whether it was the number
+            of a row, which may be another row by now.
+    """
+
+    jobs: Iterator[BatchJob]
+    count: int
+    was_number: Callable[[str], bool]
+
+
+def read_jobs(jobs: str) -> Listed:
+    """Read a list, or open a dataset, that holds the jobs of a batch.
 
     Raises:
         InputError: if there is none.
@@ -114,7 +129,8 @@ def read_jobs(jobs: str) -> tuple[Iterator[BatchJob], int]:
 
     place = given_place(jobs) if jobs.strip() else Path(jobs)
     if not isinstance(place, Path) or place.is_dir():
-        return jobs_of_dataset(place, asked_of), count_rows(place, Generation)
+        counted = count_rows(place, Generation)
+        return Listed(jobs_of_dataset(place, asked_of), counted, lambda _: False)
     listed = read_image_jobs(jobs)
     made = (
         BatchJob(
@@ -126,4 +142,10 @@ def read_jobs(jobs: str) -> tuple[Iterator[BatchJob], int]:
         )
         for job in listed
     )
-    return made, len(listed)
+    named = frozenset(job.id for job in listed if job.has_own_id)
+    are_all_named = len(named) == len(listed)
+    return Listed(
+        made,
+        len(listed),
+        lambda name: not are_all_named and name.isdecimal() and name not in named,
+    )

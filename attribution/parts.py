@@ -6,23 +6,29 @@ be deleted when the batch is over; without it the next run begins anew.
 
 from __future__ import annotations
 
+import itertools
 import json
-import shutil
-from collections.abc import Iterator, Mapping, Sequence
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 import filelock
+import pyarrow as pa
 import pyarrow.compute as pc
 
 from attribution.errors import JobError
-from attribution.rankings import check_format, read_part, to_rankings, write_rankings
+from attribution.rankings import check_out, is_rankings, read_part, to_rankings, write_rankings
 from harvester.errors import reason_of
 from harvester.shards import replacing, write_shard
 
 _SETTINGS = "settings.json"
 _LOCK = ".lock"
+_IDS, _BY_CONTENT = "ids", "by content"
+"""Noted beside the settings: versions before knew a job without an id by its row's number."""
+_PART = re.compile(r"part-[0-9]{5,}\.parquet")
+_TEMPORARY = re.compile(r"\.(part-[0-9]{5,}\.parquet|settings\.json)\.[0-9a-f]{16}\.tmp")
 
 
 class Parts:
@@ -31,26 +37,40 @@ class Parts:
     Args:
         out: the batch's output.
         settings: what results depend on; those of an earlier run must be the same.
-        restart: forget what earlier runs did.
+        restart: forget what earlier runs did; what whence did not write stays.
+        was_number: tells of the id of a finished job whether it was its row's number. Earlier
+            versions knew jobs by these; whose it is by now nobody can tell, so that such a job is
+            taken out of their folders, to be done again.
 
     Attributes:
         finished: ids of the jobs that earlier runs ranked; what failed is taken out, to be tried
             again.
+        forgotten: how many jobs were taken out because their ids were numbers of rows.
 
     Raises:
         JobError: on entering, if `out` has an ending that names no format or is a folder, if
             another process is at work, if the settings differ, or if something else lies there.
+        InputError: if `out` is a file that whence did not write.
     """
 
-    def __init__(self, out: Path, settings: Mapping[str, Any], *, restart: bool = False) -> None:
-        check_format(out)
+    def __init__(
+        self,
+        out: Path,
+        settings: Mapping[str, Any],
+        *,
+        restart: bool = False,
+        was_number: Callable[[str], bool] = lambda _: False,
+    ) -> None:
+        check_out(out)
         self._out = out
         self._settings = dict(settings)
         self._restart = restart
+        self._was_number = was_number
         self._folder = out.with_name(out.name + ".parts")
         self._lock = filelock.FileLock(self._folder / _LOCK, timeout=0)
         self._number = 0
         self.finished: set[str] = set()
+        self.forgotten = 0
 
     def __enter__(self) -> Self:
         try:
@@ -69,8 +89,10 @@ class Parts:
         try:
             if self._restart:
                 self._forget()
-            self._keep_settings()
-            self._resume()
+            is_former = self._check_settings()
+            self._resume(is_former=is_former)
+            if is_former:  # last: a run that is killed before takes the same jobs out once more
+                self._write_settings()
         except BaseException:
             self._lock.release()
             raise
@@ -109,22 +131,36 @@ class Parts:
         return sorted(self._folder.glob("part-*.parquet"))
 
     def _forget(self) -> None:
-        for path in self._folder.iterdir():
-            if path.is_dir() and not path.is_symlink():
-                shutil.rmtree(path, ignore_errors=True)
-            elif path.name != _LOCK:
-                path.unlink(missing_ok=True)
-        self._out.unlink(missing_ok=True)
+        """Remove what earlier runs wrote, and nothing else.
 
-    def _keep_settings(self) -> None:
-        """Note the settings of a new batch, or refuse those that an earlier one did not have."""
+        Raises:
+            JobError: if another's file has the name of one; then nothing is removed.
+        """
+        found = [path for path in self._folder.iterdir() if not path.is_dir()]
+        parts = [path for path in found if _PART.fullmatch(path.name)]
+        settings = [path for path in found if path.name == _SETTINGS]
+        # A damaged file is known by those beside it.
+        is_ours = _is_settings(self._folder / _SETTINGS) or any(map(_is_part, parts))
+        for path in (*settings, *parts) if not is_ours else ():
+            raise JobError(
+                f"{path}: expected what earlier runs left, found another file; nothing was "
+                "changed: move it away, or give another --out"
+            )
+        left = [path for path in found if _TEMPORARY.fullmatch(path.name)]
+        for path in (*parts, *settings, *left, self._out):
+            path.unlink(missing_ok=True)
+
+    def _check_settings(self) -> bool:
+        """Refuse settings that an earlier batch did not have.
+
+        Returns:
+            Whether they are to be noted: in a new folder, or in one of an earlier version.
+        """
         path = self._folder / _SETTINGS
         try:
             found = json.loads(path.read_text("utf-8")) if path.exists() else None
             if found is None:
-                with replacing(path) as temporary:
-                    temporary.write_text(json.dumps(self._settings), "utf-8")
-                return
+                return True
         except (OSError, ValueError, RecursionError) as exc:
             raise JobError(
                 f"{path}: expected the settings of an earlier run, found {reason_of(exc)}; use "
@@ -138,13 +174,47 @@ class Parts:
                 f"{self._folder}: expected results of the same settings, found others for "
                 f"{', '.join(differing)}; use --restart to begin again, or give another --out"
             )
+        return found.get(_IDS) != _BY_CONTENT
 
-    def _resume(self) -> None:
+    def _write_settings(self) -> None:
+        path = self._folder / _SETTINGS
+        try:
+            with replacing(path) as temporary:
+                temporary.write_text(json.dumps({**self._settings, _IDS: _BY_CONTENT}), "utf-8")
+        except OSError as exc:
+            raise JobError(
+                f"{path}: expected to note the settings, found {reason_of(exc)}; make room or mend "
+                "the folder, then run the same command again"
+            ) from exc
+
+    def _resume(self, *, is_former: bool) -> None:
+        forgotten = set[str]()
         for path in self._files():
             table = read_part(path)
             ranked = table.filter(pc.equal(table.column("status"), "ok"))
+            if is_former:
+                names = ranked.column("job_id").to_pylist()
+                gone = list(map(self._was_number, names))
+                forgotten.update(itertools.compress(names, gone))
+                ranked = ranked.filter(pc.invert(pa.array(gone, pa.bool_())))
             if ranked.num_rows < table.num_rows:
                 write_shard(path, ranked)
             self.finished.update(ranked.column("job_id").to_pylist())
             number = path.stem.rpartition("-")[2]
             self._number = max(self._number, int(number) + 1 if number.isdecimal() else 0)
+        self.forgotten = len(forgotten)
+
+
+def _is_settings(path: Path) -> bool:
+    try:
+        found = json.loads(path.read_text("utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return False
+    return isinstance(found, dict) and found.keys() >= {"candidates", "method"}
+
+
+def _is_part(path: Path) -> bool:
+    try:
+        return is_rankings(path)
+    except (OSError, ValueError):
+        return False

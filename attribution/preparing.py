@@ -99,10 +99,12 @@ def background(
     Example: attribute background data/others --out background.safetensors
     """
     set_up_logging(verbose=verbose)
-    from attribution.background import write_background
+    from attribution.background import is_background, write_background
     from attribution.background_fitting import fit_on_datasets
+    from harvester.overwriting import check_output
     from harvester.progress import Counting
 
+    check_output(out, is_background, option="--out")
     embedders, network = open_embedders(backbone)
     with (
         interruptible("descriptors computed so far are kept; run the same command again to go on"),

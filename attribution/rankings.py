@@ -5,6 +5,7 @@ Written as Parquet, CSV or JSON Lines, by the file's ending; readable by any too
 
 from __future__ import annotations
 
+import csv
 import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
@@ -20,6 +21,7 @@ from attribution.errors import JobError
 from attribution.ranking import Match, Ranking
 from attribution.report.records import region_records
 from harvester.errors import reason_of
+from harvester.overwriting import beginning_of, check_output
 from harvester.schema import Candidate
 from harvester.shards import replacing
 
@@ -27,6 +29,9 @@ FORMATS = (".parquet", ".csv", ".jsonl")
 
 _CHANNEL_COLUMNS = {name: "score_" + name.replace("-", "_") for name in CHANNELS}
 _METHODS = ("sift", "cells")
+_OURS = frozenset({"job_id", "image", "prompt", "status", "error", "rank", "candidate_id"})
+"""Columns of rankings in every version."""
+_LONGEST_LINE = 1 << 24  # bytes that are read to know rankings by
 
 SCHEMA = pa.schema(
     [
@@ -132,11 +137,16 @@ def to_rankings(rows: Iterable[Mapping[str, Any]]) -> pa.Table:
     return pa.Table.from_pylist(list(rows), schema=SCHEMA)
 
 
-def check_format(out: Path) -> None:
-    """Refuse an ending that names no format, and a folder.
+def check_out(out: Path, inputs: Iterable[str | Path] = ()) -> None:
+    """Refuse an ending that names no format, a folder, and a file that must not be written over.
+
+    Args:
+        out: for rankings.
+        inputs: files that are read for them.
 
     Raises:
         JobError: saying which endings do.
+        InputError: as `check_output` does.
     """
     if out.suffix.lower() not in FORMATS:
         raise JobError(
@@ -145,6 +155,18 @@ def check_format(out: Path) -> None:
         )
     if out.is_dir():
         raise JobError(f"{out}: expected a file to write, found a folder; give another --out")
+    check_output(out, is_rankings, option="--out", inputs=inputs)
+
+
+def is_rankings(path: Path) -> bool:
+    """Whether a file holds rankings, of any version; raises OSError or ValueError."""
+    if path.suffix.lower() == ".parquet":
+        return set(pq.read_schema(path).names) >= _OURS
+    line = beginning_of(path, _LONGEST_LINE).partition(b"\n")[0].decode("utf-8")
+    if path.suffix.lower() == ".csv":
+        return set(next(csv.reader([line]), [])) >= _OURS
+    first = json.loads(line)
+    return isinstance(first, dict) and first.keys() >= _OURS
 
 
 def read_part(path: Path) -> pa.Table:

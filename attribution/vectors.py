@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from attribution.errors import DescriptorMismatchError, GalleryError
 from harvester.errors import reason_of
+from harvester.links import refuse_link
 from harvester.places import Place
 from harvester.shards import write_shard
 
@@ -72,7 +73,12 @@ def read_vectors(folder: Path, dimension: int) -> dict[str, NDArray[np.float16]]
 
 
 def write_vectors(path: Path, ids: Sequence[str], vectors: NDArray[np.float32]) -> None:
-    """Write the vectors (n, d) of n candidates as one new file; raises as `write_shard` does."""
+    """Write the vectors (n, d) of n candidates as one new file below a `descriptor_folder`.
+
+    Raises:
+        ShardError: as `write_shard`, and as `refuse_link` where links lead out of the dataset.
+    """
+    refuse_link(path.parent, path.parents[2])
     id_type, vector_type = _types(vectors.shape[1])
     flat = pa.array(vectors.astype(np.float16).ravel())
     table = pa.table(

@@ -110,7 +110,8 @@ def midjourney(
             write_out(messages.describe())
         return
     plan = run.Plan(network=options.network(), max_side=max_side)
-    expected = count_messages(export.path for export in find_exports(discord_export, []))
+    read = find_exports(discord_export, [])
+    expected = count_messages(export.path for export in read)
     with harvesting(
         expected,
         lambda: messages.messages,
@@ -118,6 +119,7 @@ def midjourney(
         stop=plan.stop,
         hosts=plan.pace.snapshot,
         log_json=log_json,
+        inputs=[export.path for export in read],
     ) as progress:
         tally = run_loop(
             run_generations.run_generations(
@@ -187,7 +189,8 @@ def ddg(
     run_search.check_prompts(wanted)
     engine = open_engine(search_proxy, options.ca_file, region=region, safesearch=safesearch)
     plan = storing.plan(options)
-    with harvesting(len(wanted) * per_prompt, **storing.shown(plan, out)) as progress:
+    shown = storing.shown(plan, out, *filter(None, [prompts]))
+    with harvesting(len(wanted) * per_prompt, **shown) as progress:
         tally = run_loop(
             run_search.run_search(
                 wanted, [engine], out, plan, progress.update, per_prompt=per_prompt, pause_s=pause
@@ -227,7 +230,7 @@ def urls(
     set_up_logging(verbose=verbose)
     plan = storing.plan(options)
     found = read_url_list(addresses)
-    with harvesting(count_rows(addresses), **storing.shown(plan, out)) as progress:
+    with harvesting(count_rows(addresses), **storing.shown(plan, out, addresses)) as progress:
         tally = run_loop(
             run.run_found(found, out, plan, progress.update, source="urls", list=str(addresses))
         )

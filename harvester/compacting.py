@@ -22,6 +22,7 @@ import pyarrow as pa
 from harvester.arrow import KINDS, file_schema
 from harvester.compact_journal import JOURNAL, Journal, Phase, read_journal
 from harvester.errors import InputError, ShardError, reason_of
+from harvester.foreign import refuse_foreign
 from harvester.lock import LOCK, Lock, lock_of
 from harvester.manifest import Shards, entry_of, new_run, read_manifest, reconcile
 from harvester.places import Place, exists, list_files, remove
@@ -105,7 +106,7 @@ def compact(
         progress: told how far it is.
 
     Raises:
-        InputError: if there is no dataset.
+        InputError: if there is no dataset, or another program's files are in it (`foreign`).
         ShardError: if the dataset is in use, or cannot be read or written; it is then as before.
         SchemaError: if it holds rows of another kind or schema version.
     """
@@ -114,6 +115,7 @@ def compact(
         raise InputError(
             f"{folder}: expected a dataset of whence, found no shards; give the --out of a harvest"
         )
+    refuse_foreign(folder, (JOURNAL,))
     tables: tuple[type[Row], ...] = (main or _main_of(folder), Finding, Search)
     lock = lock_of(folder, run := new_run())
     lock.acquire()

@@ -12,13 +12,15 @@ import logging
 import platform
 import sys
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from importlib.metadata import version
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harvester.errors import InputError, reason_of
 from harvester.names import hide_credentials
+from harvester.overwriting import beginning_of, check_output
 from harvester.printable import clean
 from harvester.tally import class_of
 
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
 
 STANDARD_ERROR = "-"
 _LONGEST_TEXT = 2000  # characters of an address or an error
+_LONGEST_EVENT = 1 << 20  # bytes of a line that is read
 
 _LOG = logging.getLogger(__name__)
 
@@ -39,17 +42,19 @@ class EventLog:
 
     Args:
         target: a file, or `-` for standard error.
+        inputs: what the harvest reads, which is never written to.
 
     Raises:
-        InputError: if the file cannot be opened.
+        InputError: if the file cannot be opened, or is another than a log of events.
     """
 
-    def __init__(self, target: str) -> None:
+    def __init__(self, target: str, inputs: Iterable[str | Path] = ()) -> None:
         self._target = target
         self._writing = threading.Lock()
         self._file: io.FileIO | None = None
         self._is_open = True
         if target != STANDARD_ERROR:
+            check_output(Path(target), is_event_log, option="--log-json", inputs=inputs)
             try:
                 # Nothing is kept in a buffer: a line is in the file, or it is not.
                 self._file = io.FileIO(target, "ab")
@@ -100,6 +105,12 @@ class EventLog:
                 self._target,
                 reason_of(exc),
             )
+
+
+def is_event_log(path: Path) -> bool:
+    """Whether a file begins with an event; raises OSError or ValueError."""
+    first = json.loads(beginning_of(path, _LONGEST_EVENT).partition(b"\n")[0])
+    return isinstance(first, dict) and first.keys() >= {"event", "at"}
 
 
 def _plain(value: Any) -> Any:

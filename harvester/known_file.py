@@ -4,13 +4,18 @@ One connection asks and another writes (write-ahead log), so that a flush in a t
 up the questions of the run. Each keeps at most 8 MB of pages in memory, whatever the file's size.
 
 A dataset may come from anyone, and the file with it: one that is not exactly of this schema is
-removed unread, a link at its place is removed and not followed, and what a table holds is read as
-numbers and bytes only.
+removed unread, and what a table holds is read as numbers and bytes only. SQLite acts on what lies
+beside a file: it plays a rollback journal back, which may name a further file to be deleted, and
+writes through links. So a file that has a rollback journal is removed with it, unopened, and so is
+one that is a link, or has one beside it: the shards hold all of it. A write-ahead log, which names
+no files, stays, and what a killed run had put there is not lost.
 """
 
 from __future__ import annotations
 
+import os
 import sqlite3
+import stat
 import zlib
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
@@ -49,6 +54,9 @@ _SETTINGS = (
     "PRAGMA cache_size = -8000",
     f"PRAGMA journal_size_limit = {16 << 20}",
 )
+_BESIDE = ("-wal", "-shm", "-journal")
+"""Endings of the files that SQLite looks for beside its own; the rollback journal last."""
+
 _DAMAGED = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
 _SAME_BEGINNING = 8
 """Pictures whose ids begin alike, of which all are compared; by chance there are hardly two."""
@@ -80,13 +88,7 @@ class KnownFile:
         self._path = path
 
     def __enter__(self) -> Self:
-        found = what_is(self._path)
-        if found not in {"a file", "nothing"}:
-            raise ShardError(
-                f"{self._path}: expected the index of what the dataset holds, found {found}; move "
-                "it away and run the same command again"
-            )
-        if found == "nothing" or self._path.is_symlink():
+        if not self._is_alone():
             self._remove()
         try:
             if not self._is_ours():
@@ -205,6 +207,20 @@ class KnownFile:
                 connection.execute(statement)
         return connection
 
+    def _is_alone(self) -> bool:
+        """Whether nothing is there that SQLite would follow out of the dataset; opens nothing.
+
+        Of this program's own runs only one that was killed amid its first statements leaves a
+        rollback journal, unless the file system cannot share memory.
+        """
+        file, *_, journal = self._files
+        plain = list(map(_is_plain, self._files))  # all of them: what cannot be removed is told
+        return all(plain) and os.path.lexists(file) and not os.path.lexists(journal)
+
+    @property
+    def _files(self) -> list[Path]:
+        return [self._path.with_name(self._path.name + ending) for ending in ("", *_BESIDE)]
+
     def _is_ours(self) -> bool:
         """Whether the file is of this schema; nothing is written to one that is not."""
         with closing(sqlite3.connect(self._path, isolation_level=None)) as connection:
@@ -222,8 +238,8 @@ class KnownFile:
         return (application, version, made) == (_APPLICATION, _VERSION, set(_SCHEMA))
 
     def _remove(self) -> None:
-        for ending in ("", "-wal", "-shm", "-journal"):
-            self._path.with_name(self._path.name + ending).unlink(missing_ok=True)
+        for path in self._files:  # the file first: without its journal it may be half a change
+            path.unlink(missing_ok=True)
 
     def _ask(self, statement: str, value: Packed) -> Any:
         try:
@@ -263,6 +279,26 @@ class KnownFile:
             f"({reason_of(exc)}); it has been removed, and is made anew from the shards: run the "
             "same command again"
         )
+
+
+def _is_plain(path: Path) -> bool:
+    """Whether a file has this one name, or is not there.
+
+    Raises:
+        ShardError: if it is a folder, a pipe or a device.
+    """
+    try:
+        found = path.lstat()
+    except FileNotFoundError:
+        return True
+    if stat.S_ISREG(found.st_mode):
+        return found.st_nlink == 1
+    if stat.S_ISLNK(found.st_mode):
+        return False
+    raise ShardError(
+        f"{path}: expected the index of what the dataset holds, found {what_is(path)}; move it "
+        "away and run the same command again"
+    )
 
 
 def _is_damage(exc: sqlite3.Error) -> bool:

@@ -13,6 +13,7 @@ Where it tells no times of change, those that the writers noted are compared, by
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import logging
 import os
@@ -27,6 +28,8 @@ from typing import Protocol
 import filelock
 
 from harvester.errors import ShardError, reason_of
+from harvester.foreign import refuse_foreign
+from harvester.links import refuse_links
 from harvester.places import Entry, Place, list_files, read_text, remove
 from harvester.printable import clean
 from harvester.shards import replacing, write_text
@@ -47,7 +50,13 @@ class Lock(Protocol):
     """A dataset's lock."""
 
     def acquire(self) -> None:
-        """Take it; ShardError if another process has it, or the folder cannot be written."""
+        """Take it, before anything of the dataset is written, replaced or removed.
+
+        Raises:
+            ShardError: if another process has it, the folder cannot be written, or parts of it are
+                links that lead out of it (`links`).
+            InputError: if another program's files are in its place (`foreign`).
+        """
 
     def check(self) -> None:
         """Refuse with ShardError to write on where it was lost."""
@@ -120,6 +129,14 @@ def _machine() -> str:
         return ""
 
 
+def _refuse_other(path: Path) -> None:
+    """Older versions of filelock follow a link, and empty what is there."""
+    if path.is_symlink():
+        raise OSError(errno.ELOOP, f"a link at {path.name}")
+    if path.is_file() and path.stat().st_size:
+        raise OSError(errno.EEXIST, f"a {path.name} that is no lock")
+
+
 class _FileLock:
     def __init__(self, folder: Path, run: str) -> None:
         self._folder = folder
@@ -127,7 +144,10 @@ class _FileLock:
         self._lock = filelock.FileLock(folder / LOCK, timeout=0)
 
     def acquire(self) -> None:
+        refuse_links(self._folder)
+        refuse_foreign(self._folder)
         try:
+            _refuse_other(self._folder / LOCK)
             self._folder.mkdir(parents=True, exist_ok=True)
             self._lock.acquire()
         except filelock.Timeout as exc:
@@ -168,6 +188,7 @@ class _ObjectLock:
         self._thread: threading.Thread | None = None
 
     def acquire(self) -> None:
+        refuse_foreign(self._folder)
         self._show()
         try:
             self._refuse_others()

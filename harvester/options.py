@@ -175,14 +175,15 @@ class StoringOptions:
             address=self.address,
         )
 
-    def shown(self, plan: Plan, out: Place) -> dict[str, Any]:
-        """What `shell.harvesting` is told of a harvest by this plan."""
+    def shown(self, plan: Plan, out: Place, *inputs: str | Path) -> dict[str, Any]:
+        """What `shell.harvesting` is told of a harvest by this plan, which reads these files."""
         return {
             "out": out,
             "stop": plan.stop,
             "hosts": plan.pace.snapshot,
             "log_json": self.log_json,
             "settings": plan.settings,
+            "inputs": inputs,
         }
 
 

@@ -78,6 +78,11 @@ class SearchOptions:
     as_json: AsJson = False
     verbose: Verbose = False
 
+    @property
+    def lists(self) -> list[str]:
+        """The files that prompts are read from."""
+        return [self.prompts] if self.prompts else []
+
     def read_prompts(self) -> list[str]:
         """The prompts of all that was given.
 
@@ -198,7 +203,7 @@ def _search(
     expected = len(prompts) * wanted.per_prompt * len(sources)
     with (
         open_engines(sources, asking) as engines,
-        harvesting(expected, **storing.shown(plan, wanted.out)) as progress,
+        harvesting(expected, **storing.shown(plan, wanted.out, *wanted.lists)) as progress,
     ):
         tally = run_loop(
             run_search.run_search(

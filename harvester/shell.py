@@ -12,7 +12,7 @@ import logging
 import os
 import signal
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -265,6 +265,7 @@ def harvesting(
     hosts: Hosts | None = None,
     log_json: Path | None = None,
     settings: Mapping[str, Any] | None = None,
+    inputs: Sequence[str | Path] = (),
 ) -> Iterator[HarvestProgress]:
     """A harvest's progress on standard error, and its end at Ctrl-C.
 
@@ -277,16 +278,17 @@ def harvesting(
         log_json: where events are written, as `--log-json` has it; on standard error they stand
             in for the lines that a person reads.
         settings: how this harvest was called, for those events.
+        inputs: files that it reads: events are never written to them.
 
     Raises:
-        InputError: if the events cannot be written where they should be.
+        InputError: if the events cannot be written where they should be, or must not be.
     """
     from harvester.event_log import STANDARD_ERROR, EventLog
     from harvester.progress import HarvestProgress
     from harvester.stages import describe_stop
     from harvester.stopping import how_to_go_on
 
-    log = None if log_json is None else EventLog(str(log_json))
+    log = None if log_json is None else EventLog(str(log_json), inputs)
     if log is not None:
         log.start({"out": out, **(settings or {})})
     wish = stop or Stop()

@@ -89,9 +89,18 @@ def run(
     from dataclasses import asdict
 
     from attribution.counterfactual.proof import prove
-    from attribution.counterfactual.report.page import proof_markdown, proof_text, render_proof
+    from attribution.counterfactual.report.page import (
+        is_proof_markdown,
+        proof_markdown,
+        proof_text,
+        render_proof,
+    )
     from attribution.counterfactual.wanted import Wanted
-    from attribution.report.html import write_report
+    from attribution.report.html import is_report, write_report
+    from harvester.overwriting import check_output
+
+    check_output(out / "report.html", is_report, option="--out")
+    check_output(out / "tables.md", is_proof_markdown, option="--out")
 
     def describe() -> tuple[Gallery, Method]:
         from attribution.opening import open_gallery
@@ -158,8 +167,11 @@ def fit(
 
     from attribution.counterfactual import refit
     from attribution.counterfactual.results import write_rows
-    from attribution.fusion import load_fusion
+    from attribution.fusion import is_fusion, load_fusion
+    from harvester.overwriting import check_output
 
+    if out is not None:
+        check_output(out, is_fusion, option="--out")
     fitted, tried = refit.open_run(fitted_run), refit.open_run(tried_run)
     with counted("fitting weights", None):
         made = refit.refit(fitted, tried, load_fusion())

@@ -147,7 +147,7 @@ def prompts(
 
     if jobs is not None and same is not None:
         raise typer.BadParameter("expected no list beside JOBS, found one", param_hint="--same")
-    waiting = None if jobs is None else list(read_jobs(jobs)[0])
+    waiting = None if jobs is None else list(read_jobs(jobs).jobs)
     with opened(gallery, work, backbone, background) as (candidates, method):
         suite = (
             make_folder_prompts(candidates, same=_same(same), seed=seed)

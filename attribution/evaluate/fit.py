@@ -42,8 +42,9 @@ from attribution.evaluate.fit_pairs import (
     read_pictures,
 )
 from attribution.evaluate.metrics import auc
-from attribution.fusion import WEIGHTS, Fusion
+from attribution.fusion import WEIGHTS, Fusion, is_fusion
 from attribution.method import VERIFIED, default_method
+from harvester.overwriting import check_output
 
 SURE = 1.64
 """Standard errors by which copies must suffer for a channel to stay for their sake."""
@@ -171,6 +172,7 @@ def main() -> None:
     parser.add_argument("--each", type=int, default=10, help="pictures for each edit")
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args()
+    check_output(options.out, is_fusion, option="--out")
     nothing = Fusion(0, {}, dict.fromkeys(MATCHINGS, 0.0), {})
     method = default_method(read_background(options.background), nothing)
     given = read_pictures(options.folder, method)

@@ -19,15 +19,23 @@ import numpy as np
 from numpy.typing import NDArray
 
 from attribution.ranking import Ranking
-from attribution.report.html import Provenance, render_index, render_report, write_report
+from attribution.report.html import (
+    Provenance,
+    is_report,
+    render_index,
+    render_report,
+    write_report,
+)
 from attribution.report.page import rung_style
 from attribution.report.untrusted import cut
 from harvester.images import PictureError, encode_jpeg, open_picture
+from harvester.overwriting import beginning_of, check_output
 from harvester.printable import clean
 from harvester.schema import Candidate
 
 JOBS_PER_INDEX = 200
 _THUMB = 96
+_THUMB_MARK = "data:image/jpeg;base64,"
 _WELL = (241, 238, 232)
 
 
@@ -41,6 +49,15 @@ def page_name(job_id: str) -> str:
     return f"{safe}-{digest}.html"
 
 
+def check_folder(folder: Path) -> None:
+    """Refuse a folder whose index is another program's, before any work.
+
+    Raises:
+        InputError: naming it.
+    """
+    check_output(folder / _index_name(1), is_report, option="--report")
+
+
 class ReportFolder:
     """Writes a batch's pages as its jobs end, and at last their index.
 
@@ -50,6 +67,9 @@ class ReportFolder:
     Attributes:
         missing: jobs that the index names and that have no page, because an earlier run ranked
             them without a report.
+
+    Raises:
+        InputError: by every method, if another program's file has the name of one of its own.
     """
 
     def __init__(self, folder: Path, provenance: Provenance) -> None:
@@ -64,11 +84,12 @@ class ReportFolder:
             ReportError: if they cannot be written.
         """
         page = render_report([(ranking, candidates)], self._provenance)
-        write_report(self._folder / page_name(job_id), page)
+        self._write(page_name(job_id), page)
         best = candidates.get(ranking.matches[0].candidate_id) if ranking.matches else None
         pair = np.hstack([_square(ranking.query.views[0].picture), _square(_picture_of(best))])
         encoded = base64.b64encode(encode_jpeg(pair, quality=70)).decode()
-        write_report(self._thumb(job_id), f"data:image/jpeg;base64,{encoded}")
+        check_output(self._thumb(job_id), _is_thumb, option="--report")
+        write_report(self._thumb(job_id), f"{_THUMB_MARK}{encoded}")
 
     def finish(self, rows: Iterable[Mapping[str, Any]]) -> Path:
         """Write the index from the first row of each job in `rankings.SCHEMA`; returns its path.
@@ -89,10 +110,14 @@ class ReportFolder:
                 before=_index_name(number - 1) if number > 1 else None,
                 after=_index_name(number + 1) if following is not None else None,
             )
-            write_report(self._folder / _index_name(number), page)
+            self._write(_index_name(number), page)
             if following is None:
                 return self._folder / _index_name(1)
             part, number = following, number + 1
+
+    def _write(self, name: str, page: str) -> None:
+        check_output(self._folder / name, is_report, option="--report")
+        write_report(self._folder / name, page)
 
     def _listed(self, row: Mapping[str, Any]) -> dict[str, Any]:
         job_id = str(row["job_id"])
@@ -121,6 +146,10 @@ class ReportFolder:
         except (OSError, ValueError):
             return None
         return text if re.fullmatch(r"data:image/jpeg;base64,[A-Za-z0-9+/=]+", text) else None
+
+
+def _is_thumb(path: Path) -> bool:
+    return beginning_of(path, len(_THUMB_MARK)) == _THUMB_MARK.encode()
 
 
 def _index_name(number: int) -> str:

@@ -24,6 +24,7 @@ from attribution.report.page import show_query
 from attribution.report.scores import channels_of
 from attribution.verdicts import FALSE_DISCOVERIES
 from harvester.errors import reason_of
+from harvester.overwriting import beginning_of
 from harvester.places import Place
 from harvester.printable import clean
 from harvester.schema import Candidate
@@ -31,6 +32,12 @@ from harvester.shards import replacing
 
 if TYPE_CHECKING:
     from attribution.method import Method
+
+
+_HEAD = 4096
+_GENERATOR = b'<meta name="generator" content="whence">'
+_POLICY = b"content=\"default-src 'none'; img-src data:; style-src 'unsafe-inline'; "
+_TITLE = b"<title>whence: "
 
 
 class ReportError(RankingError):
@@ -146,6 +153,12 @@ def write_report(path: Path, html: str) -> None:
             f"{path}: expected to write the report there, found {reason_of(exc)}; give another "
             "--report"
         ) from exc
+
+
+def is_report(path: Path) -> bool:
+    """Whether whence wrote a page, of this version or an earlier one; raises OSError."""
+    head = beginning_of(path, _HEAD)
+    return _GENERATOR in head or (_POLICY in head and _TITLE in head)
 
 
 @cache

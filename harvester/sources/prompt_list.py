@@ -1,12 +1,18 @@
 """Lists of prompts, with or without the pictures made from them: the jobs of both commands.
 
 A text file holds a prompt a line; a table has a column `prompt`, and may have `image` and `id`.
+
+A row without an id is known by what it says, its picture's name and its prompt, and not by where it
+stands: rows may be put before it or moved, and it is the same job.
 """
 
 from __future__ import annotations
 
+import hashlib
+import json
 import logging
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +32,8 @@ _FIELDS = {
     "id": ("id", "job_id", "key"),
 }
 _PROMPT_A_LINE = (".txt", "")
+_DIGITS = 16
+"""Hexadecimal digits of an id that is made here: of a million rows, hardly two share one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,12 +43,15 @@ class Job:
     Attributes:
         image: relative paths of a list have been taken from the list's own folder; the file may
             be missing.
-        id: unique in the list: the one given, else the row's 1-based number.
+        id: unique in the list: the one given, else a digest of the prompt and of the picture's
+            name as written, with `-2`, `-3`, … behind it for rows that say the same.
+        has_own_id: whether it was given.
     """
 
     prompt: str | None
     image: Path | None
     id: str
+    has_own_id: bool = False
 
 
 def read_prompts(path: str | Path, *, stdin: BinaryIO | None = None) -> Iterator[Job]:
@@ -95,26 +106,41 @@ def _stdin_lines(stdin: BinaryIO | None) -> Iterator[str]:
 
 
 def _from_lines(lines: Iterator[str]) -> Iterator[Job]:
-    number = 0
+    ids = _Ids()
     for line in lines:
         prompt = line.strip()
         if prompt in ("", "#") or line.startswith("# "):
             continue
-        number += 1
-        yield Job(prompt=prompt, image=None, id=str(number))
+        yield Job(prompt=prompt, image=None, id=ids.of(prompt, None))
 
 
 def _from_table(path: Path) -> Iterator[Job]:
-    skipped = 0
+    skipped, ids = 0, _Ids()
     for number, values in read_rows(path, _FIELDS, any_of=("prompt", "image")):
         prompt = as_text(values.get("prompt"))
         image = _image_of(values.get("image"), path, number)
         if prompt is None and image is None:
             skipped += 1
             continue
-        yield Job(prompt=prompt, image=image, id=as_text(values.get("id")) or str(number))
+        given = as_text(values.get("id"))
+        name = given or ids.of(prompt, as_text(values.get("image")))
+        yield Job(prompt=prompt, image=image, id=name, has_own_id=given is not None)
     if skipped:
         _LOG.warning("%s: skipped %d rows: neither prompt nor picture in them", path, skipped)
+
+
+class _Ids:
+    """Ids of a list's rows that have none, by what they say."""
+
+    def __init__(self) -> None:
+        self._met = Counter[str]()
+
+    def of(self, prompt: str | None, image: str | None) -> str:
+        said = json.dumps([prompt, image]).encode()
+        digest = hashlib.sha256(said).hexdigest()[:_DIGITS]
+        self._met[digest] += 1
+        count = self._met[digest]
+        return digest if count == 1 else f"{digest}-{count}"
 
 
 def _image_of(value: Any, path: Path, number: int) -> Path | None:

@@ -17,6 +17,8 @@ ROOMS = ("harvester", "attribution")
 SHARED = {
     "harvester.errors",
     "harvester.images",
+    "harvester.links",
+    "harvester.overwriting",
     "harvester.places",
     "harvester.printable",
     "harvester.schema",

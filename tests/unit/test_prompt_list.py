@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
 from pathlib import Path
@@ -14,13 +15,17 @@ from harvester.errors import InputError
 from harvester.sources.prompt_list import Job, read_prompts
 
 
+def id_of(prompt: str | None, image: str | None) -> str:
+    return hashlib.sha256(json.dumps([prompt, image]).encode()).hexdigest()[:16]
+
+
 def test_a_prompt_a_line(tmp_path):
     path = tmp_path / "prompts.txt"
     path.write_text("# my prompts\n\na boat --ar 1:1\r\n   \n#1 on the list\n#\n a fox \n")
     assert list(read_prompts(path)) == [
-        Job(prompt="a boat --ar 1:1", image=None, id="1"),
-        Job(prompt="#1 on the list", image=None, id="2"),
-        Job(prompt="a fox", image=None, id="3"),
+        Job(prompt="a boat --ar 1:1", image=None, id=id_of("a boat --ar 1:1", None)),
+        Job(prompt="#1 on the list", image=None, id=id_of("#1 on the list", None)),
+        Job(prompt="a fox", image=None, id=id_of("a fox", None)),
     ]
 
 
@@ -53,16 +58,41 @@ def test_tables_name_pictures_from_their_own_folder(tmp_path, name):
     else:
         path.write_text("\n".join(map(json.dumps, rows)))
     assert list(read_prompts(path)) == [
-        Job(prompt="a boat, at sea", image=tmp_path / "gen/1.png", id="b"),
-        Job(prompt="a fox", image=Path("/elsewhere/2.png"), id="2"),
-        Job(prompt=None, image=tmp_path / "3.png", id="7"),
+        Job(prompt="a boat, at sea", image=tmp_path / "gen/1.png", id="b", has_own_id=True),
+        Job("a fox", Path("/elsewhere/2.png"), id_of("a fox", "/elsewhere/2.png")),
+        Job(prompt=None, image=tmp_path / "3.png", id="7", has_own_id=True),
     ]
 
 
 def test_rows_with_nothing_are_skipped_and_counted(tmp_path, caplog):
     (tmp_path / "a.csv").write_text("prompt,image\na boat,\n,\n,x.png\n")
-    assert [job.id for job in read_prompts(tmp_path / "a.csv")] == ["1", "3"]
+    found = [job.id for job in read_prompts(tmp_path / "a.csv")]
+    assert found == [id_of("a boat", None), id_of(None, "x.png")]
     assert "skipped 1 rows" in caplog.text
+
+
+def ids(path: Path, *rows: str) -> list[str]:
+    path.write_text("image,prompt,id\n" + "".join(f"{row}\n" for row in rows))
+    return [job.id for job in read_prompts(path)]
+
+
+def test_a_row_without_an_id_is_the_same_job_wherever_it_stands(tmp_path):
+    one, two, three = ids(tmp_path / "a.csv", "1.png,a boat,", "2.png,a boat,", "1.png,a fox,")
+    assert len({one, two, three}) == 3
+    again = ids(tmp_path / "b.csv", "0.png,,", "1.png,a fox,", "own.png,,1", "1.png,a boat,")
+    assert (again[1], again[2], again[3]) == (three, "1", one)
+    (tmp_path / "c.jsonl").write_text('{"prompt": "a boat", "path": "2.png"}')
+    assert [job.id for job in read_prompts(tmp_path / "c.jsonl")] == [two]
+
+
+def test_rows_that_say_the_same_are_counted(tmp_path):
+    first, other, *more = ids(tmp_path / "a.csv", "a.png,x,", "b.png,x,", "a.png,x,", "a.png,x,")
+    assert more == [f"{first}-2", f"{first}-3"]
+    assert other != first
+
+
+def test_what_belongs_to_which_column_tells_rows_apart(tmp_path):
+    assert len(set(ids(tmp_path / "a.csv", "a,,", ",a,", "a,a,"))) == 3
 
 
 def test_numbers_may_be_ids(tmp_path):
@@ -88,7 +118,6 @@ def test_a_zero_byte_in_a_name_is_a_missing_picture(tmp_path):
         ("a.txt", b"a boat\n\x89PNG", "0x89 at byte offset 7"),
         ("a.txt", "a boat\n".encode("utf-16"), "byte offset 0"),
         ("a.csv", b"prompt,id\na,1\nb,1\n", "found '1' twice"),
-        ("a.csv", b"prompt,id\na,2\nb,\n", "found '2' twice"),
         ("a.jsonl", b'{"image": {"bytes": "x"}}', "row 1, found a dict"),
     ],
 )

@@ -17,6 +17,7 @@ from attribution.counterfactual.report.arms import in_order, kind_of
 from attribution.counterfactual.report.figures import number, times
 from attribution.counterfactual.report.goals import Goal, Status, conclusion, goals_of
 from attribution.counterfactual.report.page import (
+    is_proof_markdown,
     proof_markdown,
     proof_text,
     render_proof,
@@ -42,6 +43,7 @@ from attribution.counterfactual.results import (
     Refitted,
     Sheet,
 )
+from attribution.report.html import is_report
 from tests.unit.test_report import Page
 
 STRENGTHS = {
@@ -622,3 +624,13 @@ def test_a_sheet_that_is_no_picture_is_not_shown(body):
     shown = Page(render_proof(replace(EMPTY, sheets=(Sheet("a", "broken", body),))))
     assert shown.all("img") == []
     assert "This sheet is no PNG" in shown.text
+
+
+@pytest.mark.parametrize("proof", [EMPTY, FULL])
+def test_what_was_written_is_known_again_so_that_it_may_be_replaced(tmp_path, proof):
+    (tmp_path / "report.html").write_text(render_proof(proof), "utf-8")
+    (tmp_path / "tables.md").write_text(proof_markdown(proof), "utf-8")
+    assert is_report(tmp_path / "report.html")
+    assert is_proof_markdown(tmp_path / "tables.md")
+    (tmp_path / "tables.md").write_text("# Tables\n")
+    assert not is_proof_markdown(tmp_path / "tables.md")

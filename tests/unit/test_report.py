@@ -22,6 +22,7 @@ from attribution.regions import Box, Region
 from attribution.report.html import (
     Provenance,
     ReportError,
+    is_report,
     made_now,
     render_report,
     write_report,
@@ -456,6 +457,15 @@ def luminance(colour: str) -> float:
     parts = [int(colour[n : n + 2], 16) / 255 for n in (1, 3, 5)]
     linear = [p / 12.92 if p <= 0.04045 else ((p + 0.055) / 1.055) ** 2.4 for p in parts]
     return sum(weight * p for weight, p in zip((0.2126, 0.7152, 0.0722), linear, strict=True))
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_a_report_is_known_again_so_that_it_may_be_replaced(tmp_path, count):
+    page = render_report([(ranking(match()), {"a": candidate(title="t" * 9999)})] * count, MADE)
+    write_report(tmp_path / "r.html", page)
+    assert is_report(tmp_path / "r.html")
+    write_report(tmp_path / "r.html", page.replace('<meta name="generator" content="whence">', ""))
+    assert is_report(tmp_path / "r.html")  # as earlier versions wrote it
 
 
 def test_a_report_is_written_whole_over_an_older_one(tmp_path):

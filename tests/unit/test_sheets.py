@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from attribution.counterfactual.model.making import is_picture, write_png
 from attribution.counterfactual.report.sheets import MAX_PIXELS, grid_sheet, sheet
 
 HOSTILE = (
@@ -128,3 +129,12 @@ def test_a_sheet_beyond_reason_is_refused_before_it_is_drawn():
         sheet([pictures(1)], ["a"], ["b"], scale=scale)
     with pytest.raises(ValueError, match="at least one column"):
         grid_sheet(pictures(1), ["a"], columns=0)
+
+
+def test_a_picture_that_was_written_is_known_again_and_shows_the_same(tmp_path):
+    body = grid_sheet(pictures(2), ["a", "b"], columns=2)
+    write_png(tmp_path / "sheet.png", body)
+    assert is_picture(tmp_path / "sheet.png")
+    np.testing.assert_array_equal(opened((tmp_path / "sheet.png").read_bytes()), opened(body))
+    (tmp_path / "mine.png").write_bytes(body)
+    assert not is_picture(tmp_path / "mine.png")

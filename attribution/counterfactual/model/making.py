@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import math
+import struct
+import zlib
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -21,7 +23,15 @@ from attribution.counterfactual.model.words import Words
 from attribution.counterfactual.report.sheets import grid_sheet
 from attribution.errors import CheckpointError, ProofError
 from harvester.errors import reason_of
+from harvester.overwriting import beginning_of, check_output
 from harvester.shards import replacing
+
+_SIGNATURE_AND_SIZE = 33
+"""Bytes of a PNG before whatever may follow its header."""
+
+_DATA = b"tEXtwhence\0made by a model that whence trained"
+_MARK = struct.pack(">I", len(_DATA) - 4) + _DATA + struct.pack(">I", zlib.crc32(_DATA))
+"""A chunk of a PNG (ISO/IEC 15948, 5.3): such a picture may be replaced by another of whence's."""
 
 
 def make(
@@ -39,7 +49,9 @@ def make(
     Raises:
         CheckpointError: if a file is missing, damaged, or the two do not belong together.
         ProofError: if a prompt is empty, or the picture cannot be written.
+        InputError: if another picture is in its place, that whence did not make.
     """
+    check_output(image, is_picture, option="--image")
     if not all(prompt.strip() for prompt in prompts):
         raise ProofError("expected a prompt of at least one word, found an empty one")
     trained, words, codec = _open(model, tokenizer)
@@ -61,9 +73,10 @@ def show(model: Path, tokenizer: Path, image: Path, *, count: int, seed: int) ->
     """A sheet of what a model makes of the prompts of its vocabulary's run.
 
     Raises:
-        CheckpointError: as `make` does.
+        CheckpointError, InputError: as `make` does.
         ProofError: if it cannot be written.
     """
+    check_output(image, is_picture, option="--image")
     trained, words, codec = _open(model, tokenizer)
     if not trained.captions:
         raise CheckpointError(f"{model}: expected a model with captions, found none; train again")
@@ -98,14 +111,19 @@ def _png(pixels: NDArray[np.uint8]) -> bytes:
     return buffer.getvalue()
 
 
+def is_picture(path: Path) -> bool:
+    """Whether `write_png` wrote a file; raises OSError."""
+    return beginning_of(path, _SIGNATURE_AND_SIZE + len(_MARK))[_SIGNATURE_AND_SIZE:] == _MARK
+
+
 def write_png(path: Path, body: bytes) -> None:
-    """Write a picture, whole or not at all.
+    """Write a picture with a mark of whence's, whole or not at all.
 
     Raises:
         ProofError: if it cannot be written.
     """
     try:
         with replacing(path) as temporary:
-            temporary.write_bytes(body)
+            temporary.write_bytes(body[:_SIGNATURE_AND_SIZE] + _MARK + body[_SIGNATURE_AND_SIZE:])
     except OSError as exc:
         raise ProofError(f"{path}: expected to write a picture, found {reason_of(exc)}") from exc

@@ -13,6 +13,7 @@ import struct
 import textwrap
 from dataclasses import dataclass
 from functools import cache
+from pathlib import Path
 
 from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined, Template
 
@@ -97,6 +98,12 @@ def proof_markdown(proof: Proof) -> str:
         *(["**How to repeat it**\n\n" + "\n".join(repeated) + "\n"] if repeated else []),
     ]
     return "\n".join(parts)
+
+
+def is_proof_markdown(path: Path) -> bool:
+    """Whether a file holds what `proof_markdown` makes; raises OSError."""
+    text = path.read_bytes()
+    return b"\n**Goals**\n" in text and b"\n| Goal | Wanted | Status | Found |\n" in text
 
 
 def proof_text(proof: Proof) -> str:
