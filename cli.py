@@ -1,6 +1,6 @@
 """The entry points: both commands, and errors as exit codes.
 
-The commands of `harvest` are in `harvester.commands`, those of `attribute` in `attribution.app`.
+The commands of `harvest` are in `harvester.cli.app`, those of `attribute` in `attribution.cli.app`.
 Nothing is imported before Ctrl-C is looked after: a tenth of a second of imports is time enough.
 """
 
@@ -24,7 +24,7 @@ def harvest() -> None:
     """The `harvest` console script."""
 
     def load() -> typer.Typer:
-        from harvester.commands import harvest_app
+        from harvester.cli.app import harvest_app
 
         return harvest_app
 
@@ -35,7 +35,7 @@ def attribute() -> None:
     """The `attribute` console script."""
 
     def load() -> typer.Typer:
-        from attribution.app import attribute_app
+        from attribution.cli.app import attribute_app
 
         return attribute_app
 
@@ -66,10 +66,10 @@ def _run(load: Callable[[], typer.Typer]) -> None:
         signal.signal(signal.SIGINT, _leave_at_once)
     app = load()
     from attribution.errors import RankingError
+    from harvester.cli.console import say
     from harvester.errors import HarvestError
-    from harvester.printable import clean
+    from harvester.sanitize import clean
     from harvester.schema import SchemaError
-    from harvester.shell import say
 
     try:
         signal.signal(signal.SIGINT, before)

@@ -39,7 +39,7 @@ def make_large(work: Path, options: argparse.Namespace) -> Path:
     """A dataset of `--large` candidates with captions, made by the real command."""
     from pictures import find_photographs, make_pictures  # noqa: PLC0415  # the timed steps must not
 
-    from harvester.images import encode_jpeg  # noqa: PLC0415  # as above
+    from harvester.pictures.decode import encode_jpeg  # noqa: PLC0415  # as above
 
     random_ = random.Random(options.seed)
     folder, dataset = work / "pictures", work / "large"
@@ -104,17 +104,17 @@ def time_steps(dataset: Path) -> dict[str, float]:
     # The imports are what is timed, so they stand between the clock's readings.
     import cli  # noqa: F401, PLC0415  # as the console script does
 
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as attribution.embeddings does
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as attribution.descriptors.resnet50 does
     note("import cli")
     import torch  # noqa: F401, PLC0415
 
     note("import torch")
-    from attribution.method import default_method  # noqa: PLC0415
+    from attribution.ranking.method import default_method  # noqa: PLC0415
 
-    note("import attribution.method")
-    from attribution.gallery import load_gallery  # noqa: PLC0415
-    from attribution.query import open_query  # noqa: PLC0415
-    from attribution.ranking import rank  # noqa: PLC0415
+    note("import attribution.ranking.method")
+    from attribution.ranking.gallery import load_gallery  # noqa: PLC0415
+    from attribution.ranking.query import open_query  # noqa: PLC0415
+    from attribution.ranking.rank import rank  # noqa: PLC0415
     from attribution.report.records import json_lines  # noqa: PLC0415
 
     note("import the rest")

@@ -30,10 +30,10 @@ from machine import describe_machine, print_figures
 from pictures import find_photographs, make_pictures
 from PIL import Image, JpegImagePlugin
 
-from harvester import images
-from harvester.decoders import Decoders
-from harvester.decoding import decode
-from harvester.images import encode_image, encode_jpeg, hash_image, open_image
+from harvester.pictures import decode as images
+from harvester.pictures.decode import encode_image, encode_jpeg, hash_image, open_image
+from harvester.pictures.pool import Decoders
+from harvester.pictures.worker import decode
 
 _HEIGHT, _WIDTH, _QUALITY = 522, 639, 80
 

@@ -33,7 +33,7 @@ from pictures import read_pictures
 from safetensors.torch import load_file
 from torchvision.models import resnet50
 
-from attribution import embeddings
+from attribution.descriptors import resnet50 as embeddings
 
 _MEAN = np.array([0.485, 0.456, 0.406], np.float32)
 _STD = np.array([0.229, 0.224, 0.225], np.float32)
@@ -115,7 +115,7 @@ def working(side: str, options: argparse.Namespace) -> Iterator[Callable[[], flo
     command += ["--seed", str(options.seed)]
     command += ["--images", str(options.images)] if options.images else []
     environment = dict(os.environ)
-    if side == "ours":  # as attribution.embeddings sets it where torch is not loaded yet
+    if side == "ours":  # as resnet50 sets it where torch is not loaded yet
         environment.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     with subprocess.Popen(
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment

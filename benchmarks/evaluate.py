@@ -17,7 +17,7 @@ from pathlib import Path
 from machine import command_path, describe_machine, print_figures
 from pictures import make_pictures
 
-from harvester.images import encode_jpeg
+from harvester.pictures.decode import encode_jpeg
 
 
 def main() -> None:

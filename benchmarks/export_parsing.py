@@ -26,7 +26,7 @@ from typing import Any
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from harvester.sources.discord_export import MessageTally, read_exports  # noqa: E402 - needs the path
+from harvester.discord.export import MessageTally, read_exports  # noqa: E402 - needs the path
 
 _WORDS = """
 harbour lantern fox marble orchard storm violin copper meadow glacier tram balcony owl

@@ -24,9 +24,9 @@ from machine import describe_machine, print_figures
 from numpy.typing import NDArray
 from pictures import find_photographs, make_pictures
 
-from attribution.grid import MIN_SIDE, SEAM_RATIO, looks_like_grid, seam_strength
-from attribution.query import MAX_SIDE
-from harvester.images import PictureError, encode_jpeg, open_picture
+from attribution.ranking.query import MAX_SIDE
+from attribution.ranking.tiles import MIN_SIDE, SEAM_RATIO, looks_like_grid, seam_strength
+from harvester.pictures.decode import PictureError, encode_jpeg, open_picture
 
 _SHAPES = ((512, 512), (384, 512), (512, 384))
 """Height and width of a tile: square, landscape, portrait."""

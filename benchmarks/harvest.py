@@ -44,7 +44,7 @@ from machine import (
 )
 from pictures import find_photographs, make_pictures
 
-from harvester.images import encode_jpeg
+from harvester.pictures.decode import encode_jpeg
 
 HOSTS = 32
 OPTIONS = "--max-side 256 --consent strict --near-duplicates keep"

@@ -35,11 +35,11 @@ from machine import describe_machine, print_figures, summarise
 from pictures import make_pictures
 from ray.cluster_utils import Cluster
 
-from harvester.consent import ConsentPolicy
-from harvester.images import encode_jpeg
-from harvester.loops import run_loop
-from harvester.network import Network
-from harvester.run import EngineName, Plan, run_found
+from harvester.cli.console import run_loop
+from harvester.consent.signals import ConsentPolicy
+from harvester.fetch.settings import Network
+from harvester.pictures.decode import encode_jpeg
+from harvester.pipeline.run import EngineName, Plan, run_found
 from harvester.schema import FetchStatus, Finding
 
 HOSTS = 32

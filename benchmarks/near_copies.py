@@ -20,9 +20,8 @@ from machine import describe_machine, print_figures
 from numpy.typing import NDArray
 from pictures import find_photographs, make_pictures
 
-from attribution.hashes import BITS, dihedral, hamming, pack
-from attribution.verdicts import PDQ_QUALITY
-from harvester.images import compute_hashes, open_picture
+from attribution.descriptors.hashes import BITS, PDQ_QUALITY, dihedral, hamming, pack
+from harvester.pictures.decode import compute_hashes, open_picture
 
 MATCH = 31
 Picture = NDArray[np.uint8]

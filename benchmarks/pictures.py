@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from harvester.images import PictureError, open_picture
+from harvester.pictures.decode import PictureError, open_picture
 
 _FIELD = 2048
 

@@ -36,10 +36,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from attribution.hashes import BITS, dihedral, hamming, pack
+from attribution.descriptors.hashes import BITS, dihedral, hamming, pack
 from data.background_sources import SOURCES, Folder
 from data.sample_rcc import read_rcc
-from harvester.images import PictureError, compute_hashes, encode_jpeg, open_picture
+from harvester.pictures.decode import PictureError, compute_hashes, encode_jpeg, open_picture
 
 SAMPLE = Path(__file__).parent / "sample"
 SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp"})

@@ -26,10 +26,10 @@ from data.sample_art import Picture, Tile, draw, lay_grid
 from data.sample_discord import EXPORT, MEDIA, file_names, write_export
 from data.sample_posts import BIRD, CASTLE, CHURCH, FISH, MILL, PALACE, PANDA, POSTS, REMIXED, Post
 from data.sample_rcc import read_rcc
-from harvester.images import compute_hashes, encode_jpeg, open_picture
-from harvester.queries import plan_queries
+from harvester.dataset.writer import MANIFEST, Store
+from harvester.pictures.decode import compute_hashes, encode_jpeg, open_picture
 from harvester.schema import Candidate, Finding, Search, SearchStatus
-from harvester.store import MANIFEST, Store
+from harvester.search.queries import plan_queries
 
 HERE = Path(__file__).parent
 SAMPLE = HERE / "sample"

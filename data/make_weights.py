@@ -5,7 +5,7 @@ sample, and none is ever evaluated on. The whitening is fitted on the half of th
 is the reference, so that the other half, the null, is to it what candidates are::
 
     python -m data.make_weights background/ --work work/
-    python -m attribution.evaluate.fit work/fit --out attribution/weights/fusion.json
+    python -m attribution.evaluate.fit_fusion work/fit --out attribution/weights/fusion.json
 
 Both take a few minutes on two cores. `attribution/weights/README.md` says what came of them.
 """
@@ -20,14 +20,14 @@ from pathlib import Path
 
 import numpy as np
 
-from attribution.background import SHIPPED, draw_halves, write_background
-from attribution.background_fitting import different, fit_on_datasets
-from attribution.describing import describe_dataset
-from attribution.embeddings import ResNet50Gem
-from attribution.hashes import BITS, pack
-from attribution.method import default_embedders
-from attribution.whitening import BASE, WEIGHTS, fit_whitening, write_whitening
-from harvester import shards
+from attribution.calibration.background import SHIPPED, draw_halves, write_background
+from attribution.descriptors.describe import describe_dataset
+from attribution.descriptors.hashes import BITS, pack
+from attribution.descriptors.resnet50 import ResNet50Gem
+from attribution.descriptors.whitening import BASE, WEIGHTS, fit_whitening, write_whitening
+from attribution.ranking.fit_background import different, fit_on_datasets
+from attribution.ranking.method import default_embedders
+from harvester.dataset import shards
 from harvester.schema import Candidate, FetchStatus
 
 

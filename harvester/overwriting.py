@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from harvester.errors import InputError
-from harvester.names import what_is
+from harvester.paths import what_is
 
 IsOurs = Callable[[Path], bool]
 """Whether whence wrote a file of this kind; may raise OSError or ValueError, as for no."""

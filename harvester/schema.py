@@ -10,12 +10,11 @@ import hashlib
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 from typing import TypeVar
 
 SCHEMA_VERSION = 1
 """Raised when a column changes its name, type or meaning; readers refuse another version."""
-
 MAX_TEXT = 20_000
 """Characters of any text or address of a row; longer ones are cut when they are stored."""
 
@@ -294,3 +293,35 @@ def category_of(url: str) -> str:
     scheme, _, path = url.partition(":")
     parts = PurePosixPath(path).parts
     return parts[-2] if scheme == "file" and len(parts) > 2 else ""
+
+
+OPTED_OUT = "opted_out"
+
+
+def class_of(status: FetchStatus) -> str | None:
+    """The class that a failure is counted under; None for `OK`.
+
+    Its `failure_class`, but that an opt-out is a class of its own: nothing is wrong with those.
+    """
+    if status is FetchStatus.OPTED_OUT:
+        return OPTED_OUT
+    return status.failure_class and str(status.failure_class)
+
+
+CLASSES = tuple(dict.fromkeys(name for name in map(class_of, FetchStatus) if name))
+
+
+class Retry(StrEnum):
+    """Which failures `harvest retry` asks for again; an opt-out is among none of them."""
+
+    TRANSIENT = "transient"
+    THROTTLED = "throttled"
+    ALL = "all"
+
+
+@dataclass(frozen=True, slots=True)
+class LocalPicture:
+    """A file that may be a picture, and the finding that leads to it."""
+
+    finding: Finding
+    path: Path

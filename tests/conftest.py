@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import signal
-import sys
 from collections.abc import Iterator
 from pathlib import Path
-from types import ModuleType
 
 import hypothesis
 import pytest
+
+from tests.support.servers.offline_duckduckgo import OfflineDuckDuckGo
 
 # The same examples in every run: a change that breaks a property breaks it for everyone.
 hypothesis.settings.register_profile("repeatable", derandomize=True, deadline=None)
@@ -31,19 +30,6 @@ for _signal, _handler in (
     if signal.getsignal(_signal) is signal.SIG_IGN:
         signal.signal(_signal, _handler)
 
-_HERE = Path(__file__).parent
-
-
-def _load(path: Path) -> ModuleType:
-    """A module of the tests by its path: the tests are no package (importmode=importlib)."""
-    name = f"whence_tests_{path.stem}"
-    if name not in sys.modules:
-        spec = importlib.util.spec_from_file_location(name, path)
-        module = importlib.util.module_from_spec(spec)
-        sys.modules[name] = module  # before it runs: dataclasses look their module up
-        spec.loader.exec_module(module)
-    return sys.modules[name]
-
 
 @pytest.fixture(autouse=True)
 def _own_budget(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -53,11 +39,12 @@ def _own_budget(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def duckduckgo_server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[object]:
+def duckduckgo_server(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[OfflineDuckDuckGo]:
     """An `OfflineDuckDuckGo`: give its `proxy_url` and `ca_pem` to the real client."""
     for name in ("http_proxy", "https_proxy", "all_proxy", "no_proxy"):
         monkeypatch.delenv(name, raising=False)
         monkeypatch.delenv(name.upper(), raising=False)
-    module = _load(_HERE / "integration" / "offline_duckduckgo.py")
-    with module.OfflineDuckDuckGo(tmp_path) as server:
+    with OfflineDuckDuckGo(tmp_path) as server:
         yield server

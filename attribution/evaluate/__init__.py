@@ -1,1 +1,1 @@
-"""How well the ranking finds what it should: edited copies, figures with intervals, peers."""
+"""How right a ranking is: edited copies, suites, metrics with intervals, the fusion's fit."""

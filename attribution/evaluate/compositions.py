@@ -17,14 +17,12 @@ from PIL import Image, ImageDraw, ImageFont
 
 MIN_SIDE = 32
 """Pixels; no edit makes a side shorter."""
-
 _CANVAS_SIDE = 512
 _CANVAS_MIN_SIDE = 128
 _WORDS = (
     "morning market harbour light winter garden open letter seven stories about a river and the "
     "people who live beside it"
 ).split()
-
 _Colour = tuple[int, int, int]
 
 

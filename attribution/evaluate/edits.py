@@ -32,15 +32,13 @@ from attribution.evaluate.compositions import (
     write_caption,
     write_slogan,
 )
-from harvester.images import encode_jpeg, open_picture
+from harvester.pictures.decode import encode_jpeg, open_picture
 
 Act = Callable[
     [NDArray[np.uint8], np.random.Generator, Sequence[NDArray[np.uint8]]], NDArray[np.uint8]
 ]
 """(picture, rng, others) → copy, all (h, w, 3) uint8 RGB."""
-
 Severity = Literal["mild", "strong"]
-
 _SEPIA = np.array([[0.393, 0.769, 0.189], [0.349, 0.686, 0.168], [0.272, 0.534, 0.131]], np.float32)
 
 

@@ -1,4 +1,4 @@
-"""Pairs of pictures that belong together, or do not: what `fit` fits the fusion on."""
+"""Pairs of pictures that belong together, or do not: what `fit_fusion` fits the fusion on."""
 
 from __future__ import annotations
 
@@ -10,26 +10,22 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from attribution.calibration.fusion import Z_LIMIT
+from attribution.descriptors.whitening import with_derived
 from attribution.evaluate.edits import EDITS, make_copy, rng_for
-from attribution.fusion import Z_LIMIT
-from attribution.method import Method
-from attribution.query import Query, View
-from attribution.regions import match
-from attribution.scoring import look_at, score_images
-from attribution.verification import describe_all, describe_queries, inliers_of
-from attribution.whitening import with_derived
-from harvester.images import open_picture
+from attribution.matching.geometry import match
+from attribution.ranking.method import Method
+from attribution.ranking.query import Query, View
+from attribution.ranking.scores import look_at, score_images
+from attribution.ranking.verification import describe_all, describe_queries, inliers_of
+from harvester.pictures.decode import open_picture
 
 MATCHINGS = ("sift", "cells")
-
 FOLDS = 5
-
 HARD, RANDOM = 20, 20
 """Negatives of a copy: the nearest pictures, and some of the others."""
-
 FEWEST_OF_SUBJECT, MOST_OF_SUBJECT = 3, 5
 """Pictures that a subject needs, and that are asked of it."""
-
 Picture = NDArray[np.uint8]
 
 

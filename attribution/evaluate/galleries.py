@@ -7,10 +7,9 @@ from dataclasses import replace
 
 import numpy as np
 
-from attribution.gallery import Gallery
-from attribution.hashes import BITS, hamming
-from attribution.verdicts import near_copies
-from harvester import shards
+from attribution.descriptors.hashes import BITS, hamming, near_copies
+from attribution.ranking.gallery import Gallery
+from harvester.dataset import shards
 from harvester.schema import Finding
 
 

@@ -19,19 +19,19 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from attribution.background import FEWEST, fit_background
-from attribution.calibration import false_discovery_rates, follow_gallery, p_values
-from attribution.comparison import compare
+from attribution.calibration.background import FEWEST, fit_background
+from attribution.calibration.significance import false_discovery_rates, follow_gallery, p_values
+from attribution.calibration.verdicts import FALSE_DISCOVERIES, Verdict
 from attribution.errors import SuiteError
 from attribution.evaluate.edits import rng_for
 from attribution.evaluate.galleries import only
 from attribution.evaluate.metrics import Interval, Uniformity, bootstrap, ks_uniform
 from attribution.evaluate.suites import Suite
-from attribution.gallery import Gallery
-from attribution.method import Method
-from attribution.query import Query
-from attribution.scoring import look_at, score_images
-from attribution.verdicts import FALSE_DISCOVERIES, Verdict
+from attribution.ranking.comparison import compare
+from attribution.ranking.gallery import Gallery
+from attribution.ranking.method import Method
+from attribution.ranking.query import Query
+from attribution.ranking.scores import look_at, score_images
 
 LEVELS = (0.05, 0.01, 0.001)
 

@@ -24,20 +24,18 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from attribution.batch import BatchJob
+from attribution.batch.run import BatchJob
 from attribution.errors import SuiteError
 from attribution.evaluate.compositions import MIN_SIDE
 from attribution.evaluate.edits import EDITS, Edit, make_copy, rng_for
 from attribution.evaluate.galleries import Same, folders_of, only, prompts_of, twins
-from attribution.gallery import Gallery
-from attribution.query import Query, open_query, query_from_bytes
-from harvester.images import open_picture
+from attribution.ranking.gallery import Gallery
+from attribution.ranking.query import Query, open_query, query_from_bytes
+from harvester.pictures.decode import open_picture
 
 log = logging.getLogger(__name__)
-
 SPARE = 12
 """Pictures set aside for collages, grids and pastes to take from."""
-
 _NOTHING = np.empty(0, np.int64)
 _NO_SAME: Same = {}
 
@@ -200,7 +198,7 @@ def make_pairs(
     same: Same = _NO_SAME,
     seed: int = 1,
 ) -> Suite:
-    """Pictures with known sources, as `pairs.read_pairs` has read them.
+    """Pictures with known sources, as `ground_truth.read_pairs` has read them.
 
     Args:
         gallery: holds all the sources.

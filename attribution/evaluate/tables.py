@@ -11,11 +11,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from typing import Any
 
-from attribution.evaluate.answers import FUSION
+from attribution.evaluate.figures import FoundFigures, PromptFigures, Said
 from attribution.evaluate.metrics import Interval, Uniformity
 from attribution.evaluate.null import NullFigures
-from attribution.evaluate.run import FoundFigures, PromptFigures, Said
-from harvester.printable import clean
+from attribution.evaluate.systems import FUSION
+from harvester.sanitize import clean
 
 _GAP = "  "
 _WIDTH = 100

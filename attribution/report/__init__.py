@@ -1,1 +1,1 @@
-"""A ranking as something to look at: a terminal table, an HTML page."""
+"""A ranking as something to look at: words, terminal, HTML, JSON Lines."""

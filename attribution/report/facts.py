@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Any
 
-from attribution.report.untrusted import cut, short_address, web_link
-from harvester.printable import clean
-from harvester.schema import Candidate
+from attribution.prompt import Declared
+from attribution.provenance.content_credentials import Credentials, CredentialState
+from attribution.provenance.origin import Origin
+from attribution.report.overlays import Embedded, embed
+from attribution.report.safe_text import cut, short_address, web_link
+from harvester.pictures.decode import PictureError, open_picture
+from harvester.sanitize import clean
+from harvester.schema import Candidate, ReferenceRole
 
 _WHOLE = 1000
 """Characters of a cut text that its tooltip still holds: no browser shows more."""
@@ -113,3 +120,118 @@ def _size(candidate: Candidate) -> Words | None:
     if candidate.bytes is not None:
         told.append(f"{math.ceil(candidate.bytes / 1000):,} kB")
     return Words(", ".join(told)) if told else None
+
+
+_LIMIT = 200
+
+
+def describe_origin(origin: Origin) -> tuple[Fact, ...]:
+    """The facts that a file states, in reading order; the silent ones are left out.
+
+    Credentials are the exception: that a file has none is worth a line.
+    """
+    facts = [
+        Fact("Not to be shown", to_words(origin.negative_prompt, 1000)),
+        Fact("Generator", to_words(origin.generator, _LIMIT)),
+        Fact("Job", to_words(origin.job_id, _LIMIT)),
+        Fact("Kind of source", to_words(_last(origin.digital_source_type), _LIMIT)),
+        Fact("Said in", to_words(", ".join(claim.where for claim in origin.claims), 600)),
+    ]
+    signed = Fact("Content Credentials", _credentials(origin.credentials), "none in the file")
+    return (*(fact for fact in facts if fact.words), signed)
+
+
+def origin_record(origin: Origin) -> dict[str, Any]:
+    """The same for JSON; keys are always all there, and the unknown is null."""
+    found = origin.credentials
+    return {
+        "prompt": origin.prompt,
+        "negative_prompt": origin.negative_prompt,
+        "generator": origin.generator,
+        "job_id": origin.job_id,
+        "digital_source_type": origin.digital_source_type,
+        "claims": [{"where": one.where, "facts": list(one.facts)} for one in origin.claims],
+        "credentials": found
+        and {
+            "state": found.state.value,
+            "signer": found.signer,
+            "generator": found.generator,
+            "actions": list(found.actions),
+            "digital_source_type": found.digital_source_type,
+            "signed_at": found.signed_at,
+            "reason": found.reason,
+        },
+    }
+
+
+def _credentials(found: Credentials | None) -> Words | None:
+    if found is None:
+        return None
+    told = [found.state.value]
+    if found.state in {CredentialState.VALID, CredentialState.UNTRUSTED}:
+        told.append(f"signed by “{found.signer or 'nobody named'}”")
+        if found.generator:
+            told.append(f"made with “{found.generator}”")
+        if found.signed_at:
+            told.append(f"on {found.signed_at}")
+        told.extend(found.actions)
+    return to_words("; ".join([*told, *([found.reason] if found.reason else [])]), 600)
+
+
+def _last(address: str | None) -> str | None:
+    return address.rpartition("/")[2] if address else None
+
+
+MOST = 16
+"""References that a page shows; a prompt that people write names a handful."""
+_SIDE = 240
+_ROLES = {
+    ReferenceRole.IMAGE: "Image prompt",
+    ReferenceRole.STYLE: "Style reference (--sref)",
+    ReferenceRole.CHARACTER: "Character reference (--cref)",
+    ReferenceRole.OBJECT: "Object reference (--oref)",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class ShownReference:
+    """One declared reference.
+
+    Attributes:
+        role: what was to be taken from it, in words.
+        address: the link; for a style code the code.
+        picture: None where there is none that can be shown.
+        missing: why there is none, or that nobody asked.
+    """
+
+    role: str
+    address: Words | None
+    picture: Embedded | None
+    missing: Words
+
+
+def show_declared(declared: Sequence[Declared]) -> tuple[ShownReference, ...]:
+    """The first `MOST` references that a prompt names, as the page shows them."""
+    return tuple(
+        ShownReference(
+            role=_ROLES[one.role],
+            address=to_address(one.url),
+            picture=_embed(one.picture),
+            missing=_missing(one),
+        )
+        for one in declared[:MOST]
+    )
+
+
+def _missing(one: Declared) -> Words:
+    told = to_words(one.error, 160)
+    if told is not None:
+        return told
+    return Words("not fetched" if one.status is None else f"no picture ({one.status.value})")
+
+
+def _embed(body: bytes | None) -> Embedded | None:
+    try:
+        return embed(open_picture(body or b"").rgb, _SIDE)
+    except PictureError:
+        return None

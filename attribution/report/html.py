@@ -17,21 +17,21 @@ from typing import TYPE_CHECKING, Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 
+from attribution.calibration.verdicts import FALSE_DISCOVERIES
 from attribution.errors import RankingError
-from attribution.ranking import Ranking
+from attribution.ranking.rank import Ranking
 from attribution.report.facts import show_instant
 from attribution.report.page import show_query
-from attribution.report.scores import channels_of
-from attribution.verdicts import FALSE_DISCOVERIES
+from attribution.report.score_bars import channels_of
+from harvester.dataset.atomic import replacing
+from harvester.dataset.storage import Place
 from harvester.errors import reason_of
 from harvester.overwriting import beginning_of
-from harvester.places import Place
-from harvester.printable import clean
+from harvester.sanitize import clean
 from harvester.schema import Candidate
-from harvester.shards import replacing
 
 if TYPE_CHECKING:
-    from attribution.method import Method
+    from attribution.ranking.method import Method
 
 
 _HEAD = 4096

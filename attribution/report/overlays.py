@@ -14,14 +14,12 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from attribution.regions import Box
-from harvester.images import encode_jpeg
+from attribution.matching.geometry import Box
+from harvester.pictures.decode import encode_jpeg
 
 _BYTES_PER_PIXEL = 0.35
 """What an embedded picture may weigh: 45 kB for a square candidate; JPEG 85 takes .2 on average."""
-
 _QUALITIES = (85, 75, 60, 45, 30)
-
 _LABEL = 0.055
 """Radius of a box's number, of the picture's longer side."""
 

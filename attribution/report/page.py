@@ -8,13 +8,20 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from attribution.ranking import Match, Ranking
-from attribution.regions import Region
-from attribution.report.declared import ShownReference, show_declared
-from attribution.report.facts import Fact, Words, describe, to_words
-from attribution.report.origin import describe_origin
+from attribution.calibration.verdicts import Verdict
+from attribution.matching.geometry import Region
+from attribution.ranking.rank import Match, Ranking
+from attribution.report.facts import (
+    Fact,
+    ShownReference,
+    Words,
+    describe,
+    describe_origin,
+    show_declared,
+    to_words,
+)
 from attribution.report.overlays import Embedded, Outline, embed, outline
-from attribution.report.scores import (
+from attribution.report.score_bars import (
     Score,
     Share,
     highest,
@@ -22,7 +29,7 @@ from attribution.report.scores import (
     show_shares,
     two_digits,
 )
-from attribution.report.words import (
+from attribution.report.wording import (
     UNTESTED,
     conclusion,
     show_chance,
@@ -31,8 +38,7 @@ from attribution.report.words import (
     show_share,
     summary,
 )
-from attribution.verdicts import Verdict
-from harvester.images import PictureError, open_picture
+from harvester.pictures.decode import PictureError, open_picture
 from harvester.schema import Candidate
 
 CANDIDATE_SIDE = 360

@@ -9,10 +9,10 @@ from dataclasses import asdict
 from datetime import UTC
 from typing import Any
 
-from attribution.ranking import Match, Ranking
-from attribution.report.origin import origin_record
-from attribution.report.words import conclusion
-from attribution.verdicts import Verdict
+from attribution.calibration.verdicts import Verdict
+from attribution.ranking.rank import Match, Ranking
+from attribution.report.facts import origin_record
+from attribution.report.wording import conclusion
 from harvester.schema import Candidate
 
 

@@ -1,6 +1,6 @@
 """Rankings for a terminal.
 
-Whatever a stranger wrote goes through `printable.clean` and a `rich.text.Text`, so that neither
+Whatever a stranger wrote goes through `sanitize.clean` and a `rich.text.Text`, so that neither
 an escape sequence nor rich's own markup in a title can act on the reader's terminal.
 """
 
@@ -16,9 +16,10 @@ from rich.style import Style
 from rich.table import Table
 from rich.text import Text
 
-from attribution.ranking import Match, Ranking
-from attribution.report.untrusted import cut, short_address, web_link
-from attribution.report.words import (
+from attribution.calibration.verdicts import Verdict
+from attribution.ranking.rank import Match, Ranking
+from attribution.report.safe_text import cut, short_address, web_link
+from attribution.report.wording import (
     UNTESTED,
     conclusion,
     shares_line,
@@ -26,13 +27,11 @@ from attribution.report.words import (
     show_chance,
     show_share,
 )
-from attribution.verdicts import Verdict
-from harvester.printable import clean
+from harvester.sanitize import clean
 from harvester.schema import Candidate
 
 WIDE = 130
 """Columns from which each match has a line of its own; below, its facts stand under each other."""
-
 _STYLES = {
     Verdict.NEAR_COPY: "bold red",
     Verdict.REPLICATION: "bold blue",

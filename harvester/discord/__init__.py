@@ -1,1 +1,1 @@
-"""Discord exports: what their files, messages and people look like, whatever tool wrote them."""
+"""Discord exports: files, layouts, messages, media, people and links, read into finished jobs."""

@@ -19,13 +19,12 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from harvester.discord.head import read_head
+from harvester.discord.json_layout import read_head
 from harvester.errors import ExportFormatError, reason_of
-from harvester.names import natural_key, what_is
-from harvester.rows import match_columns
+from harvester.paths import natural_key, what_is
+from harvester.readers.tables import match_columns
 
 logger = logging.getLogger(__name__)
-
 _SUFFIXES = frozenset({".json", ".jsonl", ".ndjson", ".csv", ".parquet"})
 _PART = re.compile(r"\s*\[part (\d{1,9})\]$", re.IGNORECASE)
 _SNIFFED = 1 << 16

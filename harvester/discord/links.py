@@ -21,9 +21,7 @@ import stamina
 from harvester.errors import RateLimitedError, SourceChangedError, SourceError
 
 logger = logging.getLogger(__name__)
-
 DISCORD_API = "https://discord.com/api/v10"
-
 _BATCH = 50
 """Discord's own limit of links per request."""
 _ATTEMPTS = 5

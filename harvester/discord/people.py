@@ -15,7 +15,6 @@ from dataclasses import dataclass
 
 ANYONE = "<@user>"
 """What stands for every user in stored text."""
-
 _MAX_NAMES = 400
 """Discord lets a message mention 100 users; each has up to four names."""
 _ID_MENTION = re.compile(r"<@!?\w+>")

@@ -1,1 +1,1 @@
-"""One file a source; each yields records and downloads nothing itself."""
+"""Candidates that are at hand or listed: addresses, folders, captioned sets. One file a source."""

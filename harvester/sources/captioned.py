@@ -22,14 +22,14 @@ from pathlib import Path
 from typing import Any
 
 from harvester.errors import InputError
-from harvester.names import is_web_address, what_is
-from harvester.printable import clean
-from harvester.rows import as_text, read_rows
-from harvester.schema import category_of
-from harvester.sources.folder import LocalPicture, read_folder
+from harvester.paths import what_is
+from harvester.readers.tables import as_text, read_rows
+from harvester.sanitize import clean
+from harvester.schema import LocalPicture, category_of
+from harvester.sources.folder import read_folder
+from harvester.urls import is_web_address
 
 SOURCE = "captions"
-
 _FILE_NAME = ("file_name", "filename", "file", "path", "image", "image_path", "filepath")
 _FIELDS: Mapping[str, tuple[str, ...]] = {
     "file_name": _FILE_NAME,

@@ -2,8 +2,7 @@
 
 Reads `emoji-datasource-twitter` and `emoji-datasource-google` (PNG, 64 px) and `openmoji` (SVG,
 drawn here at 256 px), each as an unpacked folder or as the `.tgz` that npm serves. The vendor is
-the creator, so that who made a picture is known beyond doubt; `emoji_records` has the rest of what
-a package says.
+the creator, so that who made a picture is known beyond doubt.
 
 Packages are strangers' files. Of an archive only members of the expected names are unpacked, by
 names that cannot lead elsewhere, and each and all only up to a size.
@@ -16,21 +15,22 @@ from __future__ import annotations
 import gzip
 import json
 import logging
+import re
 import tarfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from harvester.errors import InputError, reason_of
-from harvester.names import what_is
-from harvester.printable import clean
-from harvester.schema import Finding
-from harvester.sources.captioned import SOURCE, CaptionTally, Choice
-from harvester.sources.emoji_records import LAYOUTS, SVG, Emoji, Layout
-from harvester.sources.folder import LocalPicture, is_inside
+from harvester.paths import what_is
+from harvester.readers.tables import as_text
+from harvester.sanitize import clean
+from harvester.schema import Finding, LocalPicture
+from harvester.sources.captioned import SOURCE, CaptionTally, Choice, as_category
+from harvester.sources.folder import is_inside
 from harvester.sources.svg import draw_svg, load_resvg
 
 _LOG = logging.getLogger(__name__)
@@ -250,3 +250,114 @@ def _read_names(root: Path, layout: Layout, source: Path, *, variants: bool) -> 
         strange += not isinstance(record, dict)
     if strange:
         _LOG.warning("%s: records of another form, passed over: %d", source, strange)
+
+
+_PNG = re.compile(r"[0-9a-f]{2,6}(-[0-9a-f]{2,6}){0,15}\.png")
+SVG = re.compile(r"[0-9A-F]{2,6}(-[0-9A-F]{2,6}){0,15}\.svg")
+_LONGEST_NAME = 200  # characters
+_TONES = {
+    "1F3FB": "light skin tone",
+    "1F3FC": "medium-light skin tone",
+    "1F3FD": "medium skin tone",
+    "1F3FE": "medium-dark skin tone",
+    "1F3FF": "dark skin tone",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Emoji:
+    """One picture that a package names; `name` in plain words, `file` without a folder."""
+
+    name: str | None
+    category: str
+    file: str
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """Where a package has its names and pictures, and whose they are.
+
+    Attributes:
+        names, pictures: paths in the package.
+        file_name: of every picture.
+        read: what a record names; with pictures of skin tones or without.
+    """
+
+    creator: str
+    license: str
+    license_url: str
+    names: str
+    pictures: str
+    file_name: re.Pattern[str]
+    read: Callable[[Mapping[str, Any], bool], Iterator[Emoji]]
+
+
+def plain_words(name: str) -> str | None:
+    """A Unicode name as plain words in lower case: `FAMILY: MAN, BOY` → `family man boy`."""
+    text = re.sub(r"[^\w\s’'#*&+!?-]|_", " ", clean(name).replace(".", "")).lower()
+    return " ".join(text.split())[:_LONGEST_NAME].strip() or None
+
+
+def _datasource(vendor: str) -> Callable[[Mapping[str, Any], bool], Iterator[Emoji]]:
+    """Reads a record of `emoji.json`, for one vendor."""
+
+    def read(record: Mapping[str, Any], variants: bool) -> Iterator[Emoji]:  # noqa: FBT001  # one signature for all
+        name = plain_words(as_text(record.get("name")) or "") or plain_words(
+            as_text(record.get("short_name")) or ""
+        )
+        category = as_category(record.get("category")) or "Other"
+        if record.get(f"has_img_{vendor}") is True:
+            yield Emoji(name, category, str(record.get("image")))
+        varied = record.get("skin_variations") if variants else None
+        for tones, variant in varied.items() if isinstance(varied, dict) else ():
+            if isinstance(variant, dict) and variant.get(f"has_img_{vendor}") is True:
+                said = (_TONES.get(tone, "") for tone in tones.split("-"))
+                words = " ".join(filter(None, (name, *said)))
+                yield Emoji(words or None, category, str(variant.get("image")))
+
+    return read
+
+
+def _openmoji(record: Mapping[str, Any], variants: bool) -> Iterator[Emoji]:  # noqa: FBT001  # as above
+    """Reads a record of `openmoji.json`."""
+    if record.get("skintone") and not variants:
+        return
+    group = as_text(record.get("group")) or ""
+    yield Emoji(
+        plain_words(as_text(record.get("annotation")) or ""),
+        as_category(group.replace("-", " " if group.startswith("extras") else " & ").title())
+        or "Other",
+        f"{record.get('hexcode')}.svg",
+    )
+
+
+_BY = "https://creativecommons.org/licenses/by"
+LAYOUTS: Mapping[str, Layout] = {
+    "emoji-datasource-twitter": Layout(
+        creator="Twitter",
+        license="CC BY 4.0",
+        license_url=f"{_BY}/4.0/",
+        names="emoji.json",
+        pictures="img/twitter/64",
+        file_name=_PNG,
+        read=_datasource("twitter"),
+    ),
+    "emoji-datasource-google": Layout(
+        creator="Google",
+        license="Apache-2.0",
+        license_url="https://www.apache.org/licenses/LICENSE-2.0",
+        names="emoji.json",
+        pictures="img/google/64",
+        file_name=_PNG,
+        read=_datasource("google"),
+    ),
+    "openmoji": Layout(
+        creator="OpenMoji",
+        license="CC BY-SA 4.0",
+        license_url=f"{_BY}-sa/4.0/",
+        names="data/openmoji.json",
+        pictures="color/svg",
+        file_name=SVG,
+        read=_openmoji,
+    ),
+}

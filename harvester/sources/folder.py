@@ -15,18 +15,17 @@ import logging
 import os
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from harvester.errors import InputError
-from harvester.names import is_web_address, natural_key, what_is
-from harvester.rows import as_text, read_rows
-from harvester.schema import Finding
+from harvester.paths import natural_key, what_is
+from harvester.readers.tables import as_text, read_rows
+from harvester.schema import Finding, LocalPicture
+from harvester.urls import is_web_address
 
 SOURCE = "folder"
-
 _LOG = logging.getLogger(__name__)
 _PICTURE = re.compile(
     r"\.(jpe?g|jpe|jfif|png|apng|webp|gif|avif|heic|heif|bmp|tiff?|jxl|jp2|svg|psd)(?![a-z0-9])"
@@ -34,7 +33,6 @@ _PICTURE = re.compile(
 _OTHER_KIND = re.compile(r"\.(?=.*[a-z])[a-z0-9]{1,11}")
 _NOT_PICTURES = frozenset({"thumbs.db", "desktop.ini", "__macosx", "makefile", "license"})
 _LONGEST_SIDECAR = 4 << 20  # bytes
-
 _TEXTS: Mapping[str, tuple[str, ...]] = {
     "title": ("title", "name"),
     "caption": ("caption", "description", "text", "content", "alt"),
@@ -49,14 +47,6 @@ _METADATA_FIELDS = {"file_name": ("file_name", "filename", "file", "path"), **_T
 _METADATA_FILES = ("metadata.csv", "metadata.jsonl", "metadata.parquet")
 _Metadata = dict[str, dict[str, str]]
 """A picture's path below the folder, with slashes → the fields of its finding."""
-
-
-@dataclass(frozen=True, slots=True)
-class LocalPicture:
-    """A file that may be a picture, and the finding that leads to it."""
-
-    finding: Finding
-    path: Path
 
 
 def read_folder(folder: Path, *, creator: str | None = None) -> Iterator[LocalPicture]:

@@ -19,12 +19,11 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from harvester.errors import InputError
-from harvester.lines import decode_lines, read_lines
-from harvester.names import ending_of, what_is
-from harvester.rows import as_text, is_table, read_rows
+from harvester.paths import ending_of, what_is
+from harvester.readers.lines import decode_lines, read_lines
+from harvester.readers.tables import as_text, is_table, read_rows
 
 STDIN = "-"
-
 _LOG = logging.getLogger(__name__)
 _FIELDS = {
     "prompt": ("prompt", "text", "caption"),

@@ -14,13 +14,12 @@ from pathlib import Path
 from typing import Any
 
 from harvester.errors import InputError
-from harvester.lines import read_lines
-from harvester.names import ending_of, natural_key, what_is
-from harvester.rows import as_text, is_table, read_rows
+from harvester.paths import ending_of, natural_key, what_is
+from harvester.readers.lines import read_lines
+from harvester.readers.tables import as_text, is_table, read_rows
 from harvester.schema import Finding
 
 SOURCE = "urls"
-
 _LOG = logging.getLogger(__name__)
 _FIELDS = {
     "url": ("url", "image_url", "image", "img_url", "image_link", "imageurl"),

@@ -17,10 +17,10 @@ from tests.integration.conftest import (  # noqa: F401  # fixtures of the integr
     fault_server,
     tls_server,
 )
-from tests.integration.s3_server import s3_server
+from tests.support.checkout import SAMPLE
+from tests.support.servers.s3_server import s3_server
 
 SCRIPTS = Path(sys.executable).parent
-SAMPLE = Path(__file__).parents[2] / "data" / "sample"
 
 
 @dataclass(frozen=True)

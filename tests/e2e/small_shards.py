@@ -10,7 +10,7 @@ import resource
 import sys
 
 from cli import harvest
-from harvester.store import Store
+from harvester.dataset.writer import Store
 
 if __name__ == "__main__":
     rows, max_file_bytes = int(sys.argv[1]), int(sys.argv[2])

@@ -12,12 +12,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from harvester import shards
-from harvester.manifest import MANIFEST
-from harvester.places import Place, list_files, read_text
+from harvester.dataset import shards
+from harvester.dataset.manifest import MANIFEST
+from harvester.dataset.storage import Place, list_files, read_text
 from harvester.schema import Candidate, FetchStatus, Finding, Row
-from tests.integration.fault_bodies import good_picture
-from tests.integration.fault_server import Exchange, FaultServer
+from tests.support.servers.fault_bodies import good_picture
+from tests.support.servers.fault_server import Exchange, FaultServer
 
 ROWS_PER_SHARD = 40
 HELD_AFTER = 20

@@ -13,8 +13,8 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
+from harvester.dataset.writer import Store
 from harvester.schema import Candidate
-from harvester.store import Store
 
 
 def bomb() -> bytes:

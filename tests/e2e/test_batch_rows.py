@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
-from attribution.opening import read_jobs
+from attribution.cli.inputs import read_jobs
 
 Ranked = Callable[..., tuple[list[str], str]]
 

@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 import torch
 
-from harvester import shards
+from harvester.dataset import shards
 from harvester.schema import Candidate
 from tests.e2e.conftest import SAMPLE
-from tests.unit.tiny import scene
+from tests.support.tiny import scene
 
 
 class Average(torch.nn.Module):

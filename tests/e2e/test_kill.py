@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from harvester.places import place_of
+from harvester.dataset.storage import place_of
 from harvester.schema import Candidate
 from tests.e2e.stoppable import HELD_AFTER, ROWS_PER_SHARD, Dataset, Harvest, serve_pictures
-from tests.integration.s3_server import address
+from tests.support.servers.s3_server import address
 
 PICTURES = 240
 MOMENTS = [1, 39, 60, 100, 150, 200]

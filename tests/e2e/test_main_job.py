@@ -16,9 +16,9 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image, ImageFilter
 
-from harvester import shards
-from harvester.queries import plan_queries
+from harvester.dataset import shards
 from harvester.schema import Candidate, FetchStatus, Finding, Generation, Search, SearchStatus
+from harvester.search.queries import plan_queries
 from tests.e2e.conftest import SCRIPTS
 
 PROMPT = "a fairytale castle on a hill, storybook illustration --ar 3:2 --v 6"

@@ -6,9 +6,9 @@ import json
 
 import pytest
 
-from harvester import shards
+from harvester.dataset import shards
 from harvester.schema import Candidate, FetchStatus, Finding
-from tests.integration.fault_server import picture
+from tests.support.servers.fault_server import picture
 
 NETWORK = ("--allow-private", "--timeout", "5")
 

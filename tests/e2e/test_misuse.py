@@ -13,13 +13,13 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
-from attribution.report.folder import page_name
+from attribution.report.batch_folder import page_name
 from attribution.report.html import write_report
-from harvester.arrow import file_schema
+from harvester.dataset.arrow import file_schema
+from harvester.dataset.shards import rows
+from harvester.dataset.writer import Store
 from harvester.errors import HarvestError
 from harvester.schema import Candidate, Generation, SchemaError
-from harvester.shards import rows
-from harvester.store import Store
 from tests.e2e.conftest import SCRIPTS
 
 ESCAPE = "\x1b]0;taken over\x07"

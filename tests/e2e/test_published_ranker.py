@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from attribution.aivalis2025_terms import WEIGHTS
+from attribution.baselines.aivalis2025_terms import WEIGHTS
 
 PROMPT = "a kingfisher perched on a mossy branch, loose oil painting"
 

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.conftest import SCRIPTS
+from tests.support.checkout import ROOT
 
-ROOT = Path(__file__).parents[2]
 BLOCKS = re.findall(
     r"^```console\n(.*?)^```", (ROOT / "README.md").read_text("utf-8"), re.MULTILINE | re.DOTALL
 )

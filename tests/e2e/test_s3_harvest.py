@@ -7,11 +7,11 @@ from urllib.parse import quote
 
 import pytest
 
-from harvester import shards
-from harvester.places import list_files, place_of
+from harvester.dataset import shards
+from harvester.dataset.storage import list_files, place_of
 from harvester.schema import Candidate, FetchStatus
-from tests.integration.fault_server import picture
-from tests.integration.s3_server import BUCKET
+from tests.support.servers.fault_server import picture
+from tests.support.servers.s3_server import BUCKET
 
 OK = FetchStatus.OK
 NETWORK = ("--allow-private", "--timeout", "5", "--near-duplicates", "keep", "--json")

@@ -13,10 +13,10 @@ from pathlib import Path
 
 import pytest
 
-from harvester import shards
+from harvester.dataset import shards
 from harvester.schema import Candidate
 from tests.e2e.conftest import SCRIPTS
-from tests.integration.fault_server import picture
+from tests.support.servers.fault_server import picture
 
 
 @pytest.mark.parametrize("ignored", [False, True], ids=["", "Ctrl-C ignored"])

@@ -26,9 +26,9 @@ COLOURS = [*COLOURS.split(), "magenta", "coral", "indigo", "tan"]
 
 EAGER = """
 import sys
-from attribution.counterfactual.model import learning
+from attribution.validation.experiments import train_one
 from cli import attribute
-learning._SAVED_EVERY_S = 0.0
+train_one._SAVED_EVERY_S = 0.0
 if __name__ == "__main__":
     attribute()
 """

@@ -13,10 +13,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from PIL import Image, ImageCms
 
-from harvester.decoding import SIZE, Decoded, decode, pack
-from harvester.images import PictureError
+from harvester.pictures.decode import PictureError
+from harvester.pictures.worker import SIZE, Decoded, decode, pack
 from harvester.schema import FetchStatus
-from tests.unit.discord_samples import ASKER_ID, export, link, message, raw
+from tests.support.discord_samples import ASKER_ID, export, link, message, raw
 
 
 def _save(picture: Image.Image, kind: str, **options: Any) -> bytes:

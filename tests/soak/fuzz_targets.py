@@ -7,20 +7,20 @@ import tempfile
 from functools import cache
 from pathlib import Path
 
-from harvester.arrow import to_table
-from harvester.canonical import canonical_url
-from harvester.consent import ConsentPolicy, decide, read_signals, rights_of
-from harvester.decoding import SIZE, pack, unpack
+from harvester.consent.embedded import read_file_rights
+from harvester.consent.robots import read_robots
+from harvester.consent.signals import ConsentPolicy, decide, read_signals, rights_of
+from harvester.consent.tdmrep import judge_tdm, read_tdmrep
+from harvester.dataset.arrow import to_table
+from harvester.dedup.canonical_url import canonical_url
+from harvester.discord.export import MessageTally, read_exports
 from harvester.errors import ExportFormatError
-from harvester.file_rights import read_file_rights
-from harvester.guard import AddressError, check_url
-from harvester.images import PictureError, open_picture
-from harvester.pace import read_retry_after
-from harvester.printable import clean
-from harvester.robots import read_robots
+from harvester.fetch.faults import read_retry_after
+from harvester.fetch.guard import AddressError, check_url
+from harvester.pictures.decode import PictureError, open_picture
+from harvester.pictures.worker import SIZE, pack, unpack
+from harvester.sanitize import clean
 from harvester.schema import Candidate, FetchStatus
-from harvester.sources.discord_export import MessageTally, read_exports
-from harvester.tdmrep import judge_tdm, read_tdmrep
 from tests.soak import fuzz_corpus as corpus
 from tests.soak.fuzzing import Target
 

@@ -9,30 +9,210 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[2]
-ROOMS = ("harvester", "attribution")
+from tests.support.checkout import ROOT
 
-# What the attribution may take from the harvester: the ground floor, and the one door for
-# pictures, so that a query and a candidate are never treated differently.
-SHARED = {
-    "harvester.errors",
-    "harvester.images",
-    "harvester.links",
-    "harvester.overwriting",
-    "harvester.places",
-    "harvester.printable",
-    "harvester.schema",
-    "harvester.shards",
+PACKAGES = ("harvester", "attribution")
+
+# Each room, and the rooms whose modules it may import. A package's name alone stands for the
+# files at its root, its ground floor. The table has no circle: `test_the_rooms_make_no_circle`.
+ROOMS = {
+    "harvester": set(),
+    "harvester.midjourney": {"harvester"},
+    "harvester.readers": {"harvester"},
+    "harvester.consent": {"harvester"},
+    "harvester.dataset": {"harvester"},
+    "harvester.discord": {"harvester", "harvester.midjourney", "harvester.readers"},
+    "harvester.fetch": {"harvester", "harvester.consent"},
+    "harvester.pictures": {"harvester", "harvester.consent"},
+    "harvester.dedup": {"harvester", "harvester.dataset"},
+    "harvester.maintenance": {"harvester", "harvester.dataset"},
+    "harvester.sources": {"harvester", "harvester.readers"},
+    "harvester.search": {
+        "harvester",
+        "harvester.fetch",
+        "harvester.midjourney",
+        "harvester.readers",
+    },
+    "harvester.progress": {"harvester", "harvester.dataset", "harvester.fetch"},
+    "harvester.pipeline": {
+        "harvester",
+        "harvester.consent",
+        "harvester.dataset",
+        "harvester.dedup",
+        "harvester.discord",
+        "harvester.fetch",
+        "harvester.midjourney",
+        "harvester.pictures",
+        "harvester.progress",
+        "harvester.search",
+    },
+    "harvester.cli": {
+        "harvester",
+        "harvester.consent",
+        "harvester.dataset",
+        "harvester.discord",
+        "harvester.fetch",
+        "harvester.maintenance",
+        "harvester.pipeline",
+        "harvester.progress",
+        "harvester.readers",
+        "harvester.search",
+        "harvester.sources",
+    },
+    "attribution.provenance": {"harvester"},
+    "attribution.descriptors": {
+        "attribution",
+        "harvester",
+        "harvester.dataset",
+        "harvester.pictures",
+    },
+    "attribution.backbones": {"attribution", "attribution.descriptors", "harvester"},
+    "attribution.matching": set(),
+    "attribution.calibration": {
+        "attribution",
+        "attribution.descriptors",
+        "attribution.matching",
+        "harvester",
+        "harvester.dataset",
+    },
+    "attribution.ranking": {
+        "attribution",
+        "attribution.calibration",
+        "attribution.descriptors",
+        "attribution.matching",
+        "attribution.provenance",
+        "harvester",
+        "harvester.dataset",
+        "harvester.pictures",
+    },
+    "attribution.baselines": {
+        "attribution",
+        "attribution.descriptors",
+        "attribution.ranking",
+        "harvester.pictures",
+    },
+    "attribution.report": {
+        "attribution",
+        "attribution.calibration",
+        "attribution.descriptors",
+        "attribution.matching",
+        "attribution.provenance",
+        "attribution.ranking",
+        "harvester",
+        "harvester.dataset",
+        "harvester.pictures",
+    },
+    "attribution.batch": {
+        "attribution",
+        "attribution.baselines",
+        "attribution.descriptors",
+        "attribution.provenance",
+        "attribution.ranking",
+        "attribution.report",
+        "harvester",
+        "harvester.dataset",
+    },
+    "attribution.evaluate": {
+        "attribution",
+        "attribution.baselines",
+        "attribution.batch",
+        "attribution.calibration",
+        "attribution.descriptors",
+        "attribution.matching",
+        "attribution.ranking",
+        "harvester",
+        "harvester.dataset",
+        "harvester.pictures",
+    },
+    "attribution.validation": {"attribution", "harvester", "harvester.dataset"},
+    "attribution.validation.model": {
+        "attribution",
+        "harvester",
+        "harvester.dataset",
+        "harvester.pictures",
+    },
+    "attribution.validation.unlearning": {
+        "attribution",
+        "attribution.validation.model",
+        "harvester",
+        "harvester.dataset",
+    },
+    "attribution.validation.statistics": {"attribution.calibration", "attribution.evaluate"},
+    "attribution.validation.methods": {
+        "attribution",
+        "attribution.baselines",
+        "attribution.calibration",
+        "attribution.descriptors",
+        "attribution.evaluate",
+        "attribution.ranking",
+        "attribution.validation",
+        "attribution.validation.model",
+        "harvester",
+        "harvester.dataset",
+    },
+    "attribution.validation.report": {
+        "attribution.descriptors",
+        "attribution.report",
+        "attribution.validation",
+        "harvester",
+    },
+    "attribution.validation.experiments": {
+        "attribution",
+        "attribution.calibration",
+        "attribution.descriptors",
+        "attribution.evaluate",
+        "attribution.ranking",
+        "attribution.validation",
+        "attribution.validation.methods",
+        "attribution.validation.model",
+        "attribution.validation.report",
+        "attribution.validation.statistics",
+        "attribution.validation.unlearning",
+        "harvester",
+        "harvester.dataset",
+    },
+    "attribution.cli": {
+        "attribution",
+        "attribution.backbones",
+        "attribution.baselines",
+        "attribution.batch",
+        "attribution.calibration",
+        "attribution.descriptors",
+        "attribution.evaluate",
+        "attribution.provenance",
+        "attribution.ranking",
+        "attribution.report",
+        "attribution.validation",
+        "attribution.validation.experiments",
+        "attribution.validation.report",
+        "harvester",
+        "harvester.cli",
+        "harvester.dataset",
+        "harvester.midjourney",
+        "harvester.pipeline",
+        "harvester.progress",
+        "harvester.readers",
+        "harvester.sources",
+    },
+    "attribution": {"harvester"},
 }
+
+
+def room_of(module: str) -> str:
+    """The longest entry of ROOMS that the module is in."""
+    parts = module.split(".")
+    names = [".".join(parts[:length]) for length in range(len(parts) - 1, 0, -1)]
+    return next(name for name in names if name in ROOMS)
 
 
 def modules() -> dict[str, set[str]]:
     """Each module of whence, and the modules of whence that it imports anywhere in its code."""
     found = {}
-    for room in ROOMS:
-        for path in (ROOT / room).rglob("*.py"):
+    for package in PACKAGES:
+        for path in (ROOT / package).rglob("*.py"):
             name = ".".join(path.relative_to(ROOT).with_suffix("").parts)
-            found[name.removesuffix(".__init__")] = imports(path)
+            if path.name != "__init__.py":
+                found[name] = imports(path)
     return found
 
 
@@ -46,62 +226,47 @@ def imports(path: Path) -> set[str]:
     return names
 
 
+MODULES = modules()
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_a_room_imports_only_the_rooms_below_it(room):
+    for module, imported in MODULES.items():
+        if room_of(module) == room:
+            used = {room_of(one) for one in imported if one in MODULES} - {room}
+            assert used <= ROOMS[room], f"{module} imports {sorted(used - ROOMS[room])}"
+
+
+def test_the_table_has_no_arrow_that_no_import_needs():
+    used = {room: set() for room in ROOMS}
+    for module, imported in MODULES.items():
+        used[room_of(module)] |= {room_of(one) for one in imported if one in MODULES}
+    unused = {room: sorted(ROOMS[room] - used[room]) for room in ROOMS if ROOMS[room] - used[room]}
+    assert not unused
+
+
+def test_the_rooms_make_no_circle():
+    left = {room: set(below) for room, below in ROOMS.items()}
+    while left:
+        ground = {room for room, below in left.items() if not below & left.keys()}
+        assert ground, f"a circle among {sorted(left)}"
+        left = {room: below for room, below in left.items() if room not in ground}
+
+
 def test_the_harvester_never_imports_the_attribution():
-    for name, imported in modules().items():
-        if name.startswith("harvester"):
-            assert not {one for one in imported if one.split(".")[0] == "attribution"}, name
+    assert not [
+        room
+        for room in ROOMS
+        if room.startswith("harvester")
+        and any(below.startswith("attribution") for below in ROOMS[room])
+    ]
 
 
-# Part of the shell, as `harvester.commands` is: they parse, call and print.
-SHELL = {
-    "attribution.app",
-    "attribution.opening",
-    "attribution.preparing",
-    "attribution.evaluate.commands",
-    "attribution.evaluate.asking",
-    "attribution.counterfactual.commands",
-    "attribution.counterfactual.model_commands",
-    "attribution.counterfactual.options",
-}
-
-
-def test_the_attribution_takes_the_shared_floor_and_nothing_else():
-    for name, imported in modules().items():
-        if name.startswith("attribution") and name not in SHELL:
-            rooms = {".".join(one.split(".")[:2]) for one in imported if one[:10] == "harvester."}
-            assert rooms <= SHARED, name
-
-
-def test_no_room_imports_the_shell():
-    for name, imported in modules().items():
-        assert "cli" not in imported, name
-
-
-# Where the local model is made, trained and asked; everything else of ranking goes without torch.
-MODEL = {
-    f"attribution.counterfactual.{name}"
-    for name in (
-        "exemplars",
-        "experiment",
-        "forgetting.approximate",
-        "forgetting.sisa",
-        "generations",
-        "gradients",
-        "material",
-        "model.checkpoints",
-        "model.dalle",
-        "model.making",
-        "model.parallel",
-        "model.sampling",
-        "model.tokenizer",
-        "model.training",
-        "recognition",
-        "forgetting.requests",
-        "report.showing",
-        "wanted",
-        "workers",
-    )
-}
+def test_only_the_shell_of_attribution_takes_more_than_pictures_and_datasets():
+    shared = {"harvester", "harvester.dataset", "harvester.pictures"}
+    for room, below in ROOMS.items():
+        if room.startswith("attribution") and room != "attribution.cli":
+            assert {one for one in below if one.startswith("harvester")} <= shared, room
 
 
 @pytest.mark.parametrize(
@@ -110,46 +275,31 @@ MODEL = {
         (
             "torch",
             {
-                "attribution.embeddings",
-                "attribution.backbone_models",
-                "attribution.backbone_clip",
-                "attribution.evaluate.peers",
-                *MODEL,
+                "attribution.descriptors.resnet50",
+                "attribution.backbones",
+                "attribution.baselines.peers",
+                "attribution.validation.model",
+                "attribution.validation.unlearning",
+                "attribution.validation.methods",
+                "attribution.validation.experiments",
             },
         ),
-        ("transformers", {"attribution.counterfactual.model.dalle"}),
-        (
-            "matplotlib",
-            {
-                "attribution.counterfactual.report.drawing",
-                "attribution.counterfactual.report.plots",
-            },
-        ),
-        ("faiss", {"attribution.index"}),
-        ("c2pa", {"attribution.credentials"}),
+        ("transformers", {"attribution.validation.model.dalle"}),
+        ("matplotlib", {"attribution.validation.report"}),
+        ("faiss", {"attribution.ranking.vector_index"}),
+        ("c2pa", {"attribution.provenance.content_credentials"}),
+        ("ray", {"harvester.pipeline.ray_engine", "harvester.pipeline.ray_pace"}),
     ],
 )
-def test_heavy_libraries_have_one_room_each(library, only_in):
-    users = {
-        name
-        for name, imported in modules().items()
-        if any(one.split(".")[0] == library for one in imported)
-    }
-    assert users == only_in
+def test_heavy_libraries_stay_in_their_rooms(library, only_in):
+    for name, imported in MODULES.items():
+        if any(one.split(".")[0] == library for one in imported):
+            assert name in only_in or room_of(name) in only_in, name
 
 
-def test_the_ground_floor_rests_on_nothing_of_whence():
-    for floor in (
-        "harvester.schema",
-        "harvester.errors",
-        "harvester.printable",
-        "attribution.errors",
-    ):
-        mine = {one for one in modules()[floor] if one.split(".")[0] in ROOMS}
-        assert not mine, floor
-
-
-@pytest.mark.parametrize("statement", ["import cli", "import cli, harvester.commands"])
+@pytest.mark.parametrize(
+    "statement", ["import cli", "import cli, harvester.cli.app, attribution.cli.app"]
+)
 def test_importing_the_shell_loads_nothing_heavy(statement):
     heavy = ("torch", "faiss", "pyarrow", "numpy", "PIL", "httpx", "ddgs", "polars")
     code = f"{statement}; import sys; print([name for name in {heavy!r} if name in sys.modules])"

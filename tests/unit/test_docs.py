@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import re
 import shlex
-from pathlib import Path
 
 import pytest
 import typer
 
-from attribution.app import attribute_app
-from attribution.rankings import SCHEMA
-from harvester.arrow import KINDS
-from harvester.commands import harvest_app
+from attribution.batch.table import SCHEMA
+from attribution.cli.app import attribute_app
+from harvester.cli.app import harvest_app
+from harvester.dataset.arrow import KINDS
 from harvester.schema import FetchStatus, SearchStatus
+from tests.support.checkout import ROOT
 
-ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text("utf-8")
 DATASETS = (ROOT / "docs" / "datasets.md").read_text("utf-8")
 COMMANDS = {

@@ -1,0 +1,1 @@
+"""Further models by name (`--backbone`): their spec, weights, timm, TorchScript and OpenCLIP."""

@@ -1,0 +1,1 @@
+"""Others' rankers: aivalis2025, imagededup, plain cosine."""

@@ -1,0 +1,1 @@
+"""Many jobs against one gallery, resumable, and the table of their rankings."""

@@ -1,0 +1,1 @@
+"""Scores held against chance: the background (null), p-values, fusion, verdicts."""

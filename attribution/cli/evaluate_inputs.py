@@ -1,0 +1,91 @@
+"""A folder or dataset → candidates and what they are ranked by; a suite → all answers to it.
+
+Part of the shell, as `inputs` is: folders are read by the harvester, and progress is shown.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from attribution.cli.inputs import open_gallery
+from harvester.cli.console import harvesting, interruptible, stderr
+
+if TYPE_CHECKING:
+    from attribution.evaluate.suites import Suite
+    from attribution.evaluate.systems import Answers
+    from attribution.ranking.gallery import Gallery
+    from attribution.ranking.method import Method
+
+
+_STOPPED = "figures are of whole suites only; run the same command again"
+
+
+@contextmanager
+def opened(
+    gallery: Path, work: Path | None, backbones: list[str] | None, background: Path | None
+) -> Iterator[tuple[Gallery, Method]]:
+    """A dataset, or a folder brought into one, described; Ctrl-C ends it in order."""
+    from harvester.dataset.shards import shard_paths
+    from harvester.schema import Candidate
+
+    with tempfile.TemporaryDirectory(prefix="whence-") as temporary, interruptible(_STOPPED):
+        folder = gallery
+        if not shard_paths(gallery, Candidate):
+            folder = work or Path(temporary) / "pictures"
+            _take_in(gallery, folder)
+        yield open_gallery([folder], backbones, background)
+
+
+def _take_in(pictures: Path, out: Path) -> None:
+    from harvester.pipeline import run
+    from harvester.readers.counts import count_files
+    from harvester.sources.folder import read_folder
+
+    found = read_folder(pictures)
+    with harvesting(count_files(pictures)) as progress:
+        tally = asyncio.run(
+            run.run_found(found, out, run.Plan(merge_near=False), progress.update, source="folder")
+        )
+    run.check_reached(tally)
+
+
+def ask_all(
+    suite: Suite, method: Method, *, peers: bool, published: int, standardised: bool = False
+) -> Answers:
+    """Ask whence, the peers and the published formula, and show how far that is."""
+    from attribution.descriptors.resnet50 import ResNet50Gem
+    from attribution.evaluate.systems import Way, ask, peer_ways, published_way
+    from harvester.progress.display import Counting
+
+    ways: list[Way] = []
+    if peers:
+        from attribution.baselines.peers import PEERS
+
+        made = [make() for make in PEERS.values()]
+        with Counting(stderr(), "describing for peers", len(suite.gallery.ids)) as counting:
+            ways += peer_ways(made, suite.gallery, _each(counting.advance))
+    if published:
+        ways.append(
+            published_way(
+                suite.gallery,
+                ResNet50Gem(),
+                len(suite.cases),
+                queries=published,
+                seed=suite.seed,
+            )
+        )
+    with Counting(stderr(), "asking", len(suite.cases)) as counting:
+        return ask(suite, method, ways, standardised=standardised, step=counting.advance)
+
+
+def _each(advance: Callable[[], None]) -> Callable[[int], None]:
+    def advance_by(count: int) -> None:
+        for _ in range(count):
+            advance()
+
+    return advance_by

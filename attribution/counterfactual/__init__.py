@@ -1,1 +1,0 @@
-"""Proof by forgetting: a local text-to-image model, and what it makes without given pictures."""

@@ -1,1 +1,0 @@
-"""Ways to get a model without given pictures, and what each costs."""

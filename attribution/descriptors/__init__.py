@@ -1,0 +1,1 @@
+"""One file a descriptor, the table of channels, and descriptors on disk."""

@@ -1,0 +1,1 @@
+"""Local features and geometric verification. Pure."""

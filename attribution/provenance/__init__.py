@@ -1,0 +1,1 @@
+"""What a generated file says of itself: prompt, generator, Content Credentials. Never raises."""

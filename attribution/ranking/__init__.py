@@ -1,0 +1,1 @@
+"""A query against a gallery: scores, comparison, verification, order."""

@@ -1,0 +1,320 @@
+"""One query against the candidates that may matter to it: every score, before anything is shown."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+
+from attribution.calibration import fusion
+from attribution.calibration.significance import (
+    false_discovery_rates,
+    follow_gallery,
+    memorisation_ratio,
+    p_values,
+    shares,
+)
+from attribution.calibration.verdicts import Verdict, judge
+from attribution.descriptors.hashes import BITS, agreement, is_flat, near_copies, trusted_hashes
+from attribution.ranking.gallery import Gallery
+from attribution.ranking.method import Method
+from attribution.ranking.query import Query
+from attribution.ranking.scores import Looked, look_at, score_images, score_prompt
+from attribution.ranking.verification import Verified, verify
+
+POOL = 1000
+"""Candidates that each of the two ways into the pool lets in at most."""
+
+
+def compare(
+    query: Query,
+    gallery: Gallery,
+    method: Method,
+    *,
+    checked: int = 0,
+    looked: Looked | None = None,
+) -> Comparison:
+    """Compare a query with a gallery in every channel, and with the best place by place.
+
+    Args:
+        query: the generated picture.
+        gallery: the candidates.
+        method: what they are compared by.
+        checked: at least how many of the best must have hashes that are their pictures'.
+        looked: the query as vectors, where it was described before.
+
+    Raises:
+        GalleryError: if a candidate is gone from its dataset.
+    """
+    looked = looked or look_at(query, method.embedders, method.channels)
+    while True:
+        compared = Comparison(query, gallery, method, looked)
+        best = compared.order()[: max(method.verified, checked)]
+        # What is shown, or called a copy, must hold: its hash is compared with its picture's.
+        if not gallery.check_hashes({*compared.rows[best], *np.flatnonzero(compared.copies)}):
+            break
+    if not compared.is_flat:
+        compared.verify(best[: method.verified])
+    return compared
+
+
+class Comparison:
+    """A query's scores over its pool: rows of the gallery, ascending, as all arrays are.
+
+    Attributes:
+        rows: the pool.
+        copies: over the whole gallery, which are near copies by their hash.
+        hashed: likewise, what hashes add to the log-odds.
+        is_copy, pdq: the same, and the PDQ agreement, over the pool.
+        view: the number of the query's view that each candidate is nearest to.
+        scores: of the image channels.
+        null: (N,) log-odds of background pictures by the image channels, as the gallery moves them.
+        log_odds: of all channels, and of regions once they are verified.
+        p, q, ratio: as in `rank.Match`.
+        verified: by place in the pool.
+        is_flat: the query is of one colour, so that nothing can be said.
+    """
+
+    def __init__(self, query: Query, gallery: Gallery, method: Method, looked: Looked) -> None:
+        self.query, self.gallery, self._method = query, gallery, method
+        self.is_flat = is_flat(query.views[0].picture)
+        pdq, self.copies, self.hashed, copy_view = _compare_pdq(query, gallery)
+        space = method.neighbourhood.space
+        near = {look: rows for (one, look), rows in looked.rows.items() if one == space}
+        texts = compare_texts(query, gallery)
+        self.rows = _pool(
+            query,
+            gallery,
+            space=space,
+            queries=np.concatenate(list(near.values())),
+            text=texts.get("bm25"),
+            hashed=self.hashed,
+        )
+        self.is_copy, self.pdq = self.copies[self.rows], pdq[self.rows]
+        vectors = {name: rows[self.rows] for name, rows in gallery.vectors.items()}
+        self.scores = score_images(looked, vectors, method.background, method.channels)
+        if query.words:
+            self.scores = score_prompt(
+                self.scores, query.words, method.embedders, vectors, method.background
+            )
+        nearest = (near["whole"] @ gallery.vectors[space][self.rows].T).argmax(axis=0)
+        hashed = self.hashed[self.rows]
+        self.view = np.where(hashed > 0, copy_view[self.rows], looked.view[space, "whole"][nearest])
+        self.ratio = self._ratios(near["whole"])
+        image, null = (
+            method.fusion.log_odds(scores) for scores in (self.scores.z, self.scores.null)
+        )
+        self.null = self._followed(null, image)
+        self.p = p_values(image, self.null)
+        self.q = false_discovery_rates(self.p, len(gallery.ids))
+        self.log_odds = image.astype(np.float64) + hashed
+        self._proven = self.log_odds.copy()
+        self._texts = {name: scores[self.rows] for name, scores in texts.items()}
+        if texts:
+            self.log_odds += fusion.from_texts(texts, method.fusion.texts)[self.rows]
+        if self.is_flat:  # what is near to one colour is near to nothing
+            self.p, self.q = np.ones_like(self.p), np.ones_like(self.q)
+            self.ratio = np.full_like(self.ratio, math.nan)
+            self.log_odds = np.full_like(self.log_odds, -math.inf)
+        self.verified: dict[int, Verified] = {}
+
+    def verify(self, places: NDArray[np.int64]) -> None:
+        """Compare some candidates place by place, and count what agrees."""
+        views = [self.query.views[number].picture for number in self.view[places]]
+        found = verify(views, self.gallery, self.rows[places], self._method)
+        for place, one in zip(places.tolist(), found, strict=True):
+            if one is None:  # of one colour, or not decodable: nothing was compared
+                self.p[place] = self.q[place] = 1.0
+                self.ratio[place] = math.nan
+                self.log_odds[place] = self._proven[place] = -math.inf
+                continue
+            self.verified[place] = one
+            self.log_odds[place] += self._method.fusion.from_regions(one.inliers)
+            accepted: dict[str, int] = {region.method: region.inliers for region in one.regions}
+            self._proven[place] += self._method.fusion.from_regions(accepted)
+
+    def order(self) -> NDArray[np.int64]:
+        """Places in the pool, best first; the sort is stable, so that ties stand by id.
+
+        By log-odds: scores of the surest are all 1 as float32.
+        """
+        return np.lexsort((-self.log_odds, -np.where(self.is_copy, self.pdq, -1)))
+
+    @property
+    def score(self) -> NDArray[np.float32]:
+        """0 to 1; near copies by their hash above."""
+        return np.where(self.is_copy, 1 + self.pdq, fusion.probability(self.log_odds)).astype(
+            np.float32
+        )
+
+    def verdicts(self) -> list[Verdict]:
+        """Of every candidate in the pool; those outside have no evidence."""
+        if self.is_flat:
+            return [Verdict.NO_EVIDENCE] * len(self.rows)
+        return [
+            judge(
+                is_copy=bool(self.is_copy[place]),
+                has_region=place in self.verified and bool(self.verified[place].regions),
+                ratio=float(self.ratio[place]),
+                q=float(self.q[place]),
+            )
+            for place in range(len(self.rows))
+        ]
+
+    def shares(self) -> tuple[NDArray[np.float64], float]:
+        """Of the influence, and what is left unattributed.
+
+        Words and points that chance explains have no part: unrelated candidates that were searched
+        for by the prompt have them as well, and the background's pictures have no words.
+        """
+        if self.is_flat:
+            return np.zeros(len(self.rows)), 1.0
+        return shares(self._proven, float(self.null.max()))
+
+    def shares_by_images(self) -> dict[str, NDArray[np.float64]]:
+        """By image channel what `shares` gives where nothing else is looked at; none is proven."""
+        if self.is_flat:
+            return {name: np.zeros(len(self.rows)) for name in self.scores.z}
+        found = {}
+        for name, scores in self.scores.z.items():
+            weight = self._method.fusion.weights.get(name) or fusion.PRIOR_WEIGHT
+            odds, null = (
+                weight * np.clip(z, -fusion.Z_LIMIT, fusion.Z_LIMIT)
+                for z in (scores, self.scores.null[name])
+            )
+            chance = float(self._followed(null, odds).max())
+            found[name] = shares(odds.astype(np.float64), chance)[0]
+        return found
+
+    def channels(self, place: int) -> dict[str, float]:
+        """One candidate's raw scores."""
+        row = self.rows[place]
+        by_place = {"pdq": self.pdq, **self.scores.raw, **self._texts}
+        verified = self.verified.get(place)
+        parts = verified.parts if verified else None
+        scores = {name: float(values[place]) for name, values in by_place.items()}
+        for name in ("phash", "dhash"):
+            scores[name] = _best_agreement(self.query, self.gallery, name, int(row))
+        if parts is not None:
+            scores["crop-resistant"] = parts
+        return scores
+
+    def _followed(
+        self, null: NDArray[np.float32], scores: NDArray[np.float32]
+    ) -> NDArray[np.float32]:
+        """The null, moved to this gallery.
+
+        To what most have, and then to what most of those have that were searched for by this
+        prompt: however many others are in the gallery, their common subject is no evidence.
+        """
+        for bulk in (_sample(len(self.gallery.ids)), _searched_for(self.query, self.gallery)):
+            null = follow_gallery(null, scores[np.isin(self.rows, bulk)])
+        return null
+
+    def _ratios(self, queries: NDArray[np.float32]) -> NDArray[np.float64]:
+        space = self._method.neighbourhood.space
+        background = self._method.background
+        around = [
+            self.gallery.vectors[space][self.rows],
+            background.reference[space],
+            background.null[space],
+        ]
+        own, *others = (_distances(queries, rows) for rows in around)
+        return memorisation_ratio(own, np.concatenate([own, *others]))
+
+
+def compare_texts(query: Query, gallery: Gallery) -> dict[str, NDArray[np.float32]]:
+    """Over the whole gallery, by text channel; none where the prompt asks for no words."""
+    asked = query.asked
+    if asked is None:
+        return {}
+    texts = {}
+    if asked.parts:
+        texts["bm25"] = gallery.text_index.scores(asked)
+        texts["tfidf"] = gallery.tfidf_index.scores(asked.words).astype(np.float32)
+    if asked.artists or asked.titles:
+        texts["names"] = gallery.text_index.names(asked)
+    return texts
+
+
+def _distances(queries: NDArray[np.float32], rows: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Euclidean distance of each of some unit rows (n, d) to the nearest of the queries."""
+    cosines = (queries @ rows.T).max(axis=0)
+    distances: NDArray[np.float32] = np.sqrt(np.maximum(2 - 2 * cosines, 0))
+    return distances
+
+
+def _compare_pdq(
+    query: Query, gallery: Gallery
+) -> tuple[NDArray[np.float32], NDArray[np.bool_], NDArray[np.float32], NDArray[np.int64]]:
+    """Over the whole gallery: best PDQ agreement, near copies, log-odds, and of which view."""
+    words, there = gallery.hashes["pdq"]
+    scores = np.stack(
+        [agreement(view.hashes["pdq"], words, there, BITS["pdq"]) for view in query.views]
+    )
+    copies = np.stack(
+        [
+            near_copies(row, gallery.pdq_quality, view.pdq_quality)
+            for row, view in zip(scores, query.views, strict=True)
+        ]
+    )
+    hashed = np.stack(
+        [
+            fusion.from_hashes(row, trusted_hashes(gallery.pdq_quality, view.pdq_quality))
+            for row, view in zip(scores, query.views, strict=True)
+        ]
+    )
+    # A view without structure agrees with much and proves nothing: where any view proves
+    # something the nearest such view speaks, and else the best agreement of all.
+    proven = np.where(hashed > 0, scores, np.float32(-math.inf))
+    best: NDArray[np.float32] = np.where(
+        (hashed > 0).any(axis=0), proven.max(axis=0), np.fmax.reduce(scores)
+    )
+    return best, np.logical_or.reduce(copies), hashed.max(axis=0), proven.argmax(axis=0)
+
+
+def _best_agreement(query: Query, gallery: Gallery, channel: str, row: int) -> float:
+    words, there = gallery.hashes[channel]
+    turns = [turn for view in query.views for turn in view.hashes[channel]]
+    one = slice(row, row + 1)
+    return float(agreement(turns, words[one], there[one], BITS[channel])[0])
+
+
+def _pool(
+    query: Query,
+    gallery: Gallery,
+    *,
+    space: str,
+    queries: NDArray[np.float32],
+    text: NDArray[np.float32] | None,
+    hashed: NDArray[np.float32],
+) -> NDArray[np.int64]:
+    """Rows of the candidates that are compared, ascending.
+
+    Those with near hashes, neighbours, texts, and a sample that says what the gallery is like.
+    """
+    if len(gallery.ids) <= POOL:
+        return np.arange(len(gallery.ids))
+    chosen = [
+        np.flatnonzero(hashed),
+        gallery.nearest(space, queries, POOL),
+        _sample(len(gallery.ids)),
+        _searched_for(query, gallery),
+    ]
+    if text is not None:
+        top = np.argsort(-text, kind="stable")[:POOL]
+        chosen.append(top[text[top] > 0])
+    return np.unique(np.concatenate(chosen))
+
+
+def _sample(size: int) -> NDArray[np.int64]:
+    """Rows at even steps, at most `POOL` of them: ids are hashes, so that this is a draw."""
+    return np.unique(np.linspace(0, size - 1, min(size, POOL)).astype(np.int64))
+
+
+def _searched_for(query: Query, gallery: Gallery) -> NDArray[np.int64]:
+    """Rows that searches for the query's own prompt led to; at most `POOL` of them."""
+    nothing = np.empty(0, np.int64)
+    rows = gallery.found_by.get(query.prompt or "", nothing)
+    return (rows if len(rows) else gallery.found_by.get(query.words or "", nothing))[:POOL]

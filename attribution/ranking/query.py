@@ -1,0 +1,180 @@
+"""The generated picture, as it is compared: whole, and tile by tile where it is a grid."""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Literal
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from attribution.descriptors.hashes import dihedral
+from attribution.errors import QueryImageError
+from attribution.prompt import Asked, Declared, NotFetched, ask_plainly
+from attribution.provenance.origin import Origin, read_origin
+from attribution.ranking.tiles import looks_like_grid, split_tiles
+from harvester.errors import reason_of
+from harvester.pictures.decode import PictureError, compute_hashes, encode_jpeg, open_picture
+
+MAX_SIDE = 1024
+"""Pixels kept of a query's longest side: a grid's tiles are then as large as candidates."""
+CANDIDATE_SIDE = 512
+"""Pixels of a stored candidate's longest side, as harvested by default."""
+MAX_BYTES = 256 << 20
+Grid = Literal["auto", "yes", "no"]
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """One picture to compare: the whole query, or one tile.
+
+    Attributes:
+        tile: 1 to 4 in reading order; None for the whole.
+        picture: (h, w, 3) uint8 RGB.
+        hashes: by channel, one hexadecimal hash for each of the eight turns.
+    """
+
+    tile: int | None
+    picture: NDArray[np.uint8]
+    hashes: dict[str, tuple[str, ...]]
+    pdq_quality: int
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """A generated picture and its prompt.
+
+    Attributes:
+        name: for a person; the file's name.
+        prompt: as a person sees it, flags and all.
+        views: the whole first; then four tiles if it is a grid.
+        asked: what the prompt asks for; None without a prompt.
+        declared: the pictures that the prompt itself names, apart from any that were found.
+        origin: what the file says of itself, whatever prompt was given.
+    """
+
+    name: str
+    prompt: str | None
+    views: tuple[View, ...]
+    asked: Asked | None = None
+    declared: tuple[Declared, ...] = ()
+    origin: Origin = field(default_factory=Origin)
+
+    @property
+    def words(self) -> str | None:
+        """What of the prompt is wanted, without weights; None without a prompt."""
+        return self.asked.words if self.asked else None
+
+    @property
+    def told(self) -> tuple[Declared, ...]:
+        """What became of the declared pictures, or only that the prompt declares them."""
+        if self.declared or self.asked is None:
+            return self.declared
+        return tuple(NotFetched(one.url, one.role) for one in self.asked.references)
+
+    @property
+    def is_grid(self) -> bool:
+        """Whether the tiles are ranked too."""
+        return len(self.views) > 1
+
+    def thumbnail(self, tile: int | None = None) -> bytes:
+        """The query, or one of its tiles, as JPEG."""
+        view = next(view for view in self.views if view.tile == tile)
+        return encode_jpeg(view.picture, quality=90)
+
+
+def open_query(
+    image: Path, prompt: str | None, *, grid: Grid = "auto", asked: Asked | None = None
+) -> Query:
+    """Read a generated picture from a file; without `prompt`, all words of a prompt are wanted.
+
+    Raises:
+        QueryImageError: if it is missing, unreadable, or no picture; says which.
+    """
+    try:
+        body = _read_regular(image)
+    except OSError as exc:
+        raise QueryImageError(
+            f"{image}: expected a picture, found {reason_of(exc)}; check the path"
+        ) from exc
+    return query_from_bytes(body, str(image), prompt, grid=grid, asked=asked)
+
+
+def query_from_bytes(
+    body: bytes, name: str, prompt: str | None, *, grid: Grid = "auto", asked: Asked | None = None
+) -> Query:
+    """As `open_query`, for a picture in memory; `name` is what errors and reports call it."""
+    try:
+        picture = open_picture(body, max_side=MAX_SIDE).rgb
+    except PictureError as exc:
+        raise QueryImageError(
+            f"{name}: {exc}; give the picture itself, as the generator saved it"
+        ) from exc
+    is_grid = grid == "yes" or (grid == "auto" and looks_like_grid(picture))
+    tiles = split_tiles(picture) if is_grid and min(picture.shape[:2]) > 1 else ()
+    views = [_view(None, picture), *(_view(n, tile) for n, tile in enumerate(tiles, 1))]
+    if asked is None and prompt:
+        asked = ask_plainly(prompt)
+    return Query(Path(name).name, prompt, tuple(views), asked, origin=read_origin(body))
+
+
+def with_own_prompt(query: Query, asked_of: Callable[[str, Origin], Asked]) -> Query:
+    """A query without a prompt with the one that its file tells, if it tells one.
+
+    Args:
+        query: as it was opened.
+        asked_of: reads a prompt that stands in a file which says this of itself.
+    """
+    if query.prompt is not None or not query.origin.prompt:
+        return query
+    return replace(
+        query, prompt=query.origin.prompt, asked=asked_of(query.origin.prompt, query.origin)
+    )
+
+
+def _read_regular(path: Path) -> bytes:
+    """A file's bytes; a pipe or device, which may never end or never begin, is refused."""
+    # Without O_NONBLOCK the opening itself would wait for the other end of a pipe.
+    descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
+    try:
+        mode = os.fstat(descriptor).st_mode
+        if not stat.S_ISREG(mode):
+            found = "a folder" if stat.S_ISDIR(mode) else "a device or pipe"
+            raise OSError(errno.EINVAL, found)
+        with os.fdopen(descriptor, "rb", closefd=False) as stream:
+            body = stream.read(MAX_BYTES + 1)
+    finally:
+        os.close(descriptor)
+    if len(body) > MAX_BYTES:
+        raise OSError(errno.EFBIG, f"more than {MAX_BYTES >> 20} MiB")
+    return body
+
+
+def _view(tile: int | None, picture: NDArray[np.uint8]) -> View:
+    turns = [compute_hashes(turned) for turned in dihedral(_as_large_as_candidates(picture))]
+    return View(
+        tile,
+        picture,
+        {
+            "pdq": tuple(turn.pdq for turn in turns),
+            "phash": tuple(turn.phash for turn in turns),
+            "dhash": tuple(turn.dhash for turn in turns),
+        },
+        turns[0].pdq_quality,
+    )
+
+
+def _as_large_as_candidates(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """At most `CANDIDATE_SIDE`: candidates were hashed at that size, and eight turns cost less."""
+    height, width = picture.shape[:2]
+    scale = CANDIDATE_SIDE / max(height, width)
+    if scale >= 1:
+        return picture
+    size = (max(1, round(width * scale)), max(1, round(height * scale)))
+    return cv2.resize(picture, size, interpolation=cv2.INTER_AREA).astype(np.uint8, copy=False)

@@ -1,0 +1,202 @@
+"""What a ranking amounts to, in words and short numbers: the same on a page and on a terminal.
+
+Pure. None of the words says that a picture was in a training set, nor that it was not.
+"""
+
+from __future__ import annotations
+
+import math
+from decimal import ROUND_CEILING, Decimal
+
+from attribution.calibration.verdicts import EXTRACTION_RATIO, Verdict
+from attribution.matching.geometry import Box, Region
+from attribution.ranking.rank import Match, Ranking
+
+UNTESTED = "not tested"
+"""What stands in a verdict's place where the ranker gives none."""
+SMALLEST = 1e-9
+"""Chances below are shown as below it: a fitted tail cannot tell them apart."""
+_METHODS = {"sift": "SIFT", "cells": "ResNet cells"}
+_PLACES = {
+    ("upper", "middle"): "upper middle",
+    ("lower", "middle"): "lower middle",
+    ("middle", "left"): "left side",
+    ("middle", "right"): "right side",
+    ("middle", "middle"): "middle",
+}
+
+
+def conclusion(ranking: Ranking) -> str:
+    """What the whole ranking amounts to, in one to three sentences.
+
+    What was searched, the highest rung of the ladder that any candidate reaches, and how many.
+    """
+    searched = f"{ranking.gallery_size:,} candidate{'' if ranking.gallery_size == 1 else 's'}"
+    subject = "the generated picture"
+    either = subject + (" or of one of its tiles" if ranking.query.is_grid else "")
+    found = ranking.found
+    if found is None:
+        return (
+            f"An order and no evidence: {searched} searched, none of them tested for being a copy. "
+            "This ranker always puts one first."
+        )
+    if ranking.is_flat:
+        return (
+            f"Nothing can be compared: {subject} is of one flat colour. {searched} searched; "
+            "their order means nothing."
+        )
+    match ranking.verdict:
+        case Verdict.NEAR_COPY:
+            many = found[Verdict.NEAR_COPY]
+            told = "there is a near copy" if many == 1 else f"there are {many:,} near copies"
+            return f"Among {searched} searched {told} of {either}.{_besides(ranking)}"
+        case Verdict.REPLICATION:
+            many = found[Verdict.REPLICATION]
+            told = "one agrees" if many == 1 else f"{many:,} agree"
+            return (
+                f"A part agrees: among {searched} searched {told} place by place with a part of "
+                f"{subject}. None is a near copy of the whole.{_besides(ranking)}"
+            )
+        case Verdict.ABOVE_CHANCE:
+            many = found[Verdict.ABOVE_CHANCE]
+            told = "one is" if many == 1 else f"{many:,} are"
+            return (
+                f"No copy: among {searched} searched {told} nearer to {subject} than unrelated "
+                "pictures are. A shared subject can be the whole reason."
+            )
+    return (
+        f"No evidence: among {searched} searched none is nearer to {subject} than unrelated "
+        "pictures can be. They are listed in order all the same. A source that was not among them "
+        "is not ruled out."
+    )
+
+
+def summary(ranking: Ranking) -> str:
+    """The same in two or three words, for a badge."""
+    if ranking.found is None:
+        return "order only"
+    if ranking.is_flat:
+        return "nothing to compare"
+    verdict = ranking.verdict or Verdict.NO_EVIDENCE
+    many = ranking.found.get(verdict, 0)
+    match verdict:
+        case Verdict.NEAR_COPY:
+            return f"{many:,} near {'copy' if many == 1 else 'copies'}"
+        case Verdict.REPLICATION:
+            return f"{many:,} replication{'' if many == 1 else 's'}"
+        case Verdict.ABOVE_CHANCE:
+            return f"{many:,} above chance"
+    return verdict.value
+
+
+def shares_line(ranking: Ranking, most: int = 3) -> str | None:
+    """The shares of the first few matches that have one, the others' together, and what is left.
+
+    None where the ranker gives no shares.
+    """
+    if ranking.found is None:
+        return None
+    told = [f"{show_share(one.share)} candidate {one.rank}" for one in shared(ranking, most)]
+    rest = others_share(ranking, most)
+    if rest > 0:
+        told.append(f"{show_share(rest)} others")
+    return ", ".join([*told, f"{show_share(ranking.unattributed)} unattributed"])
+
+
+def shared(ranking: Ranking, most: int) -> list[Match]:
+    """The first `most` matches that have a share of the influence."""
+    return [match for match in ranking.matches if match.share > 0][:most]
+
+
+def others_share(ranking: Ranking, most: int) -> float:
+    """The share of all candidates beyond `shared`, shown or not; 0 but for rounding errors."""
+    rest = 1 - ranking.unattributed - sum(match.share for match in shared(ranking, most))
+    return rest if rest > 1e-6 else 0.0
+
+
+def show_share(share: float) -> str:
+    """`40%`, in steps of 5; `<5%` for what is little, yet not nothing, `>95%` for what is not all.
+
+    No measurement stands behind the size of a share, and its last digits are the arithmetic of the
+    processor that it was computed on.
+    """
+    if 0 < share < 0.05:
+        return "<5%"
+    return ">95%" if 0.95 < share < 1 else f"{5 * round(20 * share)}%"
+
+
+def show_chance(chance: float) -> str:
+    """A p- or q-value: `.043`, `.002`, `3e-5`; a dash where there is none.
+
+    Rounded up, so that none is shown smaller than it is, nor one above a threshold as at it.
+    """
+    if not math.isfinite(chance):
+        return "-"
+    if chance < SMALLEST:
+        return f"<{SMALLEST:.0e}".replace("e-0", "e-")
+    exact = Decimal(repr(float(chance)))
+    digits = 2 if chance >= 0.001 else 1
+    step = Decimal(1).scaleb(exact.adjusted() - digits + 1)
+    rounded = exact.quantize(step, ROUND_CEILING)
+    if rounded >= Decimal("0.001"):
+        return f"{rounded.normalize():f}".removeprefix("0")
+    return f"{float(rounded):.0e}".replace("e-0", "e-")
+
+
+def show_ratio(ratio: float) -> str | None:
+    """What a memorisation ratio says, where it says something: below 1."""
+    if not ratio < EXTRACTION_RATIO:
+        return None
+    shown = math.floor(100 * ratio) / 100  # 1.00 would not be below 1
+    return (
+        f"Memorisation ratio {shown:.2f}, below 1: far nearer than the generated picture's other "
+        "neighbours are (after Carlini et al. 2023)."
+    )
+
+
+def show_region(region: Region, tile: int | None = None) -> str:
+    """Where two pictures agree, for one who cannot see the boxes; `tile` where one was compared."""
+    subject = "the generated picture" if tile is None else f"tile {tile}"
+    text = (
+        f"{_METHODS[region.method]}: {region.inliers:,} points agree, {_place(region.query)} of "
+        f"{subject} \N{LEFT RIGHT ARROW} {_place(region.candidate)} of the candidate"
+    )
+    return f"{text}, mirrored" if region.mirrored else text
+
+
+def short_regions(match: Match) -> str:
+    """The same for a terminal: `sift 34, cells 41 mirrored`."""
+    return ", ".join(
+        f"{one.method} {one.inliers:,}{' mirrored' if one.mirrored else ''}"
+        for one in match.regions
+    )
+
+
+def _besides(ranking: Ranking) -> str:
+    """How many candidates reach the rungs below the highest."""
+    found, verdict = ranking.found or {}, ranking.verdict
+    told = []
+    parts = found.get(Verdict.REPLICATION, 0)
+    if verdict is Verdict.NEAR_COPY and parts:
+        told.append(f"{parts:,} agree{'s' if parts == 1 else ''} in a part")
+    above = found.get(Verdict.ABOVE_CHANCE, 0)
+    if above:
+        told.append(f"{above:,} {'is' if above == 1 else 'are'} above chance")
+    return f" Of the others, {' and '.join(told)}." if told else ""
+
+
+def _place(box: Box) -> str:
+    """A box in words: `upper left (24%)`, the share being of the picture's area."""
+    width, height = box.right - box.left, box.bottom - box.top
+    share = f"({show_share(width * height)})"
+    if min(width, height) > 0.8:
+        return f"nearly all {share}"
+    across = _third((box.left + box.right) / 2, "left", "right")
+    down = _third((box.top + box.bottom) / 2, "upper", "lower")
+    return f"{_PLACES.get((down, across), f'{down} {across}')} {share}"
+
+
+def _third(centre: float, low: str, high: str) -> str:
+    if centre < 0.4:
+        return low
+    return high if centre > 0.6 else "middle"

@@ -1,0 +1,1 @@
+"""The experiments: corpus, generations, removals, retraining, LDS, exemplars, unlearning."""

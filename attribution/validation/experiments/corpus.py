@@ -1,0 +1,213 @@
+"""Everything that a proof rests on: the pictures, the tokenizer, the vocabulary, and the prompts.
+
+The image tokenizer learns from pictures that no model of the proof ever sees, whose captions no
+prompt has: what is forgotten later must not live on in it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from attribution.errors import ProofError
+from attribution.validation.experiments.settings import Settings
+from attribution.validation.model.checkpoints import digest_of, load_tokenizer, save_tokenizer
+from attribution.validation.model.dataset import FEWEST, Pictures, choose_rows, read_pictures
+from attribution.validation.model.image_tokenizer import ImageTokenizer, train_tokenizer
+from attribution.validation.model.sampling import TEMPERATURE
+from attribution.validation.model.text_tokenizer import learn_words
+from attribution.validation.model.training import Encoded, encode
+from harvester.dataset.atomic import replacing
+from harvester.dataset.storage import Place
+from harvester.errors import reason_of
+
+if TYPE_CHECKING:
+    from attribution.validation.experiments.settings import Counted
+
+
+TOKENIZER = "tokenizer.safetensors"
+_TOLD = "proof.json"
+_TRAINING = 1
+"""To be raised with every change of what a model becomes that no setting tells."""
+
+
+@dataclass(frozen=True)
+class Material:
+    """What models of a run are made from.
+
+    Attributes:
+        folder: of the run.
+        pictures: that models learn from; others: that the tokenizer learnt from.
+    """
+
+    folder: Path
+    settings: Settings
+    pictures: Pictures
+    others: Pictures
+    tokenizer: ImageTokenizer
+    data: Encoded
+
+    @cached_property
+    def base(self) -> str:
+        """What every model of the run has in common, in short."""
+        told = [self.pictures.digest, self.data.tokenizer, self.settings.digest, str(_TRAINING)]
+        # Other versions, chances and devices make other bits.
+        told += [torch.__version__, version("transformers"), str(TEMPERATURE)]
+        told += ["cuda" * torch.cuda.is_available()]
+        found = hashlib.sha256("\0".join(told).encode())
+        for tokens in (self.data.text, self.data.codes):
+            found.update(tokens.numpy().tobytes())
+        return found.hexdigest()[:16]
+
+    @cached_property
+    def prompts(self) -> tuple[str, ...]:
+        """Captions to generate from, those of the counterfactual test first; drawn by seed."""
+        settings = self.settings
+        captions = sorted(set(self.pictures.captions))
+        wanted = max(settings.prompts, settings.subset_prompts)
+        if wanted > len(captions):
+            raise ProofError(
+                f"expected at least {wanted} different captions to take prompts from, found "
+                f"{len(captions)}; harvest more pictures, or take a smaller --size"
+            )
+        draw = np.random.default_rng([settings.seeds[0], 7])
+        return tuple(captions[place] for place in draw.permutation(len(captions))[:wanted])
+
+    def text_of(self, captions: Sequence[str]) -> torch.Tensor:
+        """Captions as the models take them."""
+        return torch.from_numpy(self.data.words.encode(captions))
+
+    def rows_of_caption(self, caption: str) -> NDArray[np.int64]:
+        """The pictures that have it: a prompt's own."""
+        return np.flatnonzero(np.array(self.pictures.captions) == caption)
+
+
+def prepare(
+    folders: Sequence[Place],
+    tokenizer_folders: Sequence[Place],
+    out: Path,
+    settings: Settings,
+    *,
+    counted: Counted,
+) -> Material:
+    """Read the pictures, and train the tokenizer or take the one that the run has.
+
+    Args:
+        folders: datasets with the pictures that models learn from.
+        tokenizer_folders: datasets for the tokenizer alone; the rest of `folders` is taken too.
+        out: the run's folder.
+        settings: of the run.
+        counted: shows how far the tokenizer's training is.
+
+    Raises:
+        ProofError: if there are too few pictures, or the run was made with others.
+        CheckpointError: if the run's tokenizer is damaged.
+    """
+    everything = read_pictures(folders, side=settings.side)
+    left_out = {name.casefold() for name in settings.left_out}
+    eligible = everything.chosen(
+        [row for row, name in enumerate(everything.categories) if name.casefold() not in left_out]
+    )
+    pictures = eligible.chosen(
+        choose_rows(eligible, most=settings.pictures, seed=settings.seeds[0])
+    )
+    if len(pictures) < FEWEST:
+        raise ProofError(
+            f"expected at least {FEWEST} pictures outside the categories that are left out "
+            f"({', '.join(settings.left_out)}), found {len(pictures)}; harvest more with "
+            "`harvest captions` or `harvest folder`"
+        )
+    more = [read_pictures(tokenizer_folders, side=settings.side)] if tokenizer_folders else []
+    others = _others([everything, *more], pictures)
+    _check_same_run(out, settings, pictures)
+    tokenizer = _tokenizer(out / TOKENIZER, others, settings, counted)
+    words = learn_words(pictures.captions)
+    data = encode(pictures, tokenizer, digest_of(tokenizer), words)
+    return Material(out, settings, pictures, others, tokenizer, data)
+
+
+def _others(sets: Sequence[Pictures], pictures: Pictures) -> Pictures:
+    """Pictures that are in none of the models: by id, by caption and by their pixels."""
+    ids, captions = set(pictures.ids), {caption.casefold() for caption in pictures.captions}
+    pixels = {one.tobytes() for one in pictures.pixels}
+    kept: dict[str, tuple[Pictures, int]] = {}
+    for found in sets:
+        for row, name in enumerate(found.ids):
+            if (
+                name not in ids
+                and found.captions[row].casefold() not in captions
+                and found.pixels[row].tobytes() not in pixels
+            ):
+                kept.setdefault(name, (found, row))
+    if len(kept) < FEWEST:
+        raise ProofError(
+            f"expected at least {FEWEST} further pictures for the image tokenizer, which must not "
+            f"learn from those that are forgotten, found {len(kept)}; give another dataset with "
+            "--tokenizer-from"
+        )
+    chosen = sorted(kept.items())
+    return Pictures(
+        ids=tuple(name for name, _ in chosen),
+        captions=tuple(found.captions[row] for _, (found, row) in chosen),
+        creators=tuple(found.creators[row] for _, (found, row) in chosen),
+        categories=tuple(found.categories[row] for _, (found, row) in chosen),
+        pixels=np.stack([found.pixels[row] for _, (found, row) in chosen]),
+    )
+
+
+def _tokenizer(
+    path: Path, others: Pictures, settings: Settings, counted: Counted
+) -> ImageTokenizer:
+    told = hashlib.sha256(
+        json.dumps([others.digest, asdict(settings.tokenizer)]).encode()
+    ).hexdigest()
+    if path.exists():
+        tokenizer, learnt_from = load_tokenizer(path)
+        if learnt_from == told:
+            return tokenizer
+        raise ProofError(
+            f"{path}: expected a tokenizer trained on the {len(others):,} pictures that no model "
+            "sees, found one of others; choose another --out, or delete it"
+        )
+    recipe = settings.tokenizer
+    with counted("training the image tokenizer", recipe.steps) as counting:
+        tokenizer = train_tokenizer(
+            others.pixels, recipe=recipe, step=lambda *_: counting.advance()
+        )
+    save_tokenizer(path, tokenizer, told)
+    return tokenizer
+
+
+def _check_same_run(out: Path, settings: Settings, pictures: Pictures) -> None:
+    """A run's folder is of one set of pictures and one way to train; more prompts may come."""
+    told = {"pictures": pictures.digest, "made": settings.digest}
+    path = out / _TOLD
+    if path.exists():
+        if _read(path) != told:
+            raise ProofError(
+                f"{out}: expected a run of the same pictures and settings, found one of others; "
+                "choose another --out"
+            )
+        return
+    try:
+        with replacing(path) as temporary:
+            temporary.write_text(json.dumps(told), "utf-8")
+    except OSError as exc:
+        raise ProofError(f"{path}: expected to write there, found {reason_of(exc)}") from exc
+
+
+def _read(path: Path) -> Any:
+    try:
+        return json.loads(path.read_text("utf-8"))
+    except (OSError, ValueError):
+        return None

@@ -1,0 +1,146 @@
+"""The models that saw everything, and what they make of the prompts: the queries of a proof."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from attribution.errors import ProofError
+from attribution.validation.experiments.corpus import Material
+from attribution.validation.experiments.retraining import Question, Removal, model_path, train_all
+from attribution.validation.model.checkpoints import load_model
+from attribution.validation.model.dalle import losses_of
+from attribution.validation.model.process_pool import Workers
+from attribution.validation.model.text_tokenizer import Words
+from attribution.validation.model.training import Trained
+from attribution.validation.outcomes import Outcome, read_outcome
+
+
+@dataclass(frozen=True)
+class Generated:
+    """The queries, and the models that made them.
+
+    Attributes:
+        models: by seed.
+        codes: by seed, (p, t) of all prompts.
+        seed, prompt: (q,) of each query, the number of the prompt in `Material.prompts`; those of
+            the counterfactual test come first, seed by seed.
+    """
+
+    material: Material
+    models: dict[int, Trained]
+    codes: dict[int, NDArray[np.int32]]
+    seed: NDArray[np.int64]
+    prompt: NDArray[np.int64]
+
+    @property
+    def captions(self) -> tuple[str, ...]:
+        """The prompt of each query."""
+        return tuple(self.material.prompts[place] for place in self.prompt)
+
+    @cached_property
+    def tokens(self) -> tuple[torch.Tensor, torch.Tensor]:
+        """Text (q, l) and codes (q, t) of the queries."""
+        rows = [
+            self.codes[int(seed)][place] for seed, place in zip(self.seed, self.prompt, strict=True)
+        ]
+        return self.material.text_of(self.captions), torch.from_numpy(np.stack(rows)).long()
+
+    @cached_property
+    def pixels(self) -> NDArray[np.uint8]:
+        """(q, side, side, 3) of the queries."""
+        return self.material.tokenizer.decode(self.tokens[1])
+
+    @cached_property
+    def _digest(self) -> str:
+        """Of everything that is asked: other queries have other outcomes."""
+        told = hashlib.sha256()
+        for tensor in self.tokens:
+            told.update(tensor.numpy().tobytes())
+        told.update(self.seed.tobytes() + self.prompt.tobytes())
+        return told.hexdigest()[:16]
+
+    def question(self) -> Question:
+        """What models without some pictures are asked."""
+        material = self.material
+        return Question(
+            data=material.data,
+            recipe=material.settings.recipe,
+            queries=self.tokens,
+            prompts=material.text_of(material.prompts[: material.settings.prompts]),
+            folder=material.folder / "outcomes",
+            base=f"{material.base}-{self._digest}-{material.settings.prompts}",
+        )
+
+    def before(self, seed: int) -> Outcome:
+        """What the model of a seed answers that saw everything."""
+        model = self.models[seed].model
+        data = self.material.data
+        return Outcome(
+            seed=seed,
+            removed=(),
+            query_losses=losses_of(model, *self.tokens),
+            picture_losses=losses_of(model, data.text, data.codes),
+            codes=self.codes[seed][: self.material.settings.prompts],
+            training_loss=self.models[seed].losses[-1],
+            seconds=self.models[seed].seconds,
+        )
+
+
+def generate(material: Material, step: Callable[[], None], *, workers: Workers) -> Generated:
+    """Train the models that see everything, one a seed, and let them generate."""
+    settings = material.settings
+    empty = torch.empty(0, material.data.text.shape[1], dtype=torch.long)
+    question = Question(
+        data=material.data,
+        recipe=settings.recipe,
+        queries=(empty, torch.empty(0, material.data.codes.shape[1], dtype=torch.long)),
+        prompts=material.text_of(material.prompts),
+        folder=material.folder / "bases",
+        base=f"{material.base}-{_digest_of(material.prompts)}",
+        models=material.folder / "models",
+    )
+    removals = [Removal(seed, frozenset()) for seed in settings.seeds]
+    paths = {one.seed: model_path(material.folder / "models", one.seed) for one in removals}
+    for removal in removals:
+        if not paths[removal.seed].exists():  # it was deleted: what it said is of no use without it
+            question.path(removal).unlink(missing_ok=True)
+    train_all(question, removals, step, workers=workers)
+    models, codes = {}, {}
+    for removal in removals:
+        models[removal.seed], words = load_model(paths[removal.seed], material.data.tokenizer)
+        _check_same(paths[removal.seed], models[removal.seed], words, question, removal.seed)
+        codes[removal.seed] = read_outcome(question.path(removal)).codes
+    seed, prompt = _queries(settings.seeds, settings.prompts, settings.subset_prompts)
+    return Generated(material, models, codes, seed, prompt)
+
+
+def _check_same(path: Path, trained: Trained, words: Words, question: Question, seed: int) -> None:
+    """A file of the right name may be another training's, as `attribute validate train` leaves."""
+    wanted = replace(question.recipe, seed=seed), frozenset(question.data.ids), question.data.words
+    if (trained.recipe, trained.seen, words) != wanted:
+        raise ProofError(
+            f"{path}: expected the model of this run's pictures and settings, found another; "
+            "delete it and run the same command again"
+        )
+
+
+def _digest_of(prompts: Sequence[str]) -> str:
+    return hashlib.sha256("\0".join(prompts).encode("utf-8", "surrogatepass")).hexdigest()[:16]
+
+
+def _queries(
+    seeds: Sequence[int], prompts: int, more: int
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Seeds and prompts of the queries: the test's of every seed, and more of the first one."""
+    pairs = [(seed, place) for seed in seeds for place in range(prompts)]
+    pairs += [(seeds[0], place) for place in range(prompts, more)]
+    told = np.array(pairs, np.int64)
+    return told[:, 0], told[:, 1]

@@ -1,0 +1,65 @@
+"""Does a model make what it is asked for? A check without a classifier.
+
+A generated picture is recognisable where, of all training pictures, the nearest one by ResNet-50's
+features has the prompt for its caption.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from attribution.descriptors.resnet50 import ResNet50Gem
+from attribution.validation.experiments.generations import Generated
+from attribution.validation.model.dataset import enlarged
+from attribution.validation.model.sampling import sample
+from attribution.validation.results import Recognisable
+from attribution.validation.statistics.intervals import share_interval
+
+_AT_ONCE = 128
+
+
+def recognisable(generated: Generated) -> list[Recognisable]:
+    """Of every training prompt, once a seed."""
+    material = generated.material
+    pictures = material.pictures
+    network = ResNet50Gem()
+    reference = network.embed(enlarged(pictures.pixels))
+    prompts = sorted(set(pictures.captions))
+    text = material.text_of(prompts)
+    through = network.embed(enlarged(material.tokenizer.decode(material.data.codes)))
+    ceiling = float(nearest_is_own(through, reference, pictures.captions, pictures.captions).mean())
+    told = []
+    for seed, trained in sorted(generated.models.items()):
+        codes = torch.cat(
+            [
+                sample(trained.model, part, [seed] * len(part), length=material.data.codes.shape[1])
+                for part in torch.split(text, _AT_ONCE)
+            ]
+        )
+        made = network.embed(enlarged(material.tokenizer.decode(codes)))
+        own = nearest_is_own(made, reference, prompts, pictures.captions)
+        share = share_interval(own)
+        told.append(Recognisable(seed, len(prompts), share.value, share.low, share.high, ceiling))
+    return told
+
+
+def nearest_is_own(
+    made: NDArray[np.float32],
+    reference: NDArray[np.float32],
+    prompts: Sequence[str],
+    captions: Sequence[str],
+) -> NDArray[np.bool_]:
+    """Whether the nearest of some pictures has the caption that was asked for.
+
+    Args:
+        made: (m, d) unit rows of features of what was made.
+        reference: (n, d), of the pictures.
+        prompts: m, what was asked for.
+        captions: n, of the pictures.
+    """
+    nearest = (made @ reference.T).argmax(1)
+    return np.array([captions[row] == one for row, one in zip(nearest, prompts, strict=True)])

@@ -1,0 +1,124 @@
+"""Many models, each without some pictures, and what every one of them is asked."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from attribution.errors import ProofError
+from attribution.validation.model.checkpoints import save_model
+from attribution.validation.model.dalle import TokenModel, losses_of
+from attribution.validation.model.process_pool import Workers
+from attribution.validation.model.sampling import sample
+from attribution.validation.model.training import Encoded, Recipe, train
+from attribution.validation.outcomes import Outcome, outcome_name, write_outcome
+
+
+@dataclass(frozen=True)
+class Question:
+    """What every model of a run is asked.
+
+    Attributes:
+        data: all pictures that a model may learn from.
+        recipe: of every model, but for its seed.
+        queries: text (q, l) and codes (q, t) of generated pictures, whose losses are wanted.
+        prompts: (p, l), to generate anew.
+        folder: where outcomes are kept.
+        base: what the run is made of, for their names.
+        models: where models that nothing was removed from are kept; nowhere unless given.
+    """
+
+    data: Encoded
+    recipe: Recipe
+    queries: tuple[torch.Tensor, torch.Tensor]
+    prompts: torch.Tensor
+    folder: Path
+    base: str
+    models: Path | None = None
+
+    def path(self, removal: Removal) -> Path:
+        """Where the outcome of a removal is kept."""
+        return self.folder / outcome_name(self.base, removal.seed, removal.removed)
+
+
+@dataclass(frozen=True, slots=True)
+class Removal:
+    """A model to be trained: by which seed, and without which pictures."""
+
+    seed: int
+    removed: frozenset[str]
+
+
+def ask_model(
+    model: TokenModel, question: Question, seed: int
+) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.int32]]:
+    """Losses of the queries and of all pictures, and codes of the prompts by this seed."""
+    data = question.data
+    queries = losses_of(model, *question.queries)
+    pictures = losses_of(model, data.text, data.codes)
+    seeds = [seed] * len(question.prompts)
+    codes = sample(model, question.prompts, seeds, length=data.codes.shape[1])
+    return queries, pictures, codes.numpy().astype(np.int32)
+
+
+def train_without(question: Question, removal: Removal) -> None:
+    """Train one model and write down what it answers."""
+    data = question.data
+    kept = np.array(
+        [row for row, name in enumerate(data.ids) if name not in removal.removed], np.int64
+    )
+    trained = train(data, kept, replace(question.recipe, seed=removal.seed))
+    queries, pictures, codes = ask_model(trained.model, question, removal.seed)
+    if not (np.isfinite(queries).all() and np.isfinite(pictures).all()):
+        raise ProofError(
+            f"expected finite losses of the model of seed {removal.seed} without "
+            f"{len(removal.removed):,} pictures, found others: it diverged; take another --size"
+        )
+    outcome = Outcome(
+        seed=removal.seed,
+        removed=tuple(sorted(removal.removed)),
+        query_losses=queries,
+        picture_losses=pictures,
+        codes=codes,
+        training_loss=trained.losses[-1],
+        seconds=trained.seconds,
+    )
+    if question.models is not None and not removal.removed:
+        save_model(model_path(question.models, removal.seed), trained, data)
+    write_outcome(question.path(removal), outcome)
+
+
+def model_path(folder: Path, seed: int) -> Path:
+    """Where the model of a seed is kept, from which nothing was removed."""
+    return folder / f"base-{seed}.safetensors"
+
+
+def train_all(
+    question: Question,
+    removals: Collection[Removal],
+    step: Callable[[], None],
+    *,
+    workers: Workers,
+) -> None:
+    """Train every model that has no outcome yet; each that is done is kept, whatever comes.
+
+    Raises:
+        ProofError: if a removal leaves nothing to learn from, or a worker is killed.
+    """
+    wanted = list(dict.fromkeys(removals))
+    size = len(question.data.ids)
+    if any(len(one.removed) >= size for one in wanted):
+        raise ProofError(
+            f"expected pictures left to learn from, found a removal of all {size:,}; harvest more "
+            "pictures, or take a smaller --size"
+        )
+    missing = [one for one in wanted if not question.path(one).exists()]
+    for _ in range(len(wanted) - len(missing)):
+        step()
+    for _ in workers.each(train_without, question, missing):
+        step()

@@ -1,0 +1,248 @@
+"""What each way of forgetting makes of some requests, with what it costs; a row of results each."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from attribution.descriptors.resnet50 import ResNet50Gem
+from attribution.validation.experiments.corpus import Material
+from attribution.validation.experiments.generations import Generated
+from attribution.validation.experiments.recognition import nearest_is_own
+from attribution.validation.model.dalle import Dalle, Ensemble, Together, TokenModel, losses_of
+from attribution.validation.model.dataset import FEWEST, enlarged
+from attribution.validation.model.process_pool import Workers
+from attribution.validation.model.sampling import sample
+from attribution.validation.model.training import Trained, encode
+from attribution.validation.results import WHOLE_ARTIST, Forgot
+from attribution.validation.statistics.removal_effects import expected_retraining
+from attribution.validation.unlearning.approximate import Ascent, Fisher
+from attribution.validation.unlearning.base import (
+    Forgetting,
+    Forgotten,
+    Learnt,
+    Retraining,
+    cost,
+    of_trained,
+)
+from attribution.validation.unlearning.sisa import Sisa
+
+_AT_RANDOM = (1, 10)
+"""How many pictures random requests name."""
+_OF_ARTIST = 10
+"""How many pictures of one artist a request names."""
+_UNSEEN = 128
+"""Pictures that no model saw, whose loss says what forgotten means."""
+_TOGETHER: tuple[Together, ...] = ("logits", "evidence")
+_LOOKED_AT = 3
+"""Retained prompts whose pictures are looked at, for each prompt of the counterfactual test."""
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What a process needs to answer the requests by one way.
+
+    Attributes:
+        trained: the model that saw everything.
+        requests: by what a person would call it, the ids to be forgotten.
+    """
+
+    material: Material
+    trained: Trained
+    requests: Mapping[str, frozenset[str]]
+
+
+def requests_of(generated: Generated, removed: frozenset[str]) -> dict[str, frozenset[str]]:
+    """Some pictures at random, what the test removed, and of the artist who has the fewest all.
+
+    And some of that artist's, since to be rid of all of them SISA by artist has nothing to train.
+    """
+    pictures = generated.material.pictures
+    order = np.random.default_rng([generated.material.settings.seeds[0], 23]).permutation(
+        len(pictures)
+    )
+    told = {
+        f"{count} at random": frozenset(pictures.ids[row] for row in order[:count])
+        for count in _AT_RANDOM
+    }
+    told["whence's first"] = removed
+    artists = Counter(name for name in pictures.creators if name)
+    if len(artists) > 1:
+        artist = min(artists, key=lambda name: (artists[name], name))
+        own = [row for row in order if pictures.creators[row] == artist]
+        told[f"{_OF_ARTIST} of {artist}"] = frozenset(pictures.ids[row] for row in own[:_OF_ARTIST])
+        told[f"{WHOLE_ARTIST}{artist}"] = frozenset(pictures.ids[row] for row in own)
+    # What would leave too few to learn from is not asked for.
+    return {
+        name: removed for name, removed in told.items() if len(pictures) - len(removed) >= FEWEST
+    }
+
+
+WAYS = ("retrain", "sisa-random", "sisa-artist", "ascent", "fisher")
+
+
+def forget_all(asked: Asked, ways: tuple[str, ...], workers: Workers) -> Any:
+    """Yields each way's rows as it ends; `speedup` is filled in by `with_speedups`."""
+    return workers.each(answer_requests, asked, ways)
+
+
+def answer_requests(asked: Asked, name: str) -> tuple[Forgot, ...]:
+    """One way's answers to all requests."""
+    material, settings = asked.material, asked.material.settings
+    way = way_of(name, material, unseen_loss(material, asked.trained.model))
+    rows = np.arange(len(material.pictures))
+    if isinstance(way, Sisa):
+        recipe = replace(
+            settings.recipe,
+            seed=settings.seeds[0],
+            steps=settings.sisa_effort * settings.recipe.steps,
+        )
+        state: Learnt = way.learn(material.data, rows, recipe)
+    else:
+        state = of_trained(asked.trained, material.data, rows)
+    look = _Look(ResNet50Gem(), material)
+    told: list[Forgot] = []
+    for request, removed in asked.requests.items():
+        after = way.forget(state, removed)
+        told += [
+            _row(
+                look,
+                (name if together in {None, "logits"} else f"{name}, by {together}", request),
+                (_speaking(state.model, together), _speaking(after.model, together)),
+                after,
+                expected=_expected(name, material, len(removed)),
+            )
+            for together in (_TOGETHER if isinstance(way, Sisa) else (None,))
+        ]
+    return tuple(told)
+
+
+def _speaking(model: TokenModel, together: Together | None) -> TokenModel:
+    """An ensemble in another way of speaking; any other model as it is."""
+    if together is None or not isinstance(model, Ensemble):
+        return model
+    return Ensemble([one for one in model.members if isinstance(one, Dalle)], together).eval()
+
+
+def way_of(name: str, material: Material, target: float) -> Forgetting:
+    """A way of forgetting by its name; the approximate ones stop at a loss, nats a token."""
+    settings = material.settings
+    artists = dict(zip(material.pictures.ids, material.pictures.creators, strict=True))
+    # So that a proof that was stopped goes on with the stages that ended.
+    states = material.folder / "sisa" / material.base
+    made: dict[str, Forgetting] = {
+        "retrain": Retraining(),
+        "sisa-random": Sisa(settings.shards, settings.slices, store=states),
+        "sisa-artist": Sisa(settings.shards, settings.slices, artists, store=states),
+        "ascent": Ascent(target),
+        "fisher": Fisher(target),
+    }
+    return made[name]
+
+
+def unseen_loss(material: Material, model: TokenModel) -> float:
+    """What pictures cost a model that never saw them: mean nats a token."""
+    known = {name.casefold() for name in material.pictures.categories}
+    others = material.others
+    rows = [row for row, name in enumerate(others.categories) if name.casefold() in known]
+    chosen = others.chosen((rows or list(range(len(others))))[:_UNSEEN])
+    data = encode(chosen, material.tokenizer, material.data.tokenizer, material.data.words)
+    return float(losses_of(model, data.text, data.codes).mean())
+
+
+def with_speedups(rows: list[Forgot]) -> list[Forgot]:
+    """Retraining's seconds over each row's own, request by request."""
+    whole = {row.request: row.seconds for row in rows if row.way == "retrain"}
+    return [
+        replace(row, speedup=whole.get(row.request, np.nan) / row.seconds)
+        if row.seconds
+        else replace(row, speedup=float("inf"))
+        for row in rows
+    ]
+
+
+def _row(
+    look: _Look,
+    named: tuple[str, str],
+    models: tuple[TokenModel, TokenModel],
+    forgotten: Forgotten,
+    *,
+    expected: float,
+) -> Forgot:
+    """One row: what a way and a request are called, and the models before and after."""
+    material = look.material
+    gone = material.pictures.rows(forgotten.removed)
+    left = np.setdiff1d(np.arange(len(material.pictures)), gone)
+    told = {}
+    for moment, model in zip(("before", "after"), models, strict=True):
+        told[f"forgotten_{moment}"] = _mean_loss(model, material, gone)
+        told[f"retained_{moment}"] = _mean_loss(model, material, left)
+    shown = look.retained(models, left)
+    return Forgot(
+        way=named[0],
+        request=named[1],
+        removed=len(gone),
+        seconds=forgotten.seconds,
+        speedup=float("nan"),
+        share=forgotten.retrained / cost(material.settings.recipe),
+        expected=expected,
+        exact=forgotten.exact,
+        **told,
+        **shown,
+    )
+
+
+def _expected(way: str, material: Material, removed: int) -> float:
+    """What share of training anew the formula foretells; it knows random sharding alone."""
+    if way == "retrain":
+        return 1.0
+    if way == "sisa-random":
+        settings = material.settings
+        anew = expected_retraining(settings.shards, removed, slices=settings.slices)
+        return settings.sisa_effort * anew
+    return float("nan")
+
+
+def _mean_loss(model: TokenModel, material: Material, rows: NDArray[np.int64]) -> float:
+    data = material.data
+    found = losses_of(model, data.text[rows], data.codes[rows])
+    return float(found.mean()) if len(found) else float("nan")
+
+
+class _Look:
+    """Looks at what models make of retained prompts."""
+
+    def __init__(self, network: ResNet50Gem, material: Material) -> None:
+        self._network, self.material = network, material
+        self._reference = network.embed(enlarged(material.pictures.pixels))
+
+    def retained(
+        self, models: tuple[TokenModel, TokenModel], left: NDArray[np.int64]
+    ) -> dict[str, float]:
+        """What of prompts that should not change has changed, from one model to the other."""
+        material = self.material
+        captions = material.pictures.captions
+        most = _LOOKED_AT * material.settings.prompts
+        prompts = list(dict.fromkeys(captions[row] for row in left))[:most]
+        text, seeds = material.text_of(prompts), [material.settings.seeds[0]] * len(prompts)
+        length = material.data.codes.shape[1]
+        before, after = (sample(model, text, seeds, length=length) for model in models)
+        old, new = (losses_of(model, text, before) for model in models)
+        told = {
+            f"recognisable_{moment}": float(self._own(codes, prompts).mean())
+            for moment, codes in (("before", before), ("after", after))
+        }
+        return told | {
+            "prompts_drift": float((new - old).mean()),
+            "prompts_changed": float((before != after).float().mean()),
+        }
+
+    def _own(self, codes: torch.Tensor, prompts: list[str]) -> NDArray[np.bool_]:
+        made = self._network.embed(enlarged(self.material.tokenizer.decode(codes)))
+        return nearest_is_own(made, self._reference, prompts, self.material.pictures.captions)

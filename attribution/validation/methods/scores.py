@@ -1,0 +1,98 @@
+"""Every method's scores of the pictures for the queries, as one Parquet file."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from attribution.errors import ProofError
+from attribution.validation.outcomes import read_columns
+from attribution.validation.results import AS_SHARES, LOG_ODDS, SCORE
+from harvester.dataset.atomic import replacing
+from harvester.errors import reason_of
+
+_SCHEMA = pa.schema(
+    [
+        ("method", pa.string()),
+        ("query", pa.int64()),
+        ("scores", pa.list_(pa.float32())),
+        ("seconds", pa.float64()),
+    ]
+)
+_Z = "z of "
+
+
+@dataclass(frozen=True)
+class Scored:
+    """What every method says of n training pictures to q generated ones.
+
+    Attributes:
+        by_arm: by method, (q, n) float32, finite, higher is closer; the pictures in the order of
+            their ids. Within a method and a row numbers may be compared; methods have scales of
+            their own.
+        z: by calibrated image channel, likewise: what whence's fusion weighs; no methods.
+        seconds: a query, by method.
+    """
+
+    by_arm: dict[str, NDArray[np.float32]]
+    z: dict[str, NDArray[np.float32]]
+    seconds: dict[str, float]
+
+    @property
+    def arms(self) -> list[str]:
+        """Those that orders of removal are made from."""
+        numbers = {SCORE, LOG_ODDS}
+        return [one for one in self.by_arm if one not in numbers and not one.endswith(AS_SHARES)]
+
+
+def write_scores(path: Path, scored: Scored) -> None:
+    """Write them down, whole or not at all.
+
+    Raises:
+        ProofError: if they cannot be written.
+    """
+    rows = [
+        {
+            "method": name,
+            "query": number,
+            "scores": row,
+            "seconds": scored.seconds.get(name, float("nan")),
+        }
+        for name, scores in [
+            *scored.by_arm.items(),
+            *((_Z + one, z) for one, z in scored.z.items()),
+        ]
+        for number, row in enumerate(scores)
+    ]
+    try:
+        with replacing(path) as temporary:
+            pq.write_table(pa.Table.from_pylist(rows, schema=_SCHEMA), temporary)
+    except OSError as exc:
+        raise ProofError(f"{path}: expected to write scores, found {reason_of(exc)}") from exc
+
+
+def read_scores(path: Path) -> Scored:
+    """Read them.
+
+    Raises:
+        ProofError: if the file holds something else.
+    """
+    try:
+        rows = read_columns(path, _SCHEMA)
+        found: dict[str, list[NDArray[np.float32]]] = {}
+        for row in rows:
+            found.setdefault(row["method"], []).append(np.array(row["scores"], np.float32))
+        by_arm = {name: np.stack(scores) for name, scores in found.items()}
+    except (OSError, TypeError, ValueError, pa.ArrowException) as exc:
+        met = reason_of(exc) if isinstance(exc, OSError) else "another or a damaged file"
+        raise ProofError(
+            f"{path}: expected scores of this run, found {met}; delete it and run the same "
+            "command again"
+        ) from exc
+    z = {name.removeprefix(_Z): by_arm.pop(name) for name in list(by_arm) if name.startswith(_Z)}
+    return Scored(by_arm, z, {row["method"]: row["seconds"] for row in rows})

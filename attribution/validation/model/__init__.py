@@ -1,0 +1,1 @@
+"""A small DALL·E: pictures, tokenizers, transformer, training, sampling, checkpoints."""

@@ -1,0 +1,1 @@
+"""The proof's page, tables, plots and sheets. No torch."""

@@ -1,0 +1,1 @@
+"""Intervals, paired tests, linear datamodeling scores, effects of removal, fitted weights. Pure."""

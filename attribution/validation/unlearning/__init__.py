@@ -1,0 +1,1 @@
+"""Ways to make a model forget pictures: SISA, gradient ascent, Fisher."""

@@ -1,0 +1,91 @@
+"""Harvests that `attribute` asks for: candidates for a prompt, and pictures it links to."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from harvester.cli.console import (
+    app_folder,
+    harvesting,
+    run_loop,
+    say,
+)
+from harvester.search.registry import Asking, open_engines
+
+if TYPE_CHECKING:
+    from harvester.dataset.storage import Place
+    from harvester.pipeline.references import DeclaredReference
+    from harvester.schema import Reference
+
+
+def fetch_declared(
+    references: Sequence[Reference],
+    *,
+    offline: bool,
+    allow_private: bool = False,
+    ca_file: Path | None = None,
+) -> tuple[DeclaredReference, ...]:
+    """Fetch the pictures that a prompt links to, or list them where nothing may be fetched.
+
+    Raises:
+        InputError: if the authority's file cannot be used.
+    """
+    from harvester.fetch.settings import Network
+    from harvester.pipeline.references import fetch_references, links_of, list_references
+    from harvester.urls import hide_credentials
+
+    links = links_of(references)
+    if offline or not links:
+        return list_references(references)
+    shown = ", ".join(map(hide_credentials, links))
+    say(f"fetching what the prompt links to: {shown} (--offline to leave that)")
+    network = Network(allow_private=allow_private, ca_file=ca_file)
+
+    async def fetch() -> tuple[DeclaredReference, ...]:
+        async with network.fetcher(crawls=False) as fetcher:
+            return await fetch_references(references, fetcher)
+
+    return asyncio.run(fetch())
+
+
+def harvest_prompt(
+    prompt: str,
+    folders: Sequence[Place],
+    *,
+    is_default: bool,
+    per_prompt: int,
+    search_proxy: str | None = None,
+    allow_private: bool = False,
+    ca_file: Path | None = None,
+) -> None:
+    """Search for a prompt before it is ranked, where that is called for.
+
+    The default dataset gathers the candidates of all prompts, so it is searched for this one's. A
+    dataset that the user names is ranked as it is, unless it is empty.
+
+    Raises:
+        HarvestError: as `pipeline.search.run_search` does.
+    """
+    from harvester.fetch.settings import Network
+    from harvester.pipeline import run
+    from harvester.pipeline import search as run_search
+
+    if run_search.has_candidates(folders, prompt if is_default else None):
+        return
+    out = folders[0]
+    say(f"no candidates for this prompt in {out}: searching the web (--offline to leave that)")
+    asking = Asking(proxy=search_proxy, ca_file=ca_file)
+    plan = run.Plan(network=Network(allow_private=allow_private, ca_file=ca_file))
+    with (
+        open_engines(("ddg",), asking, app_folder=app_folder()) as engines,
+        harvesting(per_prompt, out=out, stop=plan.stop, hosts=plan.pace.snapshot) as progress,
+    ):
+        tally = run_loop(
+            run_search.run_search(
+                [prompt], engines, out, plan, progress.update, per_prompt=per_prompt
+            )
+        )
+    run.check_reached(tally)

@@ -1,0 +1,58 @@
+"""Files of others at the names that a dataset takes for its own: refused, and left as they are.
+
+A folder that is given as `--out` may be a web app's, with a `manifest.json` of its own. What is
+there is whence's by its keys, or where it can be read by nobody and lies beside shards: then it is
+a manifest that was damaged, and is made anew from these.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from harvester.dataset.arrow import KINDS
+from harvester.dataset.compaction_journal import JOURNAL
+from harvester.dataset.manifest import MANIFEST, RECENT
+from harvester.dataset.shards import shard_sizes
+from harvester.dataset.storage import Place, read_text
+from harvester.errors import InputError
+
+_KEYS = {
+    MANIFEST: frozenset({"tables", "schema_version"}),
+    RECENT: frozenset({"tables"}),
+    JOURNAL: frozenset({"phase"}),
+}
+"""By name of a file the keys of which whence's has one at least."""
+
+
+def refuse_foreign(folder: Place, names: tuple[str, ...] = (MANIFEST, RECENT)) -> None:
+    """Refuse a dataset's folder that holds another program's files under these names.
+
+    Raises:
+        InputError: naming the first.
+        ShardError: if a remote place does not answer.
+    """
+    for name in names:
+        if not _is_ours(folder, name):
+            raise InputError(
+                f"{folder / name}: expected none, or that of a dataset of whence, found another "
+                "file; nothing was changed: move it away, or give another folder for the dataset"
+            )
+
+
+def _is_ours(folder: Place, name: str) -> bool:
+    place = folder / name
+    text = read_text(place)
+    if text is None:  # nothing, or what is no text
+        return not (isinstance(place, Path) and place.is_file()) or _has_shards(folder)
+    if not text.strip():
+        return True
+    try:
+        found = json.loads(text)
+    except (ValueError, RecursionError):
+        return _has_shards(folder)
+    return found == {} or (isinstance(found, dict) and not _KEYS[name].isdisjoint(found))
+
+
+def _has_shards(folder: Place) -> bool:
+    return any(shard_sizes(folder, kind) for kind in KINDS)

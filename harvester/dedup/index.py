@@ -1,0 +1,312 @@
+"""What a dataset already holds, so that nothing is fetched or stored twice.
+
+An index of the shards, in one SQLite file: memory does not grow with the dataset. Addresses are
+under 16-byte digests of their `canonical_url` form, pictures under the bytes of their ids, and
+near-duplicates are found as in `near_duplicates`. The file is made from the shards and holds
+nothing else: it can be deleted at any time, and is made anew when it is damaged, of another
+version, or when a shard that it read is gone (`harvest compact`).
+
+What was learned since the last flush is in memory and is asked first; it goes into the file after
+the rows have gone into shards. So the file never knows more than the shards do, and a run that is
+killed anywhere finds, at its next opening, the shards that the file has not seen.
+
+What holds of an address when it was met several times: that its owner opted out, for ever; else
+that a picture of it is stored; else its last failure.
+
+But: the file belongs to one process, which the dataset's lock sees to.
+"""
+
+from __future__ import annotations
+
+import itertools
+import tempfile
+import threading
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import ExitStack
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from harvester.dataset import shards
+from harvester.dataset.arrow import KINDS
+from harvester.dataset.shard_reader import open_shard
+from harvester.dataset.storage import Place
+from harvester.dedup.database import DamagedError, KnownFile
+from harvester.dedup.keys import (
+    CODES,
+    OK,
+    STATUSES,
+    Batch,
+    Packed,
+    finding_key,
+    led_to,
+    pack_id,
+    supersedes,
+    unpack_id,
+    url_key,
+)
+from harvester.dedup.near_duplicates import MOST, bands, nearest, read_pdq
+from harvester.schema import Candidate, FailureClass, FetchStatus, Finding
+
+STATE = ".known.sqlite"
+Settled = tuple[str, FetchStatus]
+"""The candidate's id and the status of an address that needs no fetch."""
+Written = Mapping[type[Candidate | Finding], Mapping[str, int]]
+"""Of each kind of row the shards that were written: their names and sizes in bytes."""
+_AT_ONCE = 20_000
+"""Rows of shards that go into the file together: sorted, they fill its pages one after another."""
+_COLUMNS: Mapping[type[Candidate | Finding], list[str]] = {
+    Candidate: ["id", "url", "final_url", "status", "pdq", "pdq_quality"],
+    Finding: ["url", "source", "query_prompt", "query", "candidate_id"],
+}
+_FOUND = [
+    *("url", "source", "query_prompt", "query", "rank", "page_url", "title", "caption"),
+    *("creator", "license", "license_url"),
+]
+_NEVER = frozenset({FetchStatus.OPTED_OUT, FetchStatus.BLOCKED_ADDRESS})
+
+
+class Known:
+    """What a dataset holds; a context manager, whose entering reads the shards that are new.
+
+    To be used from one thread; `commit` alone may run in another meanwhile.
+
+    Args:
+        folder: the dataset.
+        state: where the index is; by default beside the shards, and for a dataset that is on no
+            local disk in a temporary folder, so that it is made again by each run.
+
+    Raises:
+        ShardError: on entering, and by every method, if the shards cannot be read, or the index
+            cannot be read or written.
+        SchemaError: on entering, if the folder holds rows of another kind or schema version.
+    """
+
+    def __init__(self, folder: Place, state: Path | None = None) -> None:
+        self._folder = folder
+        self._state = state
+        self._closing = ExitStack()
+        self._open = Batch()
+        self._sealed: tuple[Batch, ...] = ()
+        self._swapping = threading.Lock()
+
+    def __enter__(self) -> Self:
+        try:
+            self._enter()
+        except DamagedError:  # it has been removed
+            self._enter()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        value: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._closing.close()
+
+    # What is held
+
+    def settled(self, url: str) -> Settled | None:
+        """The candidate of an address that needs no fetch: stored, or failed for good."""
+        found = self._address(url_key(url))
+        if found is None or (status := STATUSES.get(found[1])) is None:
+            return None
+        if status.failure_class in {None, FailureClass.PERMANENT}:
+            return unpack_id(*found), status
+        return None
+
+    def failure(self, url: str) -> FetchStatus | None:
+        """How an address failed when it was last asked; None where it did not."""
+        found = self._address(url_key(url))
+        return STATUSES.get(found[1]) if found and found[1] != OK else None
+
+    def ending(self, url: str) -> Settled | None:
+        """What holds of an address, passing failures too: the row that tells of it."""
+        found = self._address(url_key(url))
+        if found is None or (status := STATUSES.get(found[1])) is None:
+            return None
+        return unpack_id(*found), status
+
+    def is_barred(self, url: str) -> bool:
+        """Whether the owner of an address opted out, there or where a redirect led to it."""
+        found = self._address(url_key(url))
+        return found is not None and STATUSES.get(found[1]) is FetchStatus.OPTED_OUT
+
+    def holds(self, candidate_id: str) -> bool:
+        """Whether a picture of this id is stored."""
+        return self._holds(pack_id(candidate_id, OK))
+
+    def near(self, pdq_hex: str | None, quality: int | None) -> str | None:
+        """The id of a stored picture that this one is a copy of, by `near_duplicates`."""
+        pdq = read_pdq(pdq_hex, quality)
+        if pdq is None:
+            return None
+        found: dict[bytes, bytes] = {}
+        for batch in self._batches():
+            for band in bands(pdq):
+                for picture in batch.bands.get(band, ())[:MOST]:
+                    found[picture] = batch.pictures[picture] or b""
+        found |= self._file.sharing_bands(pdq)
+        best = nearest(pdq, found.items())
+        return None if best is None else best.hex()
+
+    # What becomes known
+
+    def learn(self, candidate: Candidate) -> None:
+        """Take one outcome: a row that is being stored, or a picture that is stored already."""
+        code = CODES[candidate.status]
+        packed = pack_id(candidate.id, code)
+        if code == OK and not self._holds(packed):
+            self._open.add_picture(packed, read_pdq(candidate.pdq, candidate.pdq_quality))
+        self._settle(url_key(candidate.url), packed, code)
+        if candidate.status is FetchStatus.OPTED_OUT and candidate.final_url:
+            self._settle(url_key(candidate.final_url), packed, code)
+
+    def alias(self, url: str, settled: Settled) -> None:
+        """Take another address of a stored picture; of failures each address has its own."""
+        candidate_id, status = settled
+        if status is FetchStatus.OK:
+            self._settle(url_key(url), pack_id(candidate_id, OK), OK)
+
+    def is_new_finding(self, finding: Finding, candidate_id: str | None) -> bool:
+        """Whether this way to this address was unknown, or led elsewhere; known from then on.
+
+        It led elsewhere when the address failed and is a picture now: the row is then written
+        again, and the later one holds.
+        """
+        key = finding_key(finding.url, finding.source, finding.query_prompt, finding.query)
+        led = led_to(candidate_id)
+        for batch in self._batches():
+            before = batch.findings.get(key)
+            if before is not None:
+                break
+        else:
+            before = self._file.finding(key)
+        if before == led:
+            return False
+        self._open.findings[key] = led
+        return True
+
+    def seal(self) -> Batch:
+        """What was learned since the last seal; it goes with the rows that are flushed now."""
+        with self._swapping:
+            batch = self._open
+            self._sealed = (batch, *self._sealed)
+            self._open = Batch()
+        return batch
+
+    def commit(self, batch: Batch, written: Written | None = None) -> None:
+        """Put into the file what was sealed, after its rows are in shards; in any thread.
+
+        Args:
+            batch: from `seal`. What was sealed before it, for a flush that failed and whose rows
+                were written with these, goes too.
+            written: the shards that hold these rows and no others. Without it they are read once
+                more at the next opening.
+        """
+        newest_first = self._sealed
+        done = newest_first[newest_first.index(batch) :]
+        for place, one in enumerate(reversed(done), 1):
+            self._file.write(one, written if written and place == len(done) else {})
+        # Not before: who asks in between finds it in one of the two.
+        with self._swapping:
+            self._sealed = tuple(one for one in self._sealed if one not in done)
+
+    # Reports
+
+    def failures(self, classes: Collection[FailureClass]) -> Iterator[Finding]:
+        """The addresses that failed last in one of these ways, with what led to them first.
+
+        Streams from the shards, each address once. Never those whose owners opted out, nor
+        private ones; what this run has not committed is left out.
+        """
+        named = [one for one in FetchStatus if one.failure_class in classes and one not in _NEVER]
+        wanted = pa.array([str(one) for one in named], pa.string())
+        with self._file.once() as is_first:
+            for batch in shards.batches(self._folder, Candidate, [*_FOUND, "status"]):
+                failed = batch.filter(pc.is_in(batch.column("status"), value_set=wanted))
+                for row in failed.to_pylist():
+                    code = CODES[row.pop("status")]
+                    key = url_key(row["url"])
+                    found = self._file.address(key)
+                    if found and found[1] == code and is_first(key):
+                        yield Finding(**row)
+
+    def counts(self) -> dict[FetchStatus, int]:
+        """How many addresses ended in each way, by what holds of them now; reads the file once."""
+        found = self._file.counts()
+        latest: dict[bytes, int] = {}
+        for batch in reversed(self._batches()):
+            latest |= {key: code for key, (_, code) in batch.addresses.items()}
+        for key, code in latest.items():
+            before = self._file.address(key)
+            if before:
+                found[before[1]] -= 1
+            found[code] += 1
+        return {STATUSES[code]: n for code, n in sorted(found.items()) if n and code in STATUSES}
+
+    # Inside
+
+    def _enter(self) -> None:
+        with ExitStack() as closing:
+            state = self._state
+            if state is None and isinstance(self._folder, Path) and self._folder.is_dir():
+                state = self._folder / STATE
+            if state is None:
+                scratch = tempfile.TemporaryDirectory(prefix="whence-known-")
+                state = Path(closing.enter_context(scratch)) / STATE
+            self._file = closing.enter_context(KnownFile(state))
+            self._catch_up()
+            self._closing = closing.pop_all()
+
+    def _batches(self) -> tuple[Batch, ...]:
+        """What is in memory, the newest first."""
+        return (self._open, *self._sealed)
+
+    def _address(self, key: bytes) -> tuple[Packed, int] | None:
+        for batch in self._batches():
+            if key in batch.addresses:
+                return batch.addresses[key]
+        return self._file.address(key)
+
+    def _holds(self, packed: Packed) -> bool:
+        return any(packed in one.pictures for one in self._batches()) or self._file.holds(packed)
+
+    def _settle(self, key: bytes, packed: Packed, code: int) -> None:
+        if supersedes((packed, code), self._address(key)):
+            self._open.addresses[key] = packed, code
+
+    def _catch_up(self) -> None:
+        present = {kind: shards.shard_sizes(self._folder, kind) for kind in _COLUMNS}
+        seen = {kind: self._file.seen(KINDS[kind].name) for kind in _COLUMNS}
+        if any(not seen[kind].items() <= present[kind].items() for kind in _COLUMNS):
+            self._file.clear()
+            seen = {kind: {} for kind in _COLUMNS}
+        # Candidates first: a finding settles its address only where its picture is known.
+        for kind, columns in _COLUMNS.items():
+            # In order from the first unseen on, seen ones too: the later failure is to hold.
+            new = itertools.dropwhile(seen[kind].__contains__, present[kind])
+            self._read(kind, columns, {name: present[kind][name] for name in new})
+
+    def _read(
+        self, kind: type[Candidate | Finding], columns: list[str], new: Mapping[str, int]
+    ) -> None:
+        batch, done = Batch(), dict[str, int]()
+        for name, size in new.items():
+            with open_shard(self._folder / KINDS[kind].folder / name, kind) as shard:
+                for rows in shard.batches(columns):
+                    values: list[list[Any]] = [column.to_pylist() for column in rows.columns]
+                    if kind is Candidate:
+                        batch.take_candidates(values)
+                    else:
+                        batch.take_findings(values)
+            done[name] = size
+            if batch.rows >= _AT_ONCE:
+                self._file.write(batch, {kind: done})
+                batch, done = Batch(), {}
+        if done:
+            self._file.write(batch, {kind: done})

@@ -1,0 +1,1 @@
+"""One polite, guarded download: SSRF guard, redirects, limits, opt-outs, pace."""

@@ -1,0 +1,1 @@
+"""After a harvest: what a dataset holds and what failed, retry, compaction."""

@@ -1,0 +1,1 @@
+"""One run: source, frontier, engine (this machine or Ray), rows."""

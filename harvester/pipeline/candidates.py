@@ -1,0 +1,186 @@
+"""Source → engine → shards, as a stream of outcomes.
+
+Sources yield, `frontier` picks what has to be fetched, an `engine` fetches and decodes,
+`dataset.writer` writes; this module joins them through bounded queues, so that memory does not grow
+with the length of a list. One picture under several addresses is stored once, by its address, by
+its bytes, and by its PDQ hash where near-duplicates are merged; every finding of it is a row.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+from collections import Counter
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+
+from harvester.dataset.writer import Store
+from harvester.dedup.index import Known, Settled
+from harvester.pipeline.engine import Engine
+from harvester.pipeline.frontier import Found, Front, Resolved
+from harvester.progress.tally import Outcome
+from harvester.schema import Candidate, FetchStatus, Finding, Search
+
+
+class SearchLedger:
+    """Writes down a search when all that it found is recorded, and not before.
+
+    A run that dies in between then searches again, instead of skipping what it had not fetched.
+    """
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._recorded: Counter[tuple[str, str | None, str | None]] = Counter()
+        self._open: dict[tuple[str, str | None, str | None], Search] = {}
+
+    def expect(self, search: Search) -> None:
+        """Take a search that has yielded `search.found` findings."""
+        key = (search.source, search.query_prompt, search.query)
+        self._open[key] = search
+        self._close_if_settled(key)
+
+    def settle(self, finding: Finding) -> None:
+        """Take note that a finding is recorded."""
+        key = (finding.source, finding.query_prompt, finding.query)
+        self._recorded[key] += 1
+        self._close_if_settled(key)
+
+    def _close_if_settled(self, key: tuple[str, str | None, str | None]) -> None:
+        search = self._open.get(key)
+        if search is not None and self._recorded[key] >= search.found:
+            self._store.append(search)
+            del self._open[key], self._recorded[key]
+
+
+async def harvest_candidates(
+    findings: AsyncIterator[Found],
+    store: Store,
+    engine: Engine,
+    known: Known,
+    *,
+    searches: SearchLedger | None = None,
+    merge_near: bool = True,
+    is_retry: bool = False,
+) -> AsyncIterator[Outcome]:
+    """Bring what a source finds into a dataset; yields one outcome a finding, as they end.
+
+    Args:
+        findings: addresses or local pictures, from any source.
+        store: open, of `Candidate` rows.
+        engine: open.
+        known: what the dataset holds.
+        searches: told of every finding that is recorded.
+        merge_near: store no picture whose near-duplicate is stored; its findings name that one.
+        is_retry: fetch again what failed for good, too.
+
+    Raises:
+        ShardError: if the dataset cannot be read or written.
+        HarvestError: whatever the source raises, after what it yielded before is stored.
+    """
+    recorder = _Recorder(store, known, merge_near=merge_near)
+    engine.heed(known.is_barred)
+    async for finding, found in _resolved(findings, engine, known, is_retry=is_retry):
+        outcome = recorder.record(finding, found)
+        if searches is not None:
+            searches.settle(finding)
+        if store.is_due:
+            await flush(store, known)
+        yield outcome
+
+
+async def flush(store: Store, known: Known) -> None:
+    """Write what waits in memory; only then is it known for good."""
+    batch = known.seal()
+
+    def write() -> None:
+        # The same rows on both sides: candidates and findings are appended by this task alone.
+        written = store.flush()
+        known.commit(batch, {kind: written.get(kind, {}) for kind in (Candidate, Finding)})
+
+    await asyncio.to_thread(write)
+
+
+async def _resolved(
+    findings: AsyncIterator[Found], engine: Engine, known: Known, *, is_retry: bool
+) -> AsyncIterator[Resolved]:
+    """Each finding with what it led to: known from before, or by way of the engine."""
+    engine.heed(known.is_barred)
+    front = Front(findings, known, share=engine.share, is_retry=is_retry)
+
+    async def drive() -> None:
+        try:
+            async for job, candidate in engine.run(front.jobs()):
+                await front.end(job.finding, candidate)
+        except Exception as exc:  # noqa: BLE001  # raised where the caller is
+            await front.out.put(exc)
+        else:
+            await front.out.put(None)
+
+    driving = asyncio.create_task(drive())
+    try:
+        while (got := await front.out.get()) is not None:
+            if isinstance(got, Exception):
+                raise got
+            yield got
+    finally:
+        driving.cancel()
+        await asyncio.gather(driving, return_exceptions=True)
+
+
+class _Recorder:
+    """Puts outcomes into rows: a picture once, each way to it once."""
+
+    def __init__(self, store: Store, known: Known, *, merge_near: bool) -> None:
+        self._store, self._known, self._merge_near = store, known, merge_near
+
+    def record(self, finding: Finding, found: Candidate | Settled) -> Outcome:
+        if isinstance(found, Candidate):
+            outcome = self._record_candidate(found)
+        else:
+            # A follower belongs to the row that is stored: of the picture that its own was merged
+            # with, of the first failure of its address.
+            stored = self._known.ending(finding.url)
+            name = stored[0] if stored and stored[1] is found[1] else found[0]
+            outcome = Outcome(finding.url, found[1], name, is_new=False)
+        if self._known.is_new_finding(finding, outcome.candidate_id):
+            self._store.append(
+                dataclasses.replace(
+                    finding,
+                    candidate_id=outcome.candidate_id,
+                    found_at=finding.found_at or datetime.now(UTC),
+                )
+            )
+        return dataclasses.replace(outcome, url=finding.url, source=finding.source)
+
+    def _record_candidate(self, candidate: Candidate) -> Outcome:
+        known, status, name = self._known, candidate.status, candidate.id
+        made = Outcome(
+            candidate.url,
+            status,
+            name,
+            is_new=False,
+            bytes=candidate.bytes or 0,
+            error=candidate.error,
+        )
+        if status is not FetchStatus.OK:
+            before = known.ending(candidate.url)
+            if before is not None and before[1] is status:
+                return dataclasses.replace(made, candidate_id=before[0])
+            self._store.append(candidate)
+            known.learn(candidate)
+            return made
+        if known.holds(name):
+            known.alias(candidate.url, (name, status))
+            return made
+        near = self._near(candidate)
+        if near is not None:
+            known.alias(candidate.url, (near, status))
+            return dataclasses.replace(made, candidate_id=near, is_merged=True)
+        self._store.append(candidate)
+        known.learn(candidate)
+        return dataclasses.replace(made, is_new=True)
+
+    def _near(self, candidate: Candidate) -> str | None:
+        if not self._merge_near or not candidate.pdq:
+            return None
+        return self._known.near(candidate.pdq, candidate.pdq_quality or 0)

@@ -1,0 +1,170 @@
+"""What a prompt itself says that it draws on: the names in it, and the pictures it links to.
+
+Names are read by `artists`, links and style codes by `sources.midjourney_prompt`. Linked pictures
+are fetched like any other, with the same checks of addresses, sizes and opt-outs, and kept apart
+from what a search finds: nobody had to look for them.
+But: a style code (`--sref 1234567`) stands for pictures that only Midjourney knows.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+from harvester.discord.links import expires_at
+from harvester.fetch.download import Fetched
+from harvester.fetch.fetcher import Fetcher
+from harvester.midjourney.prompt import words_of
+from harvester.pictures.decode import PictureError, encode_jpeg, open_picture
+from harvester.schema import FetchStatus, Reference, ReferenceRole
+from harvester.search.queries import artists_of
+from harvester.urls import hide_credentials, is_web_address
+
+MOST_REFERENCES = 8
+"""Pictures fetched for one prompt."""
+DEADLINE_S = 45.0
+"""Seconds for all pictures of a prompt together."""
+OFFLINE = "not fetched: told to stay off the web"
+TOO_MANY = f"not fetched: only the first {MOST_REFERENCES} pictures of a prompt are"
+OVER = "this link of Discord's is over; ask whoever made the picture for the one it was made from"
+_MAX_SIDE = 512
+_READ = 8000  # characters
+_LONGEST_TITLE = 10  # words
+_QUOTED = re.compile(r"[\"“„«]\s*([^\"“”„«»\n]{3,120}?)\s*[\"”“»]")
+# Behind these, what is quoted is to be written in the picture.
+_WRITTEN = re.compile(
+    r"\b(?:says?|saying|reads?|reading|spells?|spelling|words?|texts?|letters?|lettering|logo|"
+    r"label(?:l?ed)?|sign|title\sreads|caption(?:ed)?|written|inscribed|inscription|slogan|"
+    r"typography|font|banner)\W{0,3}(?:of\s|the\s|is\s|with\s|that\s)*\Z",
+    re.IGNORECASE,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Names:
+    """Whom and which works a prompt names, as written, each once."""
+
+    artists: tuple[str, ...] = ()
+    titles: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class DeclaredReference:
+    """A picture or style code that a prompt names, and what came of fetching it.
+
+    Attributes:
+        url: as the prompt has it, but for a password; for style codes the code.
+        status: None where nobody was asked.
+        picture: as JPEG, upright, sRGB, at most 512 px a side; None unless status is `OK`.
+        error: why there is no picture, in one line.
+    """
+
+    url: str
+    role: ReferenceRole
+    status: FetchStatus | None = None
+    picture: bytes | None = field(default=None, repr=False)
+    error: str | None = None
+
+
+def names_in(prompt: str) -> Names:
+    """The artists that a prompt credits, and the works whose titles it quotes.
+
+    A title is quoted, begins with a capital and has two words or more; what is quoted to be
+    written in the picture ("a sign that says …") is none. Would rather miss a title than make
+    one up.
+    """
+    words = words_of(prompt[:_READ]) or ""
+    titles = tuple(dict.fromkeys(_titles(words)))
+    quoted = {title.casefold() for title in titles}
+    artists = tuple(name for name in artists_of(prompt) if name.casefold() not in quoted)
+    return Names(artists, titles)
+
+
+def links_of(references: Iterable[Reference]) -> tuple[str, ...]:
+    """The links among references that would be fetched, each once; codes are none."""
+    links = dict.fromkeys(one.url for one in references if is_web_address(one.url))
+    return tuple(links)[:MOST_REFERENCES]
+
+
+async def fetch_references(
+    references: Sequence[Reference], fetcher: Fetcher, *, deadline_s: float = DEADLINE_S
+) -> tuple[DeclaredReference, ...]:
+    """Fetch the linked pictures of a prompt; a failure is a reference with its status.
+
+    Args:
+        references: as the prompt names them; those of `links_of` are asked for.
+        fetcher: open.
+        deadline_s: for all of them; those that are not there by then are `TIMEOUT`.
+
+    Returns:
+        One for each reference, in order.
+    """
+    links = links_of(references)
+    got = await asyncio.gather(*(_fetch(link, fetcher, deadline_s) for link in links))
+    by_link = dict(zip(links, got, strict=True))
+    return tuple(
+        _declared(one, by_link[one.url]) if one.url in by_link else _not_fetched(one, TOO_MANY)
+        for one in references
+    )
+
+
+def list_references(references: Iterable[Reference]) -> tuple[DeclaredReference, ...]:
+    """The references of a prompt where nothing may be fetched."""
+    return tuple(_not_fetched(one, OFFLINE) for one in references)
+
+
+def _titles(words: str) -> Iterable[str]:
+    for quoted in _QUOTED.finditer(words):
+        title = " ".join(quoted[1].split()).strip(" ,.;:!?")
+        count = len(title.split())
+        is_title = title[:1].isupper() and 2 <= count <= _LONGEST_TITLE
+        if is_title and not _WRITTEN.search(words[max(0, quoted.start() - 60) : quoted.start()]):
+            yield title
+
+
+@dataclass(frozen=True, slots=True)
+class _Got:
+    """What came of one link."""
+
+    status: FetchStatus
+    picture: bytes | None = None
+    error: str | None = None
+
+
+async def _fetch(link: str, fetcher: Fetcher, deadline_s: float) -> _Got:
+    end = expires_at(link)
+    if end is not None and end <= datetime.now(UTC):
+        return _Got(FetchStatus.EXPIRED, error=OVER)
+    try:
+        async with asyncio.timeout(deadline_s):
+            got = await fetcher.fetch(link)
+            return await asyncio.to_thread(_decode, got)
+    except TimeoutError:
+        reason = f"expected all pictures of the prompt within {deadline_s:.3g} s, found none here"
+        return _Got(FetchStatus.TIMEOUT, error=reason)
+
+
+def _decode(got: Fetched) -> _Got:
+    if got.status is not FetchStatus.OK:
+        return _Got(got.status, error=got.error)
+    try:
+        picture = encode_jpeg(open_picture(got.body, max_side=_MAX_SIDE).rgb)
+    except PictureError as exc:
+        return _Got(exc.status, error=str(exc))
+    return _Got(FetchStatus.OK, picture)
+
+
+def _declared(reference: Reference, got: _Got) -> DeclaredReference:
+    url = hide_credentials(reference.url)
+    return DeclaredReference(url, reference.role, got.status, got.picture, got.error)
+
+
+def _not_fetched(reference: Reference, reason: str) -> DeclaredReference:
+    if is_web_address(reference.url):
+        return DeclaredReference(hide_credentials(reference.url), reference.role, error=reason)
+    code = reference.url
+    what = "a style that Midjourney chose" if code == "random" else f"style code {code}"
+    return DeclaredReference(code, reference.role, error=f"{what}: no picture to fetch")

@@ -1,0 +1,174 @@
+"""One harvest from start to end: opens what it needs, and counts what comes out of it.
+
+Searches are in `search` and exports in `generations`: each command imports what it needs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+from harvester.dataset.storage import Place
+from harvester.dataset.writer import Store
+from harvester.dedup.index import Known
+from harvester.errors import InputError, SourceError
+from harvester.fetch.pace import HostPace
+from harvester.fetch.settings import Network
+from harvester.pipeline.candidates import SearchLedger, flush, harvest_candidates
+from harvester.pipeline.engine import Engine, LocalEngine
+from harvester.pipeline.frontier import Found
+from harvester.pipeline.parallel import chunked
+from harvester.progress.tally import Outcome, Tally
+from harvester.schema import Candidate, FetchStatus
+from harvester.shutdown import Stop
+
+
+class EngineName(StrEnum):
+    """Where pictures are fetched and decoded."""
+
+    LOCAL = "local"
+    RAY = "ray"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """How a harvest is carried out.
+
+    Attributes:
+        network: how pictures are downloaded.
+        max_side: pixels of the longest side of the pictures that are stored.
+        merge_near: whether near-duplicates of a stored picture are not stored again.
+        engine: where the work is done; `address`: of the cluster, where it is done on one.
+        stop: set by whoever wants the harvest to end in order.
+        pace: how hard hosts are asked, for whoever wants to look at it.
+    """
+
+    network: Network = field(default_factory=Network)
+    max_side: int = 512
+    merge_near: bool = True
+    engine: EngineName = EngineName.LOCAL
+    address: str | None = None
+    stop: Stop = field(default_factory=Stop)
+    pace: HostPace = field(default_factory=HostPace)
+
+    def open(self) -> AbstractAsyncContextManager[Engine]:
+        """An engine, to be entered.
+
+        Raises:
+            InputError: if the network's settings, or Ray, cannot be used.
+        """
+        if self.engine is EngineName.RAY:
+            try:
+                from harvester.pipeline.ray_engine import RayEngine  # noqa: PLC0415  # an extra
+            except ImportError as exc:
+                raise InputError(
+                    "--engine ray: expected Ray to be installed, found it missing; install "
+                    "whence[ray], or use --engine local"
+                ) from exc
+            self.network.fetcher()  # refuses here what every worker would refuse
+            return RayEngine(
+                self.network, address=self.address, max_side=self.max_side, stop=self.stop
+            )
+        fetcher = self.network.fetcher(pace=self.pace, stop=self.stop)
+        return LocalEngine(fetcher, max_side=self.max_side, stop=self.stop)
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """What the dataset's manifest tells of it."""
+        return {
+            "consent": str(self.network.policy),
+            "contact": self.network.contact,
+            "max_side": self.max_side,
+            "near_duplicates": "merge" if self.merge_near else "keep",
+            "engine": str(self.engine),
+        }
+
+
+OnOutcome = Callable[[Tally, Outcome], None]
+Stream = Callable[[SearchLedger, Tally], AsyncIterator[Found]]
+
+
+async def run_found(
+    found: Iterable[Found],
+    out: Place,
+    plan: Plan,
+    on_outcome: OnOutcome,
+    *,
+    is_retry: bool = False,
+    **settings: Any,
+) -> Tally:
+    """Bring the findings of a list or folder into a dataset; raises as `harvest_candidates`.
+
+    Args:
+        found: from any source; read as far ahead as it is needed.
+        out: the dataset.
+        plan: how.
+        on_outcome: told of each.
+        is_retry: ask again for what failed for good, too.
+        settings: of the source, for the dataset's manifest.
+    """
+
+    async def stream(_: SearchLedger, tally: Tally) -> AsyncIterator[Found]:
+        async for chunk in chunked(found):
+            for one in chunk:
+                tally.found += 1
+                yield one
+
+    return await carry_out(stream, out, plan, on_outcome, settings, is_retry=is_retry)
+
+
+async def carry_out(
+    stream: Stream,
+    out: Place,
+    plan: Plan,
+    on_outcome: OnOutcome,
+    settings: Mapping[str, Any],
+    *,
+    is_retry: bool = False,
+) -> Tally:
+    """Bring what a stream gives into a dataset; raises as `harvest_candidates` does.
+
+    Args:
+        stream: is handed the ledger of searches and the tally, and yields findings.
+        out: the dataset.
+        plan: how.
+        on_outcome: told of each.
+        settings: of the source, for the dataset's manifest.
+        is_retry: ask again for what failed for good, too.
+    """
+    tally = Tally()
+    opened = plan.open()  # before the dataset is touched: what is refused here leaves no trace
+    with Store(out, Candidate) as store, Known(store.folder) as known:
+        store.note({**plan.settings, **settings})
+        ledger = SearchLedger(store)
+        async with opened as engine:
+            async for outcome in harvest_candidates(
+                stream(ledger, tally),
+                store,
+                engine,
+                known,
+                searches=None if is_retry else ledger,  # what is retried was searched for before
+                merge_near=plan.merge_near,
+                is_retry=is_retry,
+            ):
+                tally.count(outcome)
+                on_outcome(tally, outcome)
+        await flush(store, known)
+    return tally
+
+
+def check_reached(tally: Tally) -> None:
+    """Refuse to call a harvest done that had work and got not a single picture.
+
+    Raises:
+        SourceError: naming the commonest failure.
+    """
+    if tally.done and not tally.statuses[FetchStatus.OK]:
+        status, count = tally.statuses.most_common(1)[0]
+        raise SourceError(
+            f"expected pictures, found none at {tally.done:,} addresses ({count:,} {status}); "
+            "the rows with their reasons are stored: see the columns status and error"
+        )

@@ -1,0 +1,1 @@
+"""Image search engines, one file an engine: queries, budgets, pacing, several in one run."""
