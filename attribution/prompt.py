@@ -33,7 +33,7 @@ _MARK = re.compile(
 _EDITED = re.compile(r":[0-9.]+\s*\Z|:(?=[^\s:])|\|")
 
 
-class Told(Protocol):
+class ParsedPrompt(Protocol):
     """What a grammar reads out of a prompt; a stored `Generation` is one too."""
 
     @property
@@ -64,7 +64,7 @@ class NotFetched:
     error: str | None = None
 
 
-class Declared(Protocol):
+class ReferencePicture(Protocol):
     """A picture or style code that the prompt names, and what came of fetching it."""
 
     @property
@@ -89,7 +89,7 @@ class Declared(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class PromptParts:
     """What a prompt asks for.
 
     Attributes:
@@ -115,12 +115,14 @@ class Asked:
         return tuple(part.text for part in self.parts if part.weight < 0)
 
 
-def ask(told: Told, *, artists: Iterable[str] = (), titles: Iterable[str] = ()) -> Asked:
+def from_midjourney(
+    told: ParsedPrompt, *, artists: Iterable[str] = (), titles: Iterable[str] = ()
+) -> PromptParts:
     """Put together what a prompt asks for; at most `MOST_PARTS` parts and `MOST_NAMES` names."""
     parts = list(told.weights) or [WeightedText(told.prompt, 1.0)]
     pushed_away = {part.text for part in parts if part.weight < 0}
     parts += [WeightedText(text, NO_WEIGHT) for text in told.negatives if text not in pushed_away]
-    return Asked(
+    return PromptParts(
         parts=_weightiest(parts),
         artists=tuple(dict.fromkeys(artists))[:MOST_NAMES],
         titles=tuple(dict.fromkeys(titles))[:MOST_NAMES],
@@ -128,24 +130,24 @@ def ask(told: Told, *, artists: Iterable[str] = (), titles: Iterable[str] = ()) 
     )
 
 
-def ask_plainly(prompt: str, _origin: object = None) -> Asked:
+def from_plain(prompt: str, _origin: object = None) -> PromptParts:
     """A prompt of which every word is wanted, and nothing is grammar."""
-    return Asked((WeightedText(prompt, 1.0),)) if prompt.strip() else Asked()
+    return PromptParts((WeightedText(prompt, 1.0),)) if prompt.strip() else PromptParts()
 
 
-def ask_marked(
+def from_web_ui(
     prompt: str,
     negative_prompt: str | None = None,
     *,
     artists: Iterable[str] = (),
     titles: Iterable[str] = (),
-) -> Asked:
-    """As `ask`, for a prompt with the web UI's marks, which has no flags and no links.
+) -> PromptParts:
+    """As `from_midjourney`, for a prompt with the web UI's marks, which has no flags and no links.
 
     Args:
         prompt: as it stands in the file.
         negative_prompt: what such tools keep apart; weighs as `--no` does.
-        artists: as in `Asked`; marks are taken off.
+        artists: as in `PromptParts`; marks are taken off.
         titles: likewise.
     """
     refused = emphasis_of(negative_prompt or "")
@@ -153,7 +155,7 @@ def ask_marked(
         *emphasis_of(prompt),
         *(WeightedText(run.text, run.weight * NO_WEIGHT) for run in refused),
     ]
-    return Asked(
+    return PromptParts(
         parts=_weightiest(parts),
         artists=tuple(dict.fromkeys(map(plain_emphasis, artists)))[:MOST_NAMES],
         titles=tuple(dict.fromkeys(map(plain_emphasis, titles)))[:MOST_NAMES],

@@ -109,7 +109,7 @@ def time_steps(dataset: Path) -> dict[str, float]:
     import torch  # noqa: F401, PLC0415
 
     note("import torch")
-    from attribution.ranking.method import default_method  # noqa: PLC0415
+    from attribution.ranking.method import default_setup  # noqa: PLC0415
 
     note("import attribution.ranking.method")
     from attribution.ranking.gallery import load_gallery  # noqa: PLC0415
@@ -120,7 +120,7 @@ def time_steps(dataset: Path) -> dict[str, float]:
     note("import the rest")
     query = open_query(SAMPLE / "gen.png", _prompt())
     note("open and hash the query")
-    method = default_method()
+    method = default_setup()
     note("check the weights, load the background")
     network = method.embedders[0]
     network.embed([query.views[0].picture[:8, :8]])

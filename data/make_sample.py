@@ -26,7 +26,7 @@ from data.sample_art import Picture, Tile, draw, lay_grid
 from data.sample_discord import EXPORT, MEDIA, file_names, write_export
 from data.sample_posts import BIRD, CASTLE, CHURCH, FISH, MILL, PALACE, PANDA, POSTS, REMIXED, Post
 from data.sample_rcc import read_rcc
-from harvester.dataset.writer import MANIFEST, Store
+from harvester.dataset.writer import MANIFEST, DatasetWriter
 from harvester.pictures.decode import compute_hashes, encode_jpeg, open_picture
 from harvester.schema import Candidate, Finding, Search, SearchStatus
 from harvester.search.queries import plan_queries
@@ -116,7 +116,7 @@ def write_candidates(originals: Iterable[Original]) -> int:
     for original in originals:
         by_subject.setdefault(original.subject, []).append(original)
     count = 0
-    with Store(folder, Candidate) as store:
+    with DatasetWriter(folder, Candidate) as store:
         store.run = "sample"
         for subject, prompt in SUBJECTS.items():
             found = [by_subject[subject][at] for at in rng.permutation(len(by_subject[subject]))]

@@ -58,7 +58,7 @@ _UNREADABLE = (
 
 
 @dataclass(frozen=True, slots=True)
-class Recipe:
+class Preprocessing:
     """How a picture becomes a model's input; part of the version of its vectors."""
 
     side: int
@@ -114,7 +114,7 @@ class TimmEmbedder:
         self._weights = find_weights(backbone, published.hf_hub_id or "", names)
         self._native = published.input_size[-1]
         side = _side(name, self._native, fixed=published.fixed_input_size)
-        self._recipe = Recipe(side, tuple(published.mean), tuple(published.std))
+        self._recipe = Preprocessing(side, tuple(published.mean), tuple(published.std))
         self.version = self._recipe.version(self._weights.sha256)
         self._half = halves(precision)
 
@@ -162,7 +162,7 @@ class TorchScriptEmbedder:
         self.channel = backbone.channel
         self._backbone = backbone
         self._weights = find_weights(backbone)
-        self._recipe = Recipe(SSCD_SIDE, *_IMAGENET)
+        self._recipe = Preprocessing(SSCD_SIDE, *_IMAGENET)
         self.version = self._recipe.version(self._weights.sha256)
         self._half = halves(precision)
 

@@ -16,7 +16,13 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from attribution.backbones.models import TRANSFORMER_SIDE, Recipe, embed_batches, loading, unknown
+from attribution.backbones.models import (
+    TRANSFORMER_SIDE,
+    Preprocessing,
+    embed_batches,
+    loading,
+    unknown,
+)
 from attribution.backbones.spec import Backbone
 from attribution.backbones.weights import find_weights, package
 from attribution.descriptors.embedder import Precision
@@ -54,7 +60,7 @@ class OpenClipEmbedder:
         self._backbone = backbone
         self._weights = find_weights(backbone, repository, names)
         self._quick_gelu = bool(tag.get("quick_gelu"))
-        self._recipe = Recipe(
+        self._recipe = Preprocessing(
             _side_of(config["vision_cfg"].get("image_size", TRANSFORMER_SIDE)),
             tuple(tag.get("mean", open_clip.OPENAI_DATASET_MEAN)),
             tuple(tag.get("std", open_clip.OPENAI_DATASET_STD)),

@@ -13,7 +13,7 @@ from typing import Literal, cast
 
 from attribution.errors import WeightsMissingError
 
-Kind = Literal["timm", "openclip", "sscd", "torchscript"]
+BackboneKind = Literal["timm", "openclip", "sscd", "torchscript"]
 SHORT = {
     "dinov2": "timm:vit_small_patch14_dinov2.lvd142m",
     "openclip": "openclip:ViT-B-32/laion2b_s34b_b79k",
@@ -38,7 +38,7 @@ class Backbone:
     """
 
     text: str
-    kind: Kind
+    kind: BackboneKind
     model: str
     tag: str | None = None
     file: Path | None = None
@@ -68,7 +68,7 @@ def parse_backbone(text: str) -> Backbone:
     head, sign, rest = found.groups(default="") if found else ("", "", "")
     if head in ("sscd", "torchscript") and rest:
         path = Path(rest)
-        return Backbone(f"{head}:{rest}", cast("Kind", head), path.stem, None, path, sha256)
+        return Backbone(f"{head}:{rest}", cast("BackboneKind", head), path.stem, None, path, sha256)
     if head == "sscd":
         raise WeightsMissingError(
             "sscd: expected a file, found none: its authors publish it at "
@@ -91,7 +91,7 @@ def parse_backbone(text: str) -> Backbone:
             f"found neither; the usual ones are {SHORT['openclip']}"
         )
     return Backbone(
-        asked, cast("Kind", kind), name, tag or None, Path(file) if file else None, sha256
+        asked, cast("BackboneKind", kind), name, tag or None, Path(file) if file else None, sha256
     )
 
 

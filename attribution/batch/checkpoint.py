@@ -32,7 +32,7 @@ _PART = re.compile(r"part-[0-9]{5,}\.parquet")
 _TEMPORARY = re.compile(r"\.(part-[0-9]{5,}\.parquet|settings\.json)\.[0-9a-f]{16}\.tmp")
 
 
-class Parts:
+class BatchCheckpoint:
     """A batch's finished rows, open for one process at a time; a context manager.
 
     Args:

@@ -18,23 +18,23 @@ from types import TracebackType
 from typing import Any, Literal, Self
 
 from attribution.baselines import aivalis2025
-from attribution.batch.checkpoint import Parts
+from attribution.batch.checkpoint import BatchCheckpoint
 from attribution.batch.table import failure_row, match_rows
 from attribution.descriptors.resnet50 import ResNet50Gem
 from attribution.errors import QueryImageError
-from attribution.prompt import Asked, ask, ask_plainly
+from attribution.prompt import PromptParts, from_midjourney, from_plain
 from attribution.provenance.origin import Origin
 from attribution.ranking.gallery import Gallery
-from attribution.ranking.method import Method
-from attribution.ranking.query import Grid, Query, open_query, query_from_bytes, with_own_prompt
+from attribution.ranking.method import RankingSetup
+from attribution.ranking.query import GridMode, Query, open_query, query_from_bytes, with_own_prompt
 from attribution.ranking.rank import Ranking, rank
 from harvester.dataset import shards
-from harvester.dataset.storage import Place
+from harvester.dataset.storage import Location
 from harvester.schema import Candidate, Generation
 
 JOBS_PER_PART = 200
 PART_AGE_S = 20.0
-ReadPrompt = Callable[[str, Origin], Asked]
+ReadPrompt = Callable[[str, Origin], PromptParts]
 """A prompt, and what the file that it was read from says of itself → what it asks for."""
 AHEAD = 4
 """Queries opened ahead of the one that is ranked."""
@@ -55,10 +55,10 @@ class BatchJob:
     prompt: str | None
     image: Path | bytes | None
     name: str
-    asked: Asked | None = None
+    asked: PromptParts | None = None
 
 
-def jobs_of_dataset(folder: Place, asked_of: ReadPrompt = ask_plainly) -> Iterator[BatchJob]:
+def jobs_of_dataset(folder: Location, asked_of: ReadPrompt = from_plain) -> Iterator[BatchJob]:
     """The generations of a dataset that have a picture, each id once.
 
     Args:
@@ -73,7 +73,7 @@ def jobs_of_dataset(folder: Place, asked_of: ReadPrompt = ask_plainly) -> Iterat
         if row.image is not None and row.id not in seen:
             seen.add(row.id)
             named = asked_of(row.prompt, Origin())
-            asked = ask(row, artists=named.artists, titles=named.titles)
+            asked = from_midjourney(row, artists=named.artists, titles=named.titles)
             yield BatchJob(row.id, row.prompt, row.image, f"{row.id}.jpg", asked)
 
 
@@ -108,23 +108,23 @@ class Batch:
         restart: forget what earlier runs did.
         published: order by `aivalis2025`, each job by itself, in place of the method's evidence.
         asked_of: reads a prompt that was found in a picture's file.
-        was_number: as `Parts` has it.
+        was_number: as `BatchCheckpoint` has it.
 
     Raises:
-        JobError: on entering, as `Parts` does.
+        JobError: on entering, as `BatchCheckpoint` does.
     """
 
     def __init__(
         self,
         out: Path,
         gallery: Gallery,
-        method: Method,
+        method: RankingSetup,
         *,
         k: int = 10,
-        grid: Grid = "auto",
+        grid: GridMode = "auto",
         restart: bool = False,
         published: bool = False,
-        asked_of: ReadPrompt = ask_plainly,
+        asked_of: ReadPrompt = from_plain,
         was_number: Callable[[str], bool] = lambda _: False,
     ) -> None:
         self._asked_of = asked_of
@@ -137,7 +137,7 @@ class Batch:
             "k": k,
             "grid": grid,
         }
-        self._parts = Parts(out, settings, restart=restart, was_number=was_number)
+        self._parts = BatchCheckpoint(out, settings, restart=restart, was_number=was_number)
 
     def __enter__(self) -> Self:
         self._parts.__enter__()
@@ -181,7 +181,7 @@ class Batch:
 
     @property
     def forgotten(self) -> int:
-        """Jobs of an earlier version's run that are done again; see `Parts`."""
+        """Jobs of an earlier version's run that are done again; see `BatchCheckpoint`."""
         return self._parts.forgotten
 
     def best(self) -> Iterator[dict[str, Any]]:

@@ -42,10 +42,10 @@ from harvester.sanitize import clean
 
 if TYPE_CHECKING:
     from attribution.ranking.gallery import Gallery
-    from attribution.ranking.method import Method
+    from attribution.ranking.method import RankingSetup
     from attribution.ranking.query import Query
     from attribution.ranking.rank import Ranking
-    from harvester.dataset.storage import Place
+    from harvester.dataset.storage import Location
     from harvester.schema import Candidate
 
 
@@ -59,7 +59,7 @@ class Ranker(StrEnum):
     AIVALIS2025 = "aivalis2025"
 
 
-class Grid(StrEnum):
+class GridChoice(StrEnum):
     """Whether a picture is four tiles."""
 
     AUTO = "auto"
@@ -90,7 +90,8 @@ RankerOption = Annotated[
 ]
 Top = Annotated[int, typer.Option("--top", "-k", min=1, max=1000, help="Candidates to show.")]
 GridOption = Annotated[
-    Grid, typer.Option("--grid", help="Rank a 2x2 grid tile by tile: by its looks, always, never.")
+    GridChoice,
+    typer.Option("--grid", help="Rank a 2x2 grid tile by tile: by its looks, always, never."),
 ]
 
 
@@ -110,7 +111,7 @@ def rank_one(
     candidates: Candidates = None,
     *,
     top: Top = 10,
-    grid: GridOption = Grid.AUTO,
+    grid: GridOption = GridChoice.AUTO,
     ranker: RankerOption = Ranker.WHENCE,
     backbone: Backbones = None,
     background: BackgroundFile = None,
@@ -157,7 +158,7 @@ def rank_one(
         check_output(report, is_report, option="--report", inputs=image)
     queries = open_queries(image, prompt, grid.value)
     prompt = queries[0].prompt
-    folders: Sequence[Place] = candidates or [CANDIDATES]
+    folders: Sequence[Location] = candidates or [CANDIDATES]
     local = [folder for folder in folders if isinstance(folder, Path)]
     # What is elsewhere is ranked as it is.
     if prompt and not offline and len(local) == len(folders):
@@ -204,7 +205,7 @@ def batch(
     ] = Path("rankings.parquet"),
     *,
     top: Top = 10,
-    grid: GridOption = Grid.AUTO,
+    grid: GridOption = GridChoice.AUTO,
     ranker: RankerOption = Ranker.WHENCE,
     backbone: Backbones = None,
     background: BackgroundFile = None,
@@ -229,7 +230,7 @@ def batch(
     from attribution.report.html import made_now
     from harvester.progress.display import Counting
 
-    folders: Sequence[Place] = candidates or [CANDIDATES]
+    folders: Sequence[Location] = candidates or [CANDIDATES]
     check_out(out, [jobs])
     if report is not None:
         check_folder(report)
@@ -282,7 +283,7 @@ def batch(
 
 
 def _rank(
-    queries: Sequence[Query], gallery: Gallery, method: Method, ranker: Ranker, top: int
+    queries: Sequence[Query], gallery: Gallery, method: RankingSetup, ranker: Ranker, top: int
 ) -> Ranking:
     if ranker is Ranker.AIVALIS2025:
         from attribution.baselines import aivalis2025
@@ -294,7 +295,7 @@ def _rank(
     return rank(queries[0], gallery, method, k=top)
 
 
-def _named(method: Method, ranker: Ranker) -> Method | str:
+def _named(method: RankingSetup, ranker: Ranker) -> RankingSetup | str:
     """What a report says it was compared by; the published ranker has the network alone."""
     network = method.embedders[0]
     published = ranker is Ranker.AIVALIS2025

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from attribution.evaluate.suites import Suite
     from attribution.evaluate.systems import Answers
     from attribution.ranking.gallery import Gallery
-    from attribution.ranking.method import Method
+    from attribution.ranking.method import RankingSetup
 
 
 _STOPPED = "figures are of whole suites only; run the same command again"
@@ -28,7 +28,7 @@ _STOPPED = "figures are of whole suites only; run the same command again"
 @contextmanager
 def opened(
     gallery: Path, work: Path | None, backbones: list[str] | None, background: Path | None
-) -> Iterator[tuple[Gallery, Method]]:
+) -> Iterator[tuple[Gallery, RankingSetup]]:
     """A dataset, or a folder brought into one, described; Ctrl-C ends it in order."""
     from harvester.dataset.shards import shard_paths
     from harvester.schema import Candidate
@@ -55,23 +55,23 @@ def _take_in(pictures: Path, out: Path) -> None:
 
 
 def ask_all(
-    suite: Suite, method: Method, *, peers: bool, published: int, standardised: bool = False
+    suite: Suite, method: RankingSetup, *, peers: bool, published: int, standardised: bool = False
 ) -> Answers:
     """Ask whence, the peers and the published formula, and show how far that is."""
     from attribution.descriptors.resnet50 import ResNet50Gem
-    from attribution.evaluate.systems import Way, ask, peer_ways, published_way
+    from attribution.evaluate.systems import System, peer_systems, published_system, run_systems
     from harvester.progress.display import Counting
 
-    ways: list[Way] = []
+    ways: list[System] = []
     if peers:
         from attribution.baselines.peers import PEERS
 
         made = [make() for make in PEERS.values()]
         with Counting(stderr(), "describing for peers", len(suite.gallery.ids)) as counting:
-            ways += peer_ways(made, suite.gallery, _each(counting.advance))
+            ways += peer_systems(made, suite.gallery, _each(counting.advance))
     if published:
         ways.append(
-            published_way(
+            published_system(
                 suite.gallery,
                 ResNet50Gem(),
                 len(suite.cases),
@@ -80,7 +80,7 @@ def ask_all(
             )
         )
     with Counting(stderr(), "asking", len(suite.cases)) as counting:
-        return ask(suite, method, ways, standardised=standardised, step=counting.advance)
+        return run_systems(suite, method, ways, standardised=standardised, step=counting.advance)
 
 
 def _each(advance: Callable[[], None]) -> Callable[[int], None]:

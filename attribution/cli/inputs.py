@@ -18,17 +18,17 @@ if TYPE_CHECKING:
     from attribution.batch.run import BatchJob
     from attribution.descriptors.embedder import Embedder
     from attribution.descriptors.resnet50 import ResNet50Gem
-    from attribution.prompt import Asked
+    from attribution.prompt import PromptParts
     from attribution.provenance.origin import Origin
     from attribution.ranking.gallery import Gallery
-    from attribution.ranking.method import Method
-    from attribution.ranking.query import Grid, Query
-    from harvester.dataset.storage import Place
+    from attribution.ranking.method import RankingSetup
+    from attribution.ranking.query import GridMode, Query
+    from harvester.dataset.storage import Location
 
 
 def open_gallery(
-    folders: Sequence[Place], backbones: Sequence[str] | None, background: Path | None
-) -> tuple[Gallery, Method]:
+    folders: Sequence[Location], backbones: Sequence[str] | None, background: Path | None
+) -> tuple[Gallery, RankingSetup]:
     """The candidates, described, and what they are ranked by.
 
     Raises:
@@ -36,11 +36,11 @@ def open_gallery(
     """
     from attribution.calibration.background import SHIPPED, read_background
     from attribution.ranking.gallery import load_gallery
-    from attribution.ranking.method import default_method
+    from attribution.ranking.method import default_setup
     from harvester.progress.display import Counting
 
     chance = read_background(background or SHIPPED)
-    method = default_method(chance, more=_open_backbones(backbones))
+    method = default_setup(chance, more=_open_backbones(backbones))
     for one in method.embedders:
         if one.channel not in chance.null:
             say(
@@ -77,7 +77,7 @@ def _open_backbones(texts: Sequence[str] | None) -> Sequence[Embedder]:
     return [load_backbone(one) for one in parsed]
 
 
-def open_queries(images: Sequence[Path], prompt: str | None, grid: Grid) -> list[Query]:
+def open_queries(images: Sequence[Path], prompt: str | None, grid: GridMode) -> list[Query]:
     """The pictures to rank; without a prompt, the first file's own is taken for all."""
     from attribution.ranking.query import open_query, with_own_prompt
 
@@ -90,17 +90,17 @@ def open_queries(images: Sequence[Path], prompt: str | None, grid: Grid) -> list
     return [replace(query, prompt=told.prompt, asked=told.asked) for query in queries]
 
 
-def asked_of(prompt: str, origin: Origin | None = None) -> Asked:
+def asked_of(prompt: str, origin: Origin | None = None) -> PromptParts:
     """What a prompt asks for; one out of another generator's file is read with that one's marks."""
-    from attribution.prompt import ask, ask_marked
+    from attribution.prompt import from_midjourney, from_web_ui
     from attribution.provenance.generators import MIDJOURNEY
     from harvester.midjourney.prompt import parse_prompt
     from harvester.pipeline.references import names_in
 
     named = names_in(prompt)
     if origin is None or origin.generator in {None, MIDJOURNEY}:
-        return ask(parse_prompt(prompt), artists=named.artists, titles=named.titles)
-    return ask_marked(prompt, origin.negative_prompt, artists=named.artists, titles=named.titles)
+        return from_midjourney(parse_prompt(prompt), artists=named.artists, titles=named.titles)
+    return from_web_ui(prompt, origin.negative_prompt, artists=named.artists, titles=named.titles)
 
 
 @dataclass(frozen=True, slots=True)

@@ -41,7 +41,7 @@ from harvester.sanitize import clean
 
 if TYPE_CHECKING:
     from attribution.ranking.gallery import Gallery
-    from attribution.ranking.method import Method
+    from attribution.ranking.method import RankingSetup
 
 
 validate_app = typer.Typer(no_args_is_help=True)
@@ -90,7 +90,7 @@ def run(
     from dataclasses import asdict
 
     from attribution.report.html import is_report, write_report
-    from attribution.validation.experiments.run import Wanted, prove
+    from attribution.validation.experiments.run import ProofRequest, prove
     from attribution.validation.report.page import (
         is_proof_markdown,
         proof_markdown,
@@ -102,12 +102,12 @@ def run(
     check_output(out / "report.html", is_report, option="--out")
     check_output(out / "tables.md", is_proof_markdown, option="--out")
 
-    def describe() -> tuple[Gallery, Method]:
+    def describe() -> tuple[Gallery, RankingSetup]:
         from attribution.cli.inputs import open_gallery
 
         return open_gallery(datasets, None, None)
 
-    wanted = Wanted(
+    wanted = ProofRequest(
         folders=datasets,
         tokenizer_folders=tokenizer_from or [],
         out=out,

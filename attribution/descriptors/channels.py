@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Literal
 
-Kind = Literal["copy", "image", "text", "place", "term"]
+ChannelKind = Literal["copy", "image", "text", "place", "term"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +35,7 @@ class Channel:
     """
 
     name: str
-    kind: Kind
+    kind: ChannelKind
     meaning: str
     low: float | None
     high: float | None
@@ -210,7 +210,7 @@ _AIVALIS = "Aivalis & Klampanos, arXiv 2504.01771, 2025"
 def _term(
     name: str, meaning: str, low: float | None, high: float | None, chance: float | None = None
 ) -> Channel:
-    kind: Kind = "image" if name == "emb_cosine" else "term"
+    kind: ChannelKind = "image" if name == "emb_cosine" else "term"
     return Channel(name, kind, meaning, low, high, chance, _AIVALIS)
 
 

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from attribution.descriptors.hashes import is_flat
 
-Look = Literal["whole", "parts"]
+Crop = Literal["whole", "parts"]
 _THIRDS = (0.0, 0.25, 0.5)
 
 
@@ -42,7 +42,7 @@ def parts(picture: NDArray[np.uint8]) -> list[NDArray[np.uint8]]:
     return [one for one in made if not is_flat(one)] or [picture]
 
 
-LOOKS: Mapping[Look, Callable[[NDArray[np.uint8]], Sequence[NDArray[np.uint8]]]] = {
+CROPS: Mapping[Crop, Callable[[NDArray[np.uint8]], Sequence[NDArray[np.uint8]]]] = {
     "whole": whole,
     "parts": parts,
 }

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from attribution.descriptors.embedder import Embedder
 from attribution.descriptors.store import descriptor_folder, read_vectors, write_vectors
 from harvester.dataset import shards
-from harvester.dataset.storage import Place
+from harvester.dataset.storage import Location
 from harvester.errors import ShardError
 from harvester.pictures.decode import PictureError, open_picture
 from harvester.schema import Candidate
@@ -33,7 +33,7 @@ Vectors = dict[str, dict[str, NDArray[np.float16]]]
 
 
 def describe_dataset(
-    folder: Place,
+    folder: Location,
     candidates: Collection[str],
     embedders: Sequence[Embedder],
     progress: Progress | None = None,
@@ -82,7 +82,7 @@ def _embed_missing(
 
 
 def _pictures(
-    folder: Place, wanted: set[str]
+    folder: Location, wanted: set[str]
 ) -> Iterator[tuple[list[str], list[NDArray[np.uint8]]]]:
     """The stored pictures of some candidates, decoded, a few hundred at a time."""
     wanted = set(wanted)

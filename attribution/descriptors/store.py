@@ -21,11 +21,11 @@ from numpy.typing import NDArray
 from attribution.errors import DescriptorMismatchError, GalleryError
 from harvester.dataset.links import refuse_link
 from harvester.dataset.shards import write_shard
-from harvester.dataset.storage import Place
+from harvester.dataset.storage import Location
 from harvester.errors import reason_of
 
 
-def descriptor_folder(dataset: Place, channel: str, version: str) -> Path:
+def descriptor_folder(dataset: Location, channel: str, version: str) -> Path:
     """Where a dataset's vectors of one model are kept: beside it, if it is on a local disk.
 
     Those of another are kept in the user's cache, by a digest of its address: vectors of a
@@ -35,7 +35,7 @@ def descriptor_folder(dataset: Place, channel: str, version: str) -> Path:
     return beside / "descriptors" / f"{channel}@{version}"
 
 
-def _cache(dataset: Place) -> Path:
+def _cache(dataset: Location) -> Path:
     base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     digest = hashlib.sha256(str(dataset).encode("utf-8", "surrogatepass")).hexdigest()
     return Path(base) / "whence" / digest[:32]

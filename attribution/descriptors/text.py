@@ -21,7 +21,7 @@ import bm25s
 import numpy as np
 from numpy.typing import NDArray
 
-from attribution.prompt import Asked
+from attribution.prompt import PromptParts
 
 FAMILY_NAME_ALONE = 0.5
 """What "Steadman" counts where "Ralph Steadman" is named."""
@@ -68,7 +68,7 @@ class TextIndex:
             self._bm25 = bm25s.BM25()
             self._bm25.index(tokens, show_progress=False)
 
-    def scores(self, asked: Asked) -> NDArray[np.float32]:
+    def scores(self, asked: PromptParts) -> NDArray[np.float32]:
         """BM25 by parts: what is wanted adds up, what is to be left out is taken off.
 
         Each part counts in the proportion of its weight to the largest. A word that is wanted too
@@ -94,7 +94,7 @@ class TextIndex:
                 scores += np.float32(part.weight / largest) * self._bm25.get_scores(known)
         return scores
 
-    def names(self, asked: Asked) -> NDArray[np.float32]:
+    def names(self, asked: PromptParts) -> NDArray[np.float32]:
         """How many of the artists and titles that a prompt names are written with each candidate.
 
         A name counts 1 where it stands whole in the maker, title or caption, in either order

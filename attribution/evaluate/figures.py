@@ -32,7 +32,7 @@ _SHOWN = 20
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class RetrievalFigures:
     """How well a way finds sources.
 
     Attributes:
@@ -48,7 +48,7 @@ class Found:
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
+class VerdictFigures:
     """How often a verdict is said, and of what.
 
     Attributes:
@@ -70,7 +70,7 @@ class Said:
 
 
 @dataclass(frozen=True, slots=True)
-class FoundFigures:
+class SuiteFigures:
     """Figures of the suites of copies and of pairs.
 
     Attributes:
@@ -87,11 +87,11 @@ class FoundFigures:
 
     queries: int
     candidates: int
-    ways: tuple[Found, ...]
+    ways: tuple[RetrievalFigures, ...]
     best_single: str
     error_ratio: float
     by_family: Mapping[str, tuple[int, float, float]]
-    verdicts: tuple[Said, ...]
+    verdicts: tuple[VerdictFigures, ...]
     pairs: int
     passed_over: int
     worst: tuple[tuple[Verdict, str, str], ...]
@@ -99,7 +99,7 @@ class FoundFigures:
 
 
 @dataclass(frozen=True, slots=True)
-class Separated:
+class SeparationFigures:
     """How well a way tells a query's own candidates from others: AUC, averaged over queries."""
 
     name: str
@@ -113,11 +113,11 @@ class PromptFigures:
 
     queries: int
     candidates: int
-    ways: tuple[Separated, ...]
+    ways: tuple[SeparationFigures, ...]
     seconds: Mapping[str, float]
 
 
-def figures_of_found(suite: Suite, answers: Answers) -> FoundFigures:
+def figures_of_found(suite: Suite, answers: Answers) -> SuiteFigures:
     """Figures of copies or pairs."""
     is_source, passed_over = suite.is_source, suite.is_passed_over
     groups = np.array([case.group for case in suite.cases])
@@ -130,7 +130,7 @@ def figures_of_found(suite: Suite, answers: Answers) -> FoundFigures:
     best = max(single, key=lambda way: way.micro_ap.value)
     fusion = next(way for way in ways if way.name == FUSION)
     others = ~is_source & ~passed_over
-    return FoundFigures(
+    return SuiteFigures(
         queries=len(suite.cases),
         candidates=len(suite.gallery.ids),
         ways=ways,
@@ -158,7 +158,7 @@ def figures_of_prompts(suite: Suite, answers: Answers) -> PromptFigures:
         )
         areas = areas[~np.isnan(areas)]
         if areas.size:
-            ways.append(Separated(name, len(areas), _mean(areas, suite.seed)))
+            ways.append(SeparationFigures(name, len(areas), _mean(areas, suite.seed)))
     return PromptFigures(
         len(suite.cases), len(suite.gallery.ids), tuple(ways), dict(answers.seconds)
     )
@@ -187,13 +187,13 @@ def _found(
     is_source: NDArray[np.bool_],
     groups: NDArray[np.int64],
     seed: int,
-) -> Found:
+) -> RetrievalFigures:
     asked = ~np.isnan(rows).all(axis=1)
     rows, sources = rows[asked], is_source[asked]
     _, group = np.unique(groups[asked], return_inverse=True)
     ranks = source_ranks(rows, sources)
     precision = prepare_micro_precision(rows, sources, groups=group)
-    return Found(
+    return RetrievalFigures(
         name,
         int(asked.sum()),
         share_of_groups((ranks >= 1) & (ranks <= 1), group, seed),
@@ -224,7 +224,7 @@ def _said(
     is_source: NDArray[np.bool_],
     others: NDArray[np.bool_],
     groups: NDArray[np.int64],
-) -> tuple[Said, ...]:
+) -> tuple[VerdictFigures, ...]:
     severities = np.array(
         [EDITS[case.kind].severity if case.kind in EDITS else "pair" for case in suite.cases]
     )
@@ -235,7 +235,7 @@ def _said(
         right = int((is_source & (verdicts == rung)).sum())
         wrong = int((others & (verdicts == rung)).sum())
         said.append(
-            Said(
+            VerdictFigures(
                 verdict,
                 {
                     kind: share_of_groups(

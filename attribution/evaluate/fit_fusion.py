@@ -43,7 +43,7 @@ from attribution.evaluate.fit_pairs import (
     read_pictures,
 )
 from attribution.evaluate.metrics import auc
-from attribution.ranking.method import VERIFIED, default_method
+from attribution.ranking.method import VERIFIED, default_setup
 from harvester.overwriting import check_output
 
 SURE = 1.64
@@ -173,7 +173,7 @@ def main() -> None:
     options = parser.parse_args()
     check_output(options.out, is_fusion, option="--out")
     nothing = Fusion(0, {}, dict.fromkeys(MATCHINGS, 0.0), {})
-    method = default_method(read_background(options.background), nothing)
+    method = default_setup(read_background(options.background), nothing)
     given = read_pictures(options.folder, method)
     copies = pair_copies(given, method, each=options.each, seed=options.seed)
     subjects = pair_subjects(given, method, seed=options.seed)

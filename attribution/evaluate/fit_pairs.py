@@ -14,9 +14,9 @@ from attribution.calibration.fusion import Z_LIMIT
 from attribution.descriptors.whitening import with_derived
 from attribution.evaluate.edits import EDITS, make_copy, rng_for
 from attribution.matching.geometry import match
-from attribution.ranking.method import Method
+from attribution.ranking.method import RankingSetup
 from attribution.ranking.query import Query, View
-from attribution.ranking.scores import look_at, score_images
+from attribution.ranking.scores import embed_query, score_images
 from attribution.ranking.verification import describe_all, describe_queries, inliers_of
 from harvester.pictures.decode import open_picture
 
@@ -26,16 +26,16 @@ HARD, RANDOM = 20, 20
 """Negatives of a copy: the nearest pictures, and some of the others."""
 FEWEST_OF_SUBJECT, MOST_OF_SUBJECT = 3, 5
 """Pictures that a subject needs, and that are asked of it."""
-Picture = NDArray[np.uint8]
+RgbPicture = NDArray[np.uint8]
 
 
-def read_pictures(folder: Path, method: Method) -> Pictures:
+def read_pictures(folder: Path, method: RankingSetup) -> PairPictures:
     """All pictures of a folder, described."""
     paths = sorted(path for path in folder.rglob("*") if path.is_file())
     bodies = [path.read_bytes() for path in paths]
     names = [hashlib.sha256(body).hexdigest() for body in bodies]
     pictures = [open_picture(body).rgb for body in bodies]
-    return Pictures(
+    return PairPictures(
         names,
         np.array([path.parent.relative_to(folder).as_posix() for path in paths]),
         pictures,
@@ -80,7 +80,7 @@ class Copies:
 
 
 @dataclass(frozen=True)
-class Pictures:
+class PairPictures:
     """The pictures that are fitted on.
 
     Attributes:
@@ -91,11 +91,11 @@ class Pictures:
 
     names: Sequence[str]
     subjects: NDArray[np.str_]
-    pictures: Sequence[Picture]
+    pictures: Sequence[RgbPicture]
     vectors: Mapping[str, NDArray[np.float32]]
 
 
-def scene_views(picture: Picture, rng: np.random.Generator) -> tuple[Picture, Picture]:
+def scene_views(picture: RgbPicture, rng: np.random.Generator) -> tuple[RgbPicture, RgbPicture]:
     """Two cuts of a picture that share its middle at least, the second in another light."""
     height, width = picture.shape[:2]
     cuts = []
@@ -109,8 +109,8 @@ def scene_views(picture: Picture, rng: np.random.Generator) -> tuple[Picture, Pi
 
 
 def make_queries(
-    pictures: Sequence[Picture], names: Sequence[str], each: int, seed: int
-) -> Iterator[tuple[int, Picture]]:
+    pictures: Sequence[RgbPicture], names: Sequence[str], each: int, seed: int
+) -> Iterator[tuple[int, RgbPicture]]:
     """(source, query): each edit on `each` pictures, and scenes half as many as all edits."""
     draw = np.random.default_rng(seed)
     for kind in [*EDITS, *["scene"] * (len(EDITS) // 2)]:
@@ -126,7 +126,7 @@ def make_queries(
             )
 
 
-def pair_copies(given: Pictures, method: Method, *, each: int, seed: int) -> Copies:
+def pair_copies(given: PairPictures, method: RankingSetup, *, each: int, seed: int) -> Copies:
     """Copies and scenes with their sources, and with pictures of the source's fold that are not."""
     described = describe_all(given.pictures, method.cells)
     draw = np.random.default_rng(seed + 1)
@@ -162,7 +162,7 @@ def pair_copies(given: Pictures, method: Method, *, each: int, seed: int) -> Cop
     return Copies(_joined(rows), np.stack(against), np.array(sources))
 
 
-def pair_subjects(given: Pictures, method: Method, *, seed: int) -> Pairs:
+def pair_subjects(given: PairPictures, method: RankingSetup, *, seed: int) -> Pairs:
     """Pictures with others of their subject, and with other subjects of their collection."""
     draw = np.random.default_rng(seed + 2)
     names, counts = np.unique(given.subjects, return_counts=True)
@@ -193,9 +193,11 @@ def pair_subjects(given: Pictures, method: Method, *, seed: int) -> Pairs:
     return _joined(rows)
 
 
-def _z_scores(picture: Picture, given: Pictures, method: Method) -> NDArray[np.float64]:
+def _z_scores(
+    picture: RgbPicture, given: PairPictures, method: RankingSetup
+) -> NDArray[np.float64]:
     query = Query("", None, (View(None, picture, {}, 0),))
-    looked = look_at(query, method.embedders, method.channels)
+    looked = embed_query(query, method.embedders, method.channels)
     scores = score_images(looked, given.vectors, method.background, method.channels)
     z = np.stack([scores.z[one.name] for one in method.channels], axis=1)
     return np.clip(z, -Z_LIMIT, Z_LIMIT).astype(np.float64)

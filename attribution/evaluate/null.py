@@ -29,9 +29,9 @@ from attribution.evaluate.metrics import Interval, Uniformity, bootstrap, ks_uni
 from attribution.evaluate.suites import Suite
 from attribution.ranking.comparison import compare
 from attribution.ranking.gallery import Gallery
-from attribution.ranking.method import Method
+from attribution.ranking.method import RankingSetup
 from attribution.ranking.query import Query
-from attribution.ranking.scores import look_at, score_images
+from attribution.ranking.scores import embed_query, score_images
 
 LEVELS = (0.05, 0.01, 0.001)
 
@@ -78,7 +78,11 @@ _SHOWN = 20
 
 
 def figures_of_null(
-    suite: Suite, method: Method, *, split: bool = False, step: Callable[[], None] | None = None
+    suite: Suite,
+    method: RankingSetup,
+    *,
+    split: bool = False,
+    step: Callable[[], None] | None = None,
 ) -> NullFigures:
     """Figures of queries without a source.
 
@@ -130,9 +134,9 @@ _RUNG = {verdict: rung for rung, verdict in enumerate(Verdict)}
 
 
 def _ask(
-    query: Query, name: str, gallery: Gallery, method: Method, draw: np.random.Generator
+    query: Query, name: str, gallery: Gallery, method: RankingSetup, draw: np.random.Generator
 ) -> _OneNull:
-    looked = look_at(query, method.embedders, method.channels)
+    looked = embed_query(query, method.embedders, method.channels)
     compared = compare(query, gallery, method, looked=looked)
     # Of all candidates: the pool's are the nearest, and none of those is drawn by chance.
     images = score_images(looked, gallery.vectors, method.background, method.channels)
@@ -163,8 +167,8 @@ def _alone(z: NDArray[np.float32], null: NDArray[np.float32], drawn: int) -> tup
 
 
 def _split(
-    gallery: Gallery, rows: list[int], method: Method, draw: np.random.Generator
-) -> tuple[Gallery, Method]:
+    gallery: Gallery, rows: list[int], method: RankingSetup, draw: np.random.Generator
+) -> tuple[Gallery, RankingSetup]:
     """One half of some rows as candidates, and a method with the other half as its background."""
     if len(rows) < 2 * FEWEST:
         raise SuiteError(

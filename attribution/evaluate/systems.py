@@ -24,9 +24,9 @@ from attribution.descriptors.hashes import BITS, agreement
 from attribution.evaluate.suites import Suite
 from attribution.ranking.comparison import Comparison, compare, compare_texts
 from attribution.ranking.gallery import Gallery
-from attribution.ranking.method import Method
+from attribution.ranking.method import RankingSetup
 from attribution.ranking.query import Query
-from attribution.ranking.scores import look_at, score_images
+from attribution.ranking.scores import embed_query, score_images
 from harvester.pictures.decode import open_picture
 
 FUSION = "fusion"
@@ -37,13 +37,13 @@ PUBLISHED = "aivalis2025"
 RUNGS = tuple(Verdict)
 """A verdict's number in `Answers.verdicts` is its place here, the strongest first."""
 _DESCRIBED_AT_ONCE = 128
-Row = NDArray[np.float32]
+ScoreRow = NDArray[np.float32]
 Step = Callable[[], None]
 """Called when one more picture is done."""
 
 
 @dataclass(frozen=True)
-class Own:
+class OwnAnswer:
     """What whence says to one query.
 
     Attributes:
@@ -52,13 +52,13 @@ class Own:
         compared: what the fusion and the verdicts stand on: the order, and shares of the influence.
     """
 
-    scores: Mapping[str, Row]
+    scores: Mapping[str, ScoreRow]
     verdicts: NDArray[np.int8]
     compared: Comparison = field(repr=False)
 
 
 @dataclass(frozen=True)
-class Way:
+class System:
     """Another way to answer.
 
     Attributes:
@@ -68,7 +68,7 @@ class Way:
     """
 
     name: str
-    answer: Callable[[Query], Row] = field(repr=False)
+    answer: Callable[[Query], ScoreRow] = field(repr=False)
     asked: frozenset[int] | None = None
 
 
@@ -87,10 +87,10 @@ class Answers:
     seconds: Mapping[str, float]
 
 
-def ask(
+def run_systems(
     suite: Suite,
-    method: Method,
-    ways: Sequence[Way] = (),
+    method: RankingSetup,
+    ways: Sequence[System] = (),
     *,
     standardised: bool = False,
     step: Step | None = None,
@@ -115,7 +115,7 @@ def ask(
     for number, case in enumerate(suite.cases):
         query = case.open()
         started = time.perf_counter()
-        own = answer(query, suite.gallery, method, standardised=standardised)
+        own = own_answer(query, suite.gallery, method, standardised=standardised)
         rows = dict(own.scores)
         verdicts[number] = own.verdicts
         started = _clock(seconds, "whence", started)
@@ -130,13 +130,15 @@ def ask(
     return Answers(scores, verdicts, seconds)
 
 
-def answer(query: Query, gallery: Gallery, method: Method, *, standardised: bool = False) -> Own:
+def own_answer(
+    query: Query, gallery: Gallery, method: RankingSetup, *, standardised: bool = False
+) -> OwnAnswer:
     """Whence's own answers: the fusion, each channel, hashes and texts.
 
     Raises:
         GalleryError: if a candidate is gone from its dataset.
     """
-    looked = look_at(query, method.embedders, method.channels)
+    looked = embed_query(query, method.embedders, method.channels)
     compared = compare(query, gallery, method, looked=looked)
     # Over all candidates, and not the pool alone: a channel by itself has no pool.
     images = score_images(looked, gallery.vectors, method.background, method.channels)
@@ -145,7 +147,7 @@ def answer(query: Query, gallery: Gallery, method: Method, *, standardised: bool
     fused[compared.rows] = np.where(compared.is_copy, 1e6 + compared.pdq, compared.log_odds)
     verdicts = np.full(len(gallery.ids), RUNGS.index(Verdict.NO_EVIDENCE), np.int8)
     verdicts[compared.rows] = [RUNGS.index(verdict) for verdict in compared.verdicts()]
-    scores: dict[str, Row] = {
+    scores: dict[str, ScoreRow] = {
         FUSION: fused,
         FUSED_IMAGES: method.fusion.log_odds(images.z),
         **images.raw,
@@ -153,12 +155,12 @@ def answer(query: Query, gallery: Gallery, method: Method, *, standardised: bool
     if standardised:
         scores |= {f"{name} z": row for name, row in images.z.items()}
     scores |= {**_texts(query, gallery), **_hashes(query, gallery)}
-    return Own(scores, verdicts, compared)
+    return OwnAnswer(scores, verdicts, compared)
 
 
-def peer_ways(
+def peer_systems(
     peers: Sequence[Peer], gallery: Gallery, step: Callable[[int], None] | None = None
-) -> list[Way]:
+) -> list[System]:
     """Peers that have described the gallery's pictures.
 
     Args:
@@ -175,32 +177,32 @@ def peer_ways(
             found[peer.name].append(peer.describe(pictures))
         if step is not None:
             step(len(pictures))
-    return [_peer_way(peer, np.concatenate(found[peer.name])) for peer in peers]
+    return [_peer_system(peer, np.concatenate(found[peer.name])) for peer in peers]
 
 
-def published_way(
+def published_system(
     gallery: Gallery, mapper: aivalis2025.Mapper, cases: int, *, queries: int, seed: int
-) -> Way:
+) -> System:
     """The ranker of Aivalis & Klampanos 2025; `queries` of the cases, drawn, are asked of it."""
     drawn = np.random.default_rng(seed).permutation(cases)[:queries]
     row_of = {name: row for row, name in enumerate(gallery.ids)}
 
-    def answer_published(query: Query) -> Row:
+    def answer_published(query: Query) -> ScoreRow:
         scores = np.full(len(gallery.ids), np.nan, np.float32)
         for match in aivalis2025.rank([query], gallery, mapper, k=len(gallery.ids)).matches:
             scores[row_of[match.candidate_id]] = match.score
         return scores
 
-    return Way(PUBLISHED, answer_published, frozenset(drawn.tolist()))
+    return System(PUBLISHED, answer_published, frozenset(drawn.tolist()))
 
 
-def _peer_way(peer: Peer, described: NDArray[np.generic]) -> Way:
-    def answer_peer(query: Query) -> Row:
+def _peer_system(peer: Peer, described: NDArray[np.generic]) -> System:
+    def answer_peer(query: Query) -> ScoreRow:
         own = peer.describe([query.views[0].picture])
-        scores: Row = peer.compare(own, described)[0]
+        scores: ScoreRow = peer.compare(own, described)[0]
         return scores
 
-    return Way(peer.name, answer_peer)
+    return System(peer.name, answer_peer)
 
 
 def _pictures(gallery: Gallery) -> Iterator[list[NDArray[np.uint8]]]:
@@ -210,16 +212,16 @@ def _pictures(gallery: Gallery) -> Iterator[list[NDArray[np.uint8]]]:
         yield [open_picture(picked[name].image or b"").rgb for name in ids]
 
 
-def _texts(query: Query, gallery: Gallery) -> dict[str, Row]:
+def _texts(query: Query, gallery: Gallery) -> dict[str, ScoreRow]:
     """By channel, where the prompt asks for something and something is written."""
     if not any(text.body or text.creator for text in gallery.texts):
         return {}
     return compare_texts(query, gallery)
 
 
-def _hashes(query: Query, gallery: Gallery) -> dict[str, Row]:
+def _hashes(query: Query, gallery: Gallery) -> dict[str, ScoreRow]:
     """By channel, the best agreement of a query's views in their eight turns."""
-    found: dict[str, Row] = {}
+    found: dict[str, ScoreRow] = {}
     for name, bits in BITS.items():
         words, there = gallery.hashes[name]
         turns = [turn for view in query.views for turn in view.hashes[name]]

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from typing import Any
 
-from attribution.evaluate.figures import FoundFigures, PromptFigures, Said
+from attribution.evaluate.figures import PromptFigures, SuiteFigures, VerdictFigures
 from attribution.evaluate.metrics import Interval, Uniformity
 from attribution.evaluate.null import NullFigures
 from attribution.evaluate.systems import FUSION
@@ -22,7 +22,7 @@ _WIDTH = 100
 _LONGEST_NAME = 24
 
 
-def found_text(figures: FoundFigures) -> str:
+def found_text(figures: SuiteFigures) -> str:
     """Copies or pairs: who finds the sources, where, and how often verdicts are wrong."""
     parts = [
         _asked_text(figures.queries, figures.candidates) + "; 95 % intervals in brackets",
@@ -186,7 +186,7 @@ def table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     )
 
 
-def _said_row(said: Said) -> list[str]:
+def _said_row(said: VerdictFigures) -> list[str]:
     return [
         str(said.verdict),
         f"{said.right:,}",

@@ -30,14 +30,14 @@ from attribution.matching.local_features import (
     match_keypoints,
 )
 
-Method = Literal["sift", "cells"]
+MatchMethod = Literal["sift", "cells"]
 FLOOR = 8
 """Inliers below which nothing is accepted, whatever the background had."""
 CHANCE = 1e-4
 """Share of unrelated pairs that one method may take for related."""
 # In longer sides; scaled by the root of the movement's scale, so that no side is preferred.
-_TOLERANCE: dict[Method, float] = {"sift": 0.012, "cells": 0.04}
-_MARGIN: dict[Method, float] = {"sift": 0.02, "cells": 0.036}
+_TOLERANCE: dict[MatchMethod, float] = {"sift": 0.012, "cells": 0.04}
+_MARGIN: dict[MatchMethod, float] = {"sift": 0.02, "cells": 0.036}
 _STRETCH = 2.2
 _SPREAD = 0.02
 _STEP = 96
@@ -66,7 +66,7 @@ class Region:
     query: Box
     candidate: Box
     inliers: int
-    method: Method
+    method: MatchMethod
     mirrored: bool
 
 
@@ -92,7 +92,7 @@ def match(query: QueryFeatures, candidate: LocalFeatures) -> Agreement:
 
 def inlier_counts(
     pairs: Iterable[tuple[QueryFeatures, LocalFeatures]],
-) -> dict[Method, NDArray[np.int64]]:
+) -> dict[MatchMethod, NDArray[np.int64]]:
     """How many inliers each pair has, by method: of unrelated pairs, the null of `threshold`.
 
     Returns:
@@ -136,7 +136,7 @@ def _strongest(regions: list[Region | None]) -> Region | None:
 
 
 def _region(
-    method: Method, query: LocalFeatures, candidate: LocalFeatures, *, mirrored: bool
+    method: MatchMethod, query: LocalFeatures, candidate: LocalFeatures, *, mirrored: bool
 ) -> Region | None:
     matching = match_keypoints if method == "sift" else match_cells
     matches = matching(query, candidate)

@@ -45,7 +45,7 @@ _TAKEN = frozenset(
 )
 
 
-class Place(StrEnum):
+class TextCarrier(StrEnum):
     """Where in a file a text stood."""
 
     PNG = "PNG text"
@@ -58,7 +58,7 @@ class Place(StrEnum):
 class FileText:
     """One text of a file, as its writer left it: any length up to 2 MiB, any characters."""
 
-    place: Place
+    place: TextCarrier
     name: str
     text: str
 
@@ -72,7 +72,7 @@ class _Block:
         packed: deflated.
     """
 
-    place: Place
+    place: TextCarrier
     data: bytes
     name: str = ""
     packed: bool = False
@@ -83,11 +83,11 @@ def read_texts(body: bytes) -> tuple[FileText, ...]:
 
     A damaged file gives what stands before the damage. Of one place and name the first counts.
     """
-    found: dict[tuple[Place, str], FileText] = {}
-    opened: Counter[Place] = Counter()
+    found: dict[tuple[TextCarrier, str], FileText] = {}
+    opened: Counter[TextCarrier] = Counter()
     for block in islice(_walk(body), MAX_BLOCKS):
         opened[block.place] += 1
-        if block.place in {Place.EXIF, Place.XMP} and opened[block.place] > _MAX_PARSED:
+        if block.place in {TextCarrier.EXIF, TextCarrier.XMP} and opened[block.place] > _MAX_PARSED:
             continue
         for text in _open(block):
             if text.name.lower() in _TAKEN and text.text.strip("\0 \r\n\t"):
@@ -97,15 +97,15 @@ def read_texts(body: bytes) -> tuple[FileText, ...]:
 
 def _open(block: _Block) -> Iterator[FileText]:
     data = _unpack(block.data) if block.packed else block.data
-    if block.place is Place.EXIF:
+    if block.place is TextCarrier.EXIF:
         for name, text in read_exif(data):
             if name == "XMP":
-                yield from _open(_Block(Place.XMP, text.encode("utf-8", "replace")))
+                yield from _open(_Block(TextCarrier.XMP, text.encode("utf-8", "replace")))
             else:
-                yield FileText(Place.EXIF, name, text)
-    elif block.place is Place.XMP:
+                yield FileText(TextCarrier.EXIF, name, text)
+    elif block.place is TextCarrier.XMP:
         for name, text in read_xmp(data):
-            yield FileText(Place.XMP, name, text)
+            yield FileText(TextCarrier.XMP, name, text)
     else:
         yield FileText(block.place, block.name, decode_bytes(data))
 
@@ -126,7 +126,7 @@ def _walk(body: bytes) -> Iterator[_Block]:
     if body[:4] == b"RIFF" and body[8:12] == b"WEBP":
         return _walk_webp(body)
     if body[:4] in {b"II*\x00", b"MM\x00*"}:
-        return iter((_Block(Place.EXIF, body),))
+        return iter((_Block(TextCarrier.EXIF, body),))
     if body[4:8] == b"ftyp":
         return _walk_avif(body)
     return iter(())
@@ -142,7 +142,7 @@ def _walk_png(body: bytes) -> Iterator[_Block]:
         if kind in {b"tEXt", b"zTXt", b"iTXt"}:
             yield from _png_text(kind, data)
         elif kind == b"eXIf":
-            yield _Block(Place.EXIF, data)
+            yield _Block(TextCarrier.EXIF, data)
         at += 12 + size
 
 
@@ -156,9 +156,9 @@ def _png_text(kind: bytes, chunk: bytes) -> Iterator[_Block]:
         packed = rest[:1] == b"\x01"
         rest = rest[2:].partition(b"\0")[2].partition(b"\0")[2]  # the language, the name in it
     if name == _XMP_CHUNK:
-        yield _Block(Place.XMP, rest, packed=packed)
+        yield _Block(TextCarrier.XMP, rest, packed=packed)
     elif name.lower() in _TAKEN:
-        yield _Block(Place.PNG, rest, name, packed)
+        yield _Block(TextCarrier.PNG, rest, name, packed)
 
 
 def _walk_jpeg(body: bytes) -> Iterator[_Block]:
@@ -171,11 +171,11 @@ def _walk_jpeg(body: bytes) -> Iterator[_Block]:
             return
         segment = body[at + 4 : at + 2 + size]
         if mark == b"\xff\xe1" and segment.startswith(_EXIF_MARK):
-            yield _Block(Place.EXIF, segment)
+            yield _Block(TextCarrier.EXIF, segment)
         elif mark == b"\xff\xe1" and segment.startswith(_XMP_MARK):
-            yield _Block(Place.XMP, segment[len(_XMP_MARK) :])
+            yield _Block(TextCarrier.XMP, segment[len(_XMP_MARK) :])
         elif mark == b"\xff\xfe":
-            yield _Block(Place.COMMENT, segment, "comment")
+            yield _Block(TextCarrier.COMMENT, segment, "comment")
         at += 2 + size
 
 
@@ -186,7 +186,7 @@ def _walk_webp(body: bytes) -> Iterator[_Block]:
         if len(kind) < 4:
             return
         if kind in {b"EXIF", b"XMP "}:
-            place = Place.EXIF if kind == b"EXIF" else Place.XMP
+            place = TextCarrier.EXIF if kind == b"EXIF" else TextCarrier.XMP
             yield _Block(place, body[at + 8 : at + 8 + min(size, MAX_BLOCK)])
         at += 8 + size + size % 2
 
@@ -195,6 +195,6 @@ def _walk_avif(body: bytes) -> Iterator[_Block]:
     with AvifImagePlugin.AvifImageFile(io.BytesIO(body)) as picture:
         exif, xmp = picture.info.get("exif"), picture.info.get("xmp")
     if isinstance(exif, bytes):
-        yield _Block(Place.EXIF, exif)
+        yield _Block(TextCarrier.EXIF, exif)
     if isinstance(xmp, bytes):
-        yield _Block(Place.XMP, xmp)
+        yield _Block(TextCarrier.XMP, xmp)

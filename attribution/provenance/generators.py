@@ -66,7 +66,7 @@ _MAKERS = (
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Said:
+class FileClaims:
     """What one text says; each part None where it is silent."""
 
     prompt: str | None = None
@@ -76,7 +76,7 @@ class Said:
     digital_source_type: str | None = None
 
 
-def read_text(text: FileText) -> Said | None:
+def read_text(text: FileText) -> FileClaims | None:
     """What a file's text says of how the picture was made; None where no grammar knows it."""
     name = text.name.lower()
     plain = text.text.replace("\0", "").strip()
@@ -106,15 +106,15 @@ def source_type(address: str | None) -> str | None:
     return address if address and _SOURCE_TYPE.fullmatch(address) else None
 
 
-def _midjourney(text: str) -> Said | None:
+def _midjourney(text: str) -> FileClaims | None:
     prompt, mark, job = text.rpartition(_JOB)
     job_id = find_job_id(job[:100]) if mark else None
     if job_id is None:
         return None
-    return Said(prompt=prompt.strip() or None, generator=MIDJOURNEY, job_id=job_id)
+    return FileClaims(prompt=prompt.strip() or None, generator=MIDJOURNEY, job_id=job_id)
 
 
-def _web_ui(name: str, text: str) -> Said | None:
+def _web_ui(name: str, text: str) -> FileClaims | None:
     """The web UI's block: the prompt's lines, those behind `Negative prompt:`, one of settings."""
     lines = text.splitlines()
     last = next((n for n in range(len(lines) - 1, -1, -1) if _SETTINGS.match(lines[n].strip())), -1)
@@ -129,7 +129,7 @@ def _web_ui(name: str, text: str) -> Said | None:
         if at is None
         else "\n".join([words[at].lstrip().removeprefix(_NEGATIVE), *words[at + 1 :]]),
     )
-    return Said(
+    return FileClaims(
         prompt="\n".join(positive).strip() or None,
         negative_prompt=negative.strip() or None,
         generator=_web_ui_version(settings),
@@ -144,28 +144,28 @@ def _web_ui_version(settings: str) -> str:
     return name_maker(version) or WEB_UI
 
 
-def _dream(text: str) -> Said | None:
+def _dream(text: str) -> FileClaims | None:
     found = _DREAM.match(text)
     return _with_brackets(found["prompt"], INVOKEAI) if found else None
 
 
-def _maker_alone(text: str) -> Said | None:
+def _maker_alone(text: str) -> FileClaims | None:
     maker = name_maker(text)
-    return Said(generator=maker) if maker else None
+    return FileClaims(generator=maker) if maker else None
 
 
-_NAMED: Mapping[str, Callable[[str], Said | None]] = {
-    "prompt": lambda text: None if text.startswith(('{"', "[")) else Said(prompt=text),
+_NAMED: Mapping[str, Callable[[str], FileClaims | None]] = {
+    "prompt": lambda text: None if text.startswith(('{"', "[")) else FileClaims(prompt=text),
     "negative_prompt": lambda _: None,
     "workflow": lambda _: None,
     "dream": _dream,
     "software": _maker_alone,
     "creatortool": _maker_alone,
     "credit": lambda text: _maker_alone(text) if text.casefold() == _GOOGLE else None,
-    "aisystemused": lambda text: Said(generator=name_maker(text) or text[:200]),
-    "aipromptinformation": lambda text: Said(prompt=text),
-    "digimageguid": lambda text: Said(job_id=find_job_id(text[:200])),
-    "digitalsourcetype": lambda text: Said(digital_source_type=source_type(text)),
+    "aisystemused": lambda text: FileClaims(generator=name_maker(text) or text[:200]),
+    "aipromptinformation": lambda text: FileClaims(prompt=text),
+    "digimageguid": lambda text: FileClaims(job_id=find_job_id(text[:200])),
+    "digitalsourcetype": lambda text: FileClaims(digital_source_type=source_type(text)),
 }
 """Texts whose name alone says what they are."""
 
@@ -180,13 +180,13 @@ def _parse_json(text: str) -> dict[str, Any] | None:
     return value if isinstance(value, dict) else None
 
 
-def _read_json(name: str, value: dict[str, Any]) -> Said | None:
+def _read_json(name: str, value: dict[str, Any]) -> FileClaims | None:
     if name == "workflow":
-        return Said(generator=COMFYUI) if isinstance(value.get("nodes"), list) else None
+        return FileClaims(generator=COMFYUI) if isinstance(value.get("nodes"), list) else None
     graph = as_graph(value)
     if graph is not None:
         words = read_graph(graph)
-        return Said(prompt=words.positive, negative_prompt=words.negative, generator=COMFYUI)
+        return FileClaims(prompt=words.positive, negative_prompt=words.negative, generator=COMFYUI)
     for read in (_wrapped_novelai, _invokeai, _novelai, _swarmui, _draw_things, _fooocus):
         said = read(name, value)
         if said is not None:
@@ -194,20 +194,20 @@ def _read_json(name: str, value: dict[str, Any]) -> Said | None:
     return None
 
 
-def _wrapped_novelai(name: str, value: dict[str, Any]) -> Said | None:
+def _wrapped_novelai(name: str, value: dict[str, Any]) -> FileClaims | None:
     """NovelAI's WebP and JPEG keep all texts of the PNG in one, the comment as JSON inside it."""
     comment, software = value.get("Comment"), value.get("Software")
     if not (isinstance(comment, str) and software == NOVELAI):
         return None
     inner = _parse_json(comment)
-    return _novelai(name, inner) if inner else Said(prompt=_text(value.get("Description")))
+    return _novelai(name, inner) if inner else FileClaims(prompt=_text(value.get("Description")))
 
 
-def _novelai(_name: str, value: dict[str, Any]) -> Said | None:
+def _novelai(_name: str, value: dict[str, Any]) -> FileClaims | None:
     if not value.keys() & {"uc", "v4_prompt"} or "c" in value:
         return None
     prompt, negative = _text(value.get("prompt")), _text(value.get("uc"))
-    return Said(
+    return FileClaims(
         prompt=_novelai_caption(value.get("v4_prompt")) or prompt,
         negative_prompt=_novelai_caption(value.get("v4_negative_prompt")) or negative,
         generator=NOVELAI,
@@ -232,10 +232,10 @@ def _char_caption(value: Any) -> str:
     return _text(value.get("char_caption")) or "" if isinstance(value, dict) else ""
 
 
-def _invokeai(name: str, value: dict[str, Any]) -> Said | None:
+def _invokeai(name: str, value: dict[str, Any]) -> FileClaims | None:
     """Its third format names both prompts; its second keeps one in `image`, negatives bracketed."""
     if "positive_prompt" in value and (name == "invokeai_metadata" or "app_version" in value):
-        return Said(
+        return FileClaims(
             prompt=_text(value["positive_prompt"]),
             negative_prompt=_text(value.get("negative_prompt")),
             generator=INVOKEAI,
@@ -248,41 +248,41 @@ def _invokeai(name: str, value: dict[str, Any]) -> Said | None:
     return None
 
 
-def _with_brackets(prompt: str, generator: str) -> Said:
+def _with_brackets(prompt: str, generator: str) -> FileClaims:
     negative = ", ".join(_BRACKETED.findall(prompt))
-    return Said(
+    return FileClaims(
         prompt=" ".join(_BRACKETED.sub(" ", prompt).split()) or None,
         negative_prompt=negative.strip() or None,
         generator=generator,
     )
 
 
-def _swarmui(_name: str, value: dict[str, Any]) -> Said | None:
+def _swarmui(_name: str, value: dict[str, Any]) -> FileClaims | None:
     told = value.get("sui_image_params")
     if not isinstance(told, dict):
         return None
-    return Said(
+    return FileClaims(
         prompt=_text(told.get("prompt")),
         negative_prompt=_text(told.get("negativeprompt")),
         generator=SWARMUI,
     )
 
 
-def _draw_things(_name: str, value: dict[str, Any]) -> Said | None:
+def _draw_things(_name: str, value: dict[str, Any]) -> FileClaims | None:
     if not isinstance(value.get("c"), str) or "sampler" not in value:
         return None
-    return Said(
+    return FileClaims(
         prompt=_text(value["c"]), negative_prompt=_text(value.get("uc")), generator=DRAW_THINGS
     )
 
 
-def _fooocus(name: str, value: dict[str, Any]) -> Said | None:
+def _fooocus(name: str, value: dict[str, Any]) -> FileClaims | None:
     """Fooocus; and any other tool that calls both prompts by their plain names."""
     if not isinstance(value.get("prompt"), str) or "negative_prompt" not in value:
         return None
     maker = FOOOCUS if str(value.get("version")).startswith(FOOOCUS) else None
     maker = maker or (FOOOCUS if name == "parameters" and "metadata_scheme" in value else None)
-    return Said(
+    return FileClaims(
         prompt=_text(value["prompt"]),
         negative_prompt=_text(value["negative_prompt"]),
         generator=maker,

@@ -19,7 +19,7 @@ from attribution.provenance.content_credentials import (
     read_credentials,
 )
 from attribution.provenance.file_texts import FileText, read_texts
-from attribution.provenance.generators import Said, name_maker, read_text, source_type
+from attribution.provenance.generators import FileClaims, name_maker, read_text, source_type
 from harvester.errors import reason_of
 from harvester.schema import MAX_TEXT
 
@@ -74,7 +74,7 @@ def read_origin(body: bytes, *, trust_anchors: str | None = None) -> Origin:
         body: the file byte for byte, of any kind and origin.
         trust_anchors: as in `content_credentials.read_credentials`.
     """
-    told: list[tuple[FileText, Said]] = []
+    told: list[tuple[FileText, FileClaims]] = []
     for text in _try(read_texts, body) or ():
         said = _try(read_text, text)
         if said is not None and _facts(said):
@@ -85,7 +85,7 @@ def read_origin(body: bytes, *, trust_anchors: str | None = None) -> Origin:
     texts = [said for _, said in ranked]
     # Both prompts come from one text: of two texts they would not belong together.
     words = next((said for said in texts if said.prompt), None)
-    words = words or next((said for said in texts if said.negative_prompt), Said())
+    words = words or next((said for said in texts if said.negative_prompt), FileClaims())
     trusted = found is not None and found.state is CredentialState.VALID
     order = [signed, *texts] if trusted else [*texts, signed]
     claims = [Claim(f"{text.place} {text.name}", _facts(said)) for text, said in told]
@@ -102,7 +102,7 @@ def read_origin(body: bytes, *, trust_anchors: str | None = None) -> Origin:
     )
 
 
-def _authority(told: tuple[FileText, Said]) -> int:
+def _authority(told: tuple[FileText, FileClaims]) -> int:
     """Texts in which a tool keeps its prompt go first; a program's mere name is the last resort."""
     text, said = told
     name = text.name.lower()
@@ -113,17 +113,19 @@ def _authority(told: tuple[FileText, Said]) -> int:
     return 0 if said.prompt else 2
 
 
-def _signed(credentials: Credentials | None) -> Said:
+def _signed(credentials: Credentials | None) -> FileClaims:
     """What whole credentials say, whoever signed them; of broken ones nothing."""
     if credentials is None:
-        return Said()
+        return FileClaims()
     maker = name_maker(credentials.generator) or credentials.generator
-    return Said(generator=maker, digital_source_type=source_type(credentials.digital_source_type))
+    return FileClaims(
+        generator=maker, digital_source_type=source_type(credentials.digital_source_type)
+    )
 
 
-def _bounded(said: Said) -> Said:
+def _bounded(said: FileClaims) -> FileClaims:
     """Texts of at most `MAX_TEXT` characters, without halves of characters."""
-    return Said(**{field.name: _cut(getattr(said, field.name)) for field in fields(said)})
+    return FileClaims(**{field.name: _cut(getattr(said, field.name)) for field in fields(said)})
 
 
 def _cut(text: str | None) -> str | None:
@@ -134,7 +136,7 @@ def _cut(text: str | None) -> str | None:
     return whole[:MAX_TEXT].strip() or None
 
 
-def _facts(said: Said) -> tuple[str, ...]:
+def _facts(said: FileClaims) -> tuple[str, ...]:
     return tuple(field.name for field in fields(said) if getattr(said, field.name))
 
 

@@ -18,10 +18,10 @@ from attribution.calibration.significance import (
 from attribution.calibration.verdicts import Verdict, judge
 from attribution.descriptors.hashes import BITS, agreement, is_flat, near_copies, trusted_hashes
 from attribution.ranking.gallery import Gallery
-from attribution.ranking.method import Method
+from attribution.ranking.method import RankingSetup
 from attribution.ranking.query import Query
-from attribution.ranking.scores import Looked, look_at, score_images, score_prompt
-from attribution.ranking.verification import Verified, verify
+from attribution.ranking.scores import QueryVectors, embed_query, score_images, score_prompt
+from attribution.ranking.verification import LocalMatch, verify
 
 POOL = 1000
 """Candidates that each of the two ways into the pool lets in at most."""
@@ -30,10 +30,10 @@ POOL = 1000
 def compare(
     query: Query,
     gallery: Gallery,
-    method: Method,
+    method: RankingSetup,
     *,
     checked: int = 0,
-    looked: Looked | None = None,
+    looked: QueryVectors | None = None,
 ) -> Comparison:
     """Compare a query with a gallery in every channel, and with the best place by place.
 
@@ -47,7 +47,7 @@ def compare(
     Raises:
         GalleryError: if a candidate is gone from its dataset.
     """
-    looked = looked or look_at(query, method.embedders, method.channels)
+    looked = looked or embed_query(query, method.embedders, method.channels)
     while True:
         compared = Comparison(query, gallery, method, looked)
         best = compared.order()[: max(method.verified, checked)]
@@ -76,7 +76,9 @@ class Comparison:
         is_flat: the query is of one colour, so that nothing can be said.
     """
 
-    def __init__(self, query: Query, gallery: Gallery, method: Method, looked: Looked) -> None:
+    def __init__(
+        self, query: Query, gallery: Gallery, method: RankingSetup, looked: QueryVectors
+    ) -> None:
         self.query, self.gallery, self._method = query, gallery, method
         self.is_flat = is_flat(query.views[0].picture)
         pdq, self.copies, self.hashed, copy_view = _compare_pdq(query, gallery)
@@ -117,7 +119,7 @@ class Comparison:
             self.p, self.q = np.ones_like(self.p), np.ones_like(self.q)
             self.ratio = np.full_like(self.ratio, math.nan)
             self.log_odds = np.full_like(self.log_odds, -math.inf)
-        self.verified: dict[int, Verified] = {}
+        self.verified: dict[int, LocalMatch] = {}
 
     def verify(self, places: NDArray[np.int64]) -> None:
         """Compare some candidates place by place, and count what agrees."""

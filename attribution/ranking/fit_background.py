@@ -19,7 +19,7 @@ from attribution.descriptors.whitening import DERIVED
 from attribution.matching.geometry import inlier_counts
 from attribution.ranking.gallery import Gallery, load_gallery
 from attribution.ranking.verification import describe_all, describe_queries
-from harvester.dataset.storage import Place
+from harvester.dataset.storage import Location
 from harvester.pictures.decode import open_picture
 
 DUPLICATE_BITS = 60
@@ -32,7 +32,7 @@ Progress = Callable[[int, int], None]
 
 
 def fit_on_datasets(
-    folders: Sequence[Place],
+    folders: Sequence[Location],
     embedders: Sequence[Embedder],
     cells: CellEmbedder,
     *,

@@ -23,7 +23,7 @@ from attribution.descriptors.whitening import with_derived
 from attribution.errors import GalleryError
 from attribution.ranking.vector_index import VectorIndex
 from harvester.dataset import shards
-from harvester.dataset.storage import Place
+from harvester.dataset.storage import Location
 from harvester.pictures.decode import PictureError, compute_hashes, open_picture
 from harvester.schema import Candidate, FetchStatus, Finding
 
@@ -47,7 +47,7 @@ class Gallery:
         versions: by channel, what its vectors depend on beside the pictures.
     """
 
-    folders: tuple[Place, ...]
+    folders: tuple[Location, ...]
     ids: tuple[str, ...]
     texts: tuple[CandidateText, ...]
     found_by: Mapping[str, NDArray[np.int64]]
@@ -129,7 +129,7 @@ class Gallery:
 
 
 def load_gallery(
-    folders: Sequence[Place], embedders: Sequence[Embedder], progress: Progress | None = None
+    folders: Sequence[Location], embedders: Sequence[Embedder], progress: Progress | None = None
 ) -> Gallery:
     """The candidates of some datasets, described; one found in several is taken once.
 
@@ -185,7 +185,7 @@ def _unit_rows(
     return rows
 
 
-def _candidates(folder: Place) -> dict[str, dict[str, str | int | None]]:
+def _candidates(folder: Location) -> dict[str, dict[str, str | int | None]]:
     table = shards.read(folder, Candidate, ["id", *BITS, "pdq_quality", "status"])
     usable = table.filter(pc.equal(table.column("status"), FetchStatus.OK.value))
     return {record["id"]: record for record in usable.to_pylist()}
@@ -202,7 +202,7 @@ def _rows_by_prompt(
 
 
 def _collect_texts(
-    folder: Place,
+    folder: Location,
     texts: dict[str, dict[str, dict[str, None]]],
     found_by: dict[str, set[str]],
 ) -> None:

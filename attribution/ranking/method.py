@@ -20,7 +20,7 @@ VERIFIED = 20
 
 
 @dataclass(frozen=True)
-class Method:
+class RankingSetup:
     """Everything that a ranking depends on beside the query and the candidates.
 
     Attributes:
@@ -75,11 +75,11 @@ class Method:
         )
 
 
-def default_method(
+def default_setup(
     background: Background | None = None,
     fusion: Fusion | None = None,
     more: Sequence[Embedder] = (),
-) -> Method:
+) -> RankingSetup:
     """The embedded ResNet-50 with colour and texture, and more embedders where they are given.
 
     Raises:
@@ -87,7 +87,7 @@ def default_method(
             the background is of another model.
     """
     embedders = default_embedders(more)
-    return Method(
+    return RankingSetup(
         embedders,
         background=background or read_background(),
         fusion=fusion or load_fusion(),

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from attribution.descriptors.hashes import dihedral
 from attribution.errors import QueryImageError
-from attribution.prompt import Asked, Declared, NotFetched, ask_plainly
+from attribution.prompt import NotFetched, PromptParts, ReferencePicture, from_plain
 from attribution.provenance.origin import Origin, read_origin
 from attribution.ranking.tiles import looks_like_grid, split_tiles
 from harvester.errors import reason_of
@@ -27,7 +27,7 @@ MAX_SIDE = 1024
 CANDIDATE_SIDE = 512
 """Pixels of a stored candidate's longest side, as harvested by default."""
 MAX_BYTES = 256 << 20
-Grid = Literal["auto", "yes", "no"]
+GridMode = Literal["auto", "yes", "no"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,8 +62,8 @@ class Query:
     name: str
     prompt: str | None
     views: tuple[View, ...]
-    asked: Asked | None = None
-    declared: tuple[Declared, ...] = ()
+    asked: PromptParts | None = None
+    declared: tuple[ReferencePicture, ...] = ()
     origin: Origin = field(default_factory=Origin)
 
     @property
@@ -72,7 +72,7 @@ class Query:
         return self.asked.words if self.asked else None
 
     @property
-    def told(self) -> tuple[Declared, ...]:
+    def told(self) -> tuple[ReferencePicture, ...]:
         """What became of the declared pictures, or only that the prompt declares them."""
         if self.declared or self.asked is None:
             return self.declared
@@ -90,7 +90,7 @@ class Query:
 
 
 def open_query(
-    image: Path, prompt: str | None, *, grid: Grid = "auto", asked: Asked | None = None
+    image: Path, prompt: str | None, *, grid: GridMode = "auto", asked: PromptParts | None = None
 ) -> Query:
     """Read a generated picture from a file; without `prompt`, all words of a prompt are wanted.
 
@@ -107,7 +107,12 @@ def open_query(
 
 
 def query_from_bytes(
-    body: bytes, name: str, prompt: str | None, *, grid: Grid = "auto", asked: Asked | None = None
+    body: bytes,
+    name: str,
+    prompt: str | None,
+    *,
+    grid: GridMode = "auto",
+    asked: PromptParts | None = None,
 ) -> Query:
     """As `open_query`, for a picture in memory; `name` is what errors and reports call it."""
     try:
@@ -120,11 +125,11 @@ def query_from_bytes(
     tiles = split_tiles(picture) if is_grid and min(picture.shape[:2]) > 1 else ()
     views = [_view(None, picture), *(_view(n, tile) for n, tile in enumerate(tiles, 1))]
     if asked is None and prompt:
-        asked = ask_plainly(prompt)
+        asked = from_plain(prompt)
     return Query(Path(name).name, prompt, tuple(views), asked, origin=read_origin(body))
 
 
-def with_own_prompt(query: Query, asked_of: Callable[[str, Origin], Asked]) -> Query:
+def with_own_prompt(query: Query, asked_of: Callable[[str, Origin], PromptParts]) -> Query:
     """A query without a prompt with the one that its file tells, if it tells one.
 
     Args:

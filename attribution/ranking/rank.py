@@ -17,7 +17,7 @@ from attribution.calibration.verdicts import Verdict
 from attribution.matching.geometry import Region
 from attribution.ranking.comparison import Comparison, compare
 from attribution.ranking.gallery import Gallery
-from attribution.ranking.method import Method
+from attribution.ranking.method import RankingSetup
 from attribution.ranking.query import Query
 
 
@@ -84,7 +84,7 @@ class Ranking:
         return next((rung for rung in Verdict if self.found.get(rung)), Verdict.NO_EVIDENCE)
 
 
-def rank(query: Query, gallery: Gallery, method: Method, *, k: int = 10) -> Ranking:
+def rank(query: Query, gallery: Gallery, method: RankingSetup, *, k: int = 10) -> Ranking:
     """The k candidates that a query most likely draws from, over its tiles where it is a grid.
 
     Deterministic: a candidate's score depends neither on the order in which candidates were

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from attribution.calibration.background import Background
 from attribution.calibration.significance import corrected, hubness, standardised
-from attribution.descriptors.crops import LOOKS, Look
+from attribution.descriptors.crops import CROPS, Crop
 from attribution.descriptors.embedder import Embedder, TextTower
 from attribution.descriptors.hashes import is_flat
 from attribution.descriptors.whitening import derived_from, with_derived
@@ -34,11 +34,11 @@ class ImageChannel:
 
     name: str
     space: str
-    looks: Look
+    looks: Crop
 
 
 @dataclass(frozen=True)
-class Looked:
+class QueryVectors:
     """A query as vectors.
 
     Attributes:
@@ -46,8 +46,8 @@ class Looked:
         view: by space and look, (l,) the number of the view that each row looks at.
     """
 
-    rows: Mapping[tuple[str, Look], NDArray[np.float32]]
-    view: Mapping[tuple[str, Look], NDArray[np.int64]]
+    rows: Mapping[tuple[str, Crop], NDArray[np.float32]]
+    view: Mapping[tuple[str, Crop], NDArray[np.int64]]
 
 
 @dataclass(frozen=True)
@@ -65,16 +65,16 @@ class ImageScores:
     null: Mapping[str, NDArray[np.float32]]
 
 
-def look_at(
+def embed_query(
     query: Query, embedders: Sequence[Embedder], channels: Sequence[ImageChannel]
-) -> Looked:
+) -> QueryVectors:
     """Describe a query in every look that some channel needs.
 
     A grid is looked at whole and tile by tile, and only its tiles in parts: the parts of the whole
     are the tiles. A tile of one colour is not looked at.
     """
-    rows: dict[tuple[str, Look], NDArray[np.float32]] = {}
-    views: dict[tuple[str, Look], NDArray[np.int64]] = {}
+    rows: dict[tuple[str, Crop], NDArray[np.float32]] = {}
+    views: dict[tuple[str, Crop], NDArray[np.int64]] = {}
     for embedder in embedders:
         spaces = {embedder.channel, *derived_from(embedder.channel)}
         needed = dict.fromkeys(one.looks for one in channels if one.space in spaces)
@@ -85,27 +85,27 @@ def look_at(
             for space, found in with_derived({embedder.channel: embedded[chosen]}).items():
                 rows[space, look] = found
                 views[space, look] = np.array([keys[place][1] for place in chosen])
-    return Looked(rows, views)
+    return QueryVectors(rows, views)
 
 
 def _pictures(
-    query: Query, looks: Iterable[Look]
-) -> tuple[list[NDArray[np.uint8]], list[tuple[Look, int]]]:
+    query: Query, looks: Iterable[Crop]
+) -> tuple[list[NDArray[np.uint8]], list[tuple[Crop, int]]]:
     """Everything to describe, and which look at which view each is."""
     pictures: list[NDArray[np.uint8]] = []
-    keys: list[tuple[Look, int]] = []
+    keys: list[tuple[Crop, int]] = []
     views = [(n, view) for n, view in enumerate(query.views) if not n or not is_flat(view.picture)]
     for look in looks:
         for number, view in views:
             if look == "whole" or number or len(views) == 1:
-                made = LOOKS[look](view.picture)
+                made = CROPS[look](view.picture)
                 pictures += made
                 keys += [(look, number)] * len(made)
     return pictures, keys
 
 
 def score_images(
-    looked: Looked,
+    looked: QueryVectors,
     candidates: Mapping[str, NDArray[np.float32]],
     background: Background,
     channels: Sequence[ImageChannel],

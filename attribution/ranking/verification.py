@@ -25,12 +25,12 @@ from attribution.matching.local_features import (
     describe_query,
 )
 from attribution.ranking.gallery import Gallery
-from attribution.ranking.method import Method
+from attribution.ranking.method import RankingSetup
 from harvester.pictures.decode import PictureError, open_picture
 
 
 @dataclass(frozen=True, slots=True)
-class Verified:
+class LocalMatch:
     """What comparing two pictures place by place found.
 
     Attributes:
@@ -48,8 +48,8 @@ def verify(
     views: Sequence[NDArray[np.uint8]],
     gallery: Gallery,
     rows: NDArray[np.int64],
-    method: Method,
-) -> list[Verified | None]:
+    method: RankingSetup,
+) -> list[LocalMatch | None]:
     """Compare some candidates, each with its view of the query.
 
     None where one cannot be decoded or is of one colour, which agrees with any ground.
@@ -69,7 +69,7 @@ def verify(
     described = describe_all([p for p in pictures if p is not None], method.cells)
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         found = list(pool.map(match, (queries[id(views[place])] for place in there), described))
-    verified: list[Verified | None] = [None] * len(ids)
+    verified: list[LocalMatch | None] = [None] * len(ids)
     for place, one in zip(there, found, strict=True):
         verified[place] = _accepted(one, method)
     if method.crop_resistant:
@@ -122,14 +122,14 @@ def inliers_of(found: Agreement) -> dict[str, int]:
     }
 
 
-def _accepted(found: Agreement, method: Method) -> Verified:
+def _accepted(found: Agreement, method: RankingSetup) -> LocalMatch:
     regions = tuple(
         region
         for region in (found.sift, found.cells)
         if region is not None
         and region.inliers >= method.background.thresholds.get(region.method, np.inf)
     )
-    return Verified(inliers_of(found), regions)
+    return LocalMatch(inliers_of(found), regions)
 
 
 def _decoded(body: bytes) -> NDArray[np.uint8] | None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from attribution.prompt import Declared
+from attribution.prompt import ReferencePicture
 from attribution.provenance.content_credentials import Credentials, CredentialState
 from attribution.provenance.origin import Origin
 from attribution.report.overlays import Embedded, embed
@@ -22,7 +22,7 @@ _WHOLE = 1000
 
 
 @dataclass(frozen=True, slots=True)
-class Words:
+class SafeText:
     """Text from outside, safe but for escaping.
 
     Attributes:
@@ -45,7 +45,7 @@ class Fact:
     """
 
     label: str
-    words: Words | None
+    words: SafeText | None
     missing: str = "unknown"
 
 
@@ -70,34 +70,34 @@ def show_instant(instant: datetime) -> str:
     return instant.astimezone(UTC).strftime("%Y-%m-%d %H:%M UTC")
 
 
-def to_words(text: str | None, limit: int) -> Words | None:
+def to_words(text: str | None, limit: int) -> SafeText | None:
     """A stranger's text, its first `limit` characters shown; None where nothing can be read."""
     kept = max(_WHOLE, limit)
     # Cleaning shortens, so that it is given more than is kept; yet not a megabyte.
     whole = cut(clean((text or "")[: 2 * kept]), kept)
     shown = cut(whole, limit)
-    return Words(shown, whole if shown != whole else None) if shown else None
+    return SafeText(shown, whole if shown != whole else None) if shown else None
 
 
-def to_address(address: str | None) -> Words | None:
+def to_address(address: str | None) -> SafeText | None:
     """An address, short; a link where it may be followed, and None where nothing can be read."""
     words = to_words(address, _WHOLE)
     if words is None or not address:
         return None
     shown = short_address(address, 70)
-    return Words(shown, words.shown if shown != words.shown else None, web_link(address))
+    return SafeText(shown, words.shown if shown != words.shown else None, web_link(address))
 
 
-def _licence(candidate: Candidate) -> Words | None:
+def _licence(candidate: Candidate) -> SafeText | None:
     name, link = to_words(candidate.license, 100), to_address(candidate.license_url)
     if name is None or link is None:
         return name or link
     if link.href is None:
-        return Words(f"{name.shown} ({link.shown})", name.whole)
-    return Words(name.shown, name.whole, link.href)
+        return SafeText(f"{name.shown} ({link.shown})", name.whole)
+    return SafeText(name.shown, name.whole, link.href)
 
 
-def _finding(candidate: Candidate) -> Words | None:
+def _finding(candidate: Candidate) -> SafeText | None:
     source = clean(candidate.source)
     query = to_words(candidate.query, 120)
     told = [source] if source else []
@@ -105,21 +105,21 @@ def _finding(candidate: Candidate) -> Words | None:
         told.append(f"result {candidate.rank:,}")
     if query is not None:
         told.append(f"searching for “{query.shown}”")
-    return Words(", ".join(told), query.whole if query else None) if told else None
+    return SafeText(", ".join(told), query.whole if query else None) if told else None
 
 
-def _instant(instant: datetime | None) -> Words | None:
-    return None if instant is None else Words(show_instant(instant))
+def _instant(instant: datetime | None) -> SafeText | None:
+    return None if instant is None else SafeText(show_instant(instant))
 
 
-def _size(candidate: Candidate) -> Words | None:
+def _size(candidate: Candidate) -> SafeText | None:
     told = []
     if candidate.width is not None and candidate.height is not None:
         times = "\N{MULTIPLICATION SIGN}"
         told.append(f"{candidate.width:,} {times} {candidate.height:,} pixels")
     if candidate.bytes is not None:
         told.append(f"{math.ceil(candidate.bytes / 1000):,} kB")
-    return Words(", ".join(told)) if told else None
+    return SafeText(", ".join(told)) if told else None
 
 
 _LIMIT = 200
@@ -164,7 +164,7 @@ def origin_record(origin: Origin) -> dict[str, Any]:
     }
 
 
-def _credentials(found: Credentials | None) -> Words | None:
+def _credentials(found: Credentials | None) -> SafeText | None:
     if found is None:
         return None
     told = [found.state.value]
@@ -205,12 +205,12 @@ class ShownReference:
     """
 
     role: str
-    address: Words | None
+    address: SafeText | None
     picture: Embedded | None
-    missing: Words
+    missing: SafeText
 
 
-def show_declared(declared: Sequence[Declared]) -> tuple[ShownReference, ...]:
+def show_declared(declared: Sequence[ReferencePicture]) -> tuple[ShownReference, ...]:
     """The first `MOST` references that a prompt names, as the page shows them."""
     return tuple(
         ShownReference(
@@ -223,11 +223,11 @@ def show_declared(declared: Sequence[Declared]) -> tuple[ShownReference, ...]:
     )
 
 
-def _missing(one: Declared) -> Words:
+def _missing(one: ReferencePicture) -> SafeText:
     told = to_words(one.error, 160)
     if told is not None:
         return told
-    return Words("not fetched" if one.status is None else f"no picture ({one.status.value})")
+    return SafeText("not fetched" if one.status is None else f"no picture ({one.status.value})")
 
 
 def _embed(body: bytes | None) -> Embedded | None:

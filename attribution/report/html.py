@@ -24,14 +24,14 @@ from attribution.report.facts import show_instant
 from attribution.report.page import show_query
 from attribution.report.score_bars import channels_of
 from harvester.dataset.atomic import replacing
-from harvester.dataset.storage import Place
+from harvester.dataset.storage import Location
 from harvester.errors import reason_of
 from harvester.overwriting import beginning_of
 from harvester.sanitize import clean
 from harvester.schema import Candidate
 
 if TYPE_CHECKING:
-    from attribution.ranking.method import Method
+    from attribution.ranking.method import RankingSetup
 
 
 _HEAD = 4096
@@ -53,7 +53,7 @@ class Provenance:
     Attributes:
         made_at: with its time zone; shown in UTC.
         candidates: the datasets searched, named as the user gave them.
-        method: models and background with their versions, as `Method.described` has them.
+        method: models and background with their versions, as `RankingSetup.described` has them.
         background: name and number of the pictures that chance is measured on; None for a ranker
             that measures none.
     """
@@ -65,7 +65,7 @@ class Provenance:
     background: tuple[str, int] | None = None
 
 
-def made_now(folders: Iterable[Place], method: Method | str, version: str) -> Provenance:
+def made_now(folders: Iterable[Location], method: RankingSetup | str, version: str) -> Provenance:
     """What a report that is made now is made with.
 
     Args:

@@ -13,8 +13,8 @@ from attribution.matching.geometry import Region
 from attribution.ranking.rank import Match, Ranking
 from attribution.report.facts import (
     Fact,
+    SafeText,
     ShownReference,
-    Words,
     describe,
     describe_origin,
     show_declared,
@@ -89,7 +89,7 @@ class ShownMatch:
 
     rank: int
     tile: int | None
-    title: Words | None
+    title: SafeText | None
     verdict: Rung
     score: str
     chance: tuple[str, str] | None
@@ -114,8 +114,8 @@ class ShownQuery:
     """
 
     number: int
-    name: Words
-    prompt: Words | None
+    name: SafeText
+    prompt: SafeText | None
     conclusion: str
     verdict: Rung
     gallery_size: int
@@ -136,7 +136,7 @@ def show_query(number: int, ranking: Ranking, candidates: Mapping[str, Candidate
     declared = show_declared(query.told)
     return ShownQuery(
         number=number,
-        name=to_words(query.name, 80) or Words("a picture without a name"),
+        name=to_words(query.name, 80) or SafeText("a picture without a name"),
         prompt=to_words(query.prompt, 6000),
         conclusion=conclusion(ranking),
         verdict=Rung(summary(ranking), rung_style(ranking.verdict), ""),

@@ -71,9 +71,9 @@ class _RankingTable:
             yield Text("There is no candidate to show.")
             return
         rows = [
-            _Row(
+            _MatchRow(
                 match,
-                _Told.of(self.candidates.get(match.candidate_id), options.encoding),
+                _CandidateTexts.of(self.candidates.get(match.candidate_id), options.encoding),
             )
             for match in self.ranking.matches
         ]
@@ -82,7 +82,7 @@ class _RankingTable:
 
 
 @dataclass(frozen=True, slots=True)
-class _Told:
+class _CandidateTexts:
     """What is known of a candidate, as text that a terminal can be given."""
 
     title: Text
@@ -91,7 +91,7 @@ class _Told:
     page: Text
 
     @classmethod
-    def of(cls, candidate: Candidate | None, encoding: str) -> _Told:
+    def of(cls, candidate: Candidate | None, encoding: str) -> _CandidateTexts:
         candidate = candidate or Candidate(id="")
         address = candidate.page_url or candidate.url
         page = _text(address and short_address(address, 45), 45, encoding)
@@ -114,9 +114,9 @@ def _text(value: str | None, limit: int, encoding: str) -> Text:
 
 
 @dataclass(frozen=True, slots=True)
-class _Row:
+class _MatchRow:
     match: Match
-    told: _Told
+    told: _CandidateTexts
 
     @property
     def rung(self) -> Text:
@@ -132,7 +132,7 @@ class _Row:
         return "-" if self.match.verdict is None else show_share(self.match.share)
 
 
-def _draw_wide(rows: Iterable[_Row], *, grid: bool) -> Table:
+def _draw_wide(rows: Iterable[_MatchRow], *, grid: bool) -> Table:
     table = Table(box=box.SIMPLE_HEAD, expand=True, pad_edge=False)
     for name in ("", "Score", *(["Tile"] if grid else [])):
         table.add_column(name, justify="right", no_wrap=True)
@@ -153,7 +153,7 @@ def _draw_wide(rows: Iterable[_Row], *, grid: bool) -> Table:
     return table
 
 
-def _draw_narrow(rows: Iterable[_Row], *, grid: bool) -> Table:
+def _draw_narrow(rows: Iterable[_MatchRow], *, grid: bool) -> Table:
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_lines=True)
     table.add_column("", justify="right", no_wrap=True)
     table.add_column("Verdict, score, q, share")

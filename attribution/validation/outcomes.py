@@ -35,7 +35,7 @@ _SCHEMA = pa.schema(
 
 
 @dataclass(frozen=True)
-class Outcome:
+class RetrainingOutcome:
     """One model's answers.
 
     Attributes:
@@ -63,7 +63,7 @@ def outcome_name(base: str, seed: int, removed: Collection[str]) -> str:
     return f"{seed}-{len(removed)}-{hashlib.sha256(told.encode()).hexdigest()[:20]}.parquet"
 
 
-def write_outcome(path: Path, outcome: Outcome) -> None:
+def write_outcome(path: Path, outcome: RetrainingOutcome) -> None:
     """Write it down, whole or not at all.
 
     Raises:
@@ -99,7 +99,7 @@ def read_columns(path: Path, schema: pa.Schema) -> list[dict[str, Any]]:
     return rows
 
 
-def read_outcome(path: Path) -> Outcome:
+def read_outcome(path: Path) -> RetrainingOutcome:
     """Read one.
 
     Raises:
@@ -107,7 +107,7 @@ def read_outcome(path: Path) -> Outcome:
     """
     try:
         (row,) = read_columns(path, _SCHEMA)
-        return Outcome(
+        return RetrainingOutcome(
             seed=row["seed"],
             removed=tuple(row["removed"]),
             query_losses=np.array(row["query_losses"], np.float32),

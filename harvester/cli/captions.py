@@ -27,10 +27,10 @@ from harvester.cli.console import (
 )
 
 if TYPE_CHECKING:
-    from harvester.dataset.storage import Place
+    from harvester.dataset.storage import Location
     from harvester.progress.tally import Tally
     from harvester.schema import LocalPicture
-    from harvester.sources.captioned import CaptionTally, Choice
+    from harvester.sources.captioned import CaptionFilter, CaptionTally
 
 
 CAPTIONS = Path("data/captions")
@@ -88,14 +88,14 @@ def captions(
     """
     from harvester.cli.console import run_loop
     from harvester.pipeline import run
-    from harvester.sources.captioned import CaptionTally, Choice
+    from harvester.sources.captioned import CaptionFilter, CaptionTally
 
     set_up_logging(verbose=verbose)
     if variants and caption_list:
         raise typer.BadParameter(
             "expected a package of emoji, found --captions", param_hint="--variants"
         )
-    choice = Choice(tuple(category or ()), tuple(without_category or ()))
+    choice = CaptionFilter(tuple(category or ()), tuple(without_category or ()))
     count = CaptionTally()
     # Two emoji that look alike are two works with two captions: all are kept.
     plan = run.Plan(merge_near=False)
@@ -113,7 +113,7 @@ def captions(
 def _open(
     source: Path,
     caption_list: Path | None,
-    choice: Choice,
+    choice: CaptionFilter,
     count: CaptionTally,
     *,
     variants: bool,
@@ -135,7 +135,7 @@ def _open(
         yield package.pictures(Path(drawn), choice=choice, tally=count), wanted
 
 
-def _print(tally: Tally, count: CaptionTally, out: Place, *, as_json: bool) -> None:
+def _print(tally: Tally, count: CaptionTally, out: Location, *, as_json: bool) -> None:
     """What it came to; raises as `run.check_reached` does."""
     from harvester.pipeline.run import check_reached
     from harvester.progress.display import summarise

@@ -26,7 +26,7 @@ from harvester.shutdown import Stop, listening
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from harvester.dataset.storage import Place
+    from harvester.dataset.storage import Location
     from harvester.progress.display import HarvestProgress
     from harvester.progress.snapshot import Hosts
     from harvester.progress.tally import Tally
@@ -52,7 +52,7 @@ def app_folder() -> Path:
     return Path(typer.get_app_dir("whence"))
 
 
-def given_place(text: str | Path) -> Place:
+def given_place(text: str | Path) -> Location:
     """A dataset's place from the command line: a path, or an address such as s3://bucket/path.
 
     Raises:
@@ -62,9 +62,9 @@ def given_place(text: str | Path) -> Place:
     path = given_path(text)
     if "://" not in str(text):
         return path
-    from harvester.dataset.storage import place_of
+    from harvester.dataset.storage import location_of
 
-    return place_of(str(text))
+    return location_of(str(text))
 
 
 Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Say more while working.")]
@@ -266,7 +266,7 @@ def harvesting(
     expected: int | None = None,
     position: Callable[[], int] | None = None,
     *,
-    out: Place | None = None,
+    out: Location | None = None,
     stop: Stop | None = None,
     hosts: Hosts | None = None,
     log_json: Path | None = None,
@@ -315,7 +315,7 @@ def harvesting(
 
 
 def print_harvest(
-    tally: Tally, out: Place, *, as_json: bool, messages: Mapping[str, Any] | None = None
+    tally: Tally, out: Location, *, as_json: bool, messages: Mapping[str, Any] | None = None
 ) -> None:
     """What a harvest came to, on standard output; raises as `run.check_reached` does."""
     from harvester.pipeline.run import check_reached

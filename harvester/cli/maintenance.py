@@ -79,11 +79,11 @@ def retry(
 
     Example: harvest retry data/candidates --class throttled
     """
-    from harvester.maintenance.retry import Failed
+    from harvester.maintenance.retry import FailedFindings
     from harvester.pipeline import run
 
     set_up_logging(verbose=verbose)
-    with Failed(dataset, which) as failed:
+    with FailedFindings(dataset, which) as failed:
         if failed.local:
             say(
                 f"{failed.local:,} pictures of folders are left out: `harvest folder` with the "

@@ -13,10 +13,10 @@ from harvester.cli.console import (
     run_loop,
     say,
 )
-from harvester.search.registry import Asking, open_engines
+from harvester.search.registry import EngineOptions, open_engines
 
 if TYPE_CHECKING:
-    from harvester.dataset.storage import Place
+    from harvester.dataset.storage import Location
     from harvester.pipeline.references import DeclaredReference
     from harvester.schema import Reference
 
@@ -53,7 +53,7 @@ def fetch_declared(
 
 def harvest_prompt(
     prompt: str,
-    folders: Sequence[Place],
+    folders: Sequence[Location],
     *,
     is_default: bool,
     per_prompt: int,
@@ -77,7 +77,7 @@ def harvest_prompt(
         return
     out = folders[0]
     say(f"no candidates for this prompt in {out}: searching the web (--offline to leave that)")
-    asking = Asking(proxy=search_proxy, ca_file=ca_file)
+    asking = EngineOptions(proxy=search_proxy, ca_file=ca_file)
     plan = run.Plan(network=Network(allow_private=allow_private, ca_file=ca_file))
     with (
         open_engines(("ddg",), asking, app_folder=app_folder()) as engines,

@@ -17,7 +17,7 @@ import typer
 from harvester.cli.console import AllowPrivate, CaFile, Contact, given_path
 
 if TYPE_CHECKING:
-    from harvester.dataset.storage import Place
+    from harvester.dataset.storage import Location
     from harvester.fetch.settings import Network
     from harvester.pipeline.run import Plan
 
@@ -175,7 +175,7 @@ class StoringOptions:
             address=self.address,
         )
 
-    def shown(self, plan: Plan, out: Place, *inputs: str | Path) -> dict[str, Any]:
+    def shown(self, plan: Plan, out: Location, *inputs: str | Path) -> dict[str, Any]:
         """What `console.harvesting` is told of a harvest by this plan, which reads these files."""
         return {
             "out": out,

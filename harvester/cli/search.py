@@ -27,7 +27,7 @@ from harvester.cli.console import (
     set_up_logging,
 )
 from harvester.cli.options import NetworkOptions, StoringOptions, takes
-from harvester.search.registry import SOURCES, WITH_LICENSES, Asking, open_engines
+from harvester.search.registry import SOURCES, WITH_LICENSES, EngineOptions, open_engines
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -170,7 +170,7 @@ def _search(
     set_up_logging(verbose=wanted.verbose)
     prompts = wanted.read_prompts()
     plan = storing.plan(network)
-    asking = Asking(
+    asking = EngineOptions(
         licenses=_listed(wanted.licenses),
         budgets=wanted.budget or (),
         region=region,
@@ -278,7 +278,7 @@ def ddg(
     run_search.check_prompts(wanted)
     plan = storing.plan(options)
     shown = storing.shown(plan, out, *filter(None, [prompts]))
-    asking = Asking(
+    asking = EngineOptions(
         region=region, safesearch=safesearch, proxy=search_proxy, ca_file=options.ca_file
     )
     with (

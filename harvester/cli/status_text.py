@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from harvester.maintenance.status import DatasetStatus, Run
+from harvester.maintenance.status import DatasetStatus, RunSummary
 from harvester.progress.snapshot import duration
 from harvester.sanitize import clean
 from harvester.schema import FetchStatus, class_of
@@ -64,7 +64,7 @@ def _facts(status: DatasetStatus, dataset: str) -> Iterable[str]:
         yield f"{len(status.runs):,} runs, {_last_run(status.runs[-1])}"
 
 
-def _last_run(run: Run) -> str:
+def _last_run(run: RunSummary) -> str:
     """In words; what was written into the settings is shown as it is stored, and cut."""
     parts = [f"the last {'' if run.started_at is None else f'began {run.started_at}'}".rstrip()]
     if run.rows is not None:

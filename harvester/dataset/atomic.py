@@ -14,7 +14,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
-from harvester.dataset.storage import Place, put
+from harvester.dataset.storage import Location, put
 from harvester.errors import ShardError, reason_of
 from harvester.paths import what_is
 
@@ -22,7 +22,7 @@ _SHOWN = 50
 """Characters of a name that its temporary file shows: names have at most 255 bytes."""
 
 
-def write_text(path: Place, text: str) -> None:
+def write_text(path: Location, text: str) -> None:
     """Write a text to `path`: whole or not at all, synced to the disk.
 
     Raises:
@@ -39,7 +39,7 @@ def write_text(path: Place, text: str) -> None:
 
 
 @contextmanager
-def writing(path: Place) -> Iterator[BinaryIO]:
+def writing(path: Location) -> Iterator[BinaryIO]:
     """A new file that takes the place of `path` when the block ends well; see `replacing`.
 
     Raises:

@@ -21,7 +21,7 @@ from typing import Any
 
 from harvester.dataset.arrow import KINDS
 from harvester.dataset.atomic import write_text
-from harvester.dataset.storage import Place, list_files, read_text, remove
+from harvester.dataset.storage import Location, list_files, read_text, remove
 
 log = logging.getLogger(__name__)
 JOURNAL = "compact.json"
@@ -66,7 +66,7 @@ class Journal:
         return json.dumps({"phase": self.phase, "run": self.run, "old": old}) + "\n"
 
 
-def read_journal(folder: Place) -> Journal | None:
+def read_journal(folder: Location) -> Journal | None:
     """The last run of `compact` of a dataset; None where there was none.
 
     What is no journal counts as none: at worst rows are read twice, and none is lost.
@@ -102,7 +102,7 @@ def _parsed(found: Any) -> Journal:
     return Journal(run, phase, old)
 
 
-def recover(folder: Place) -> None:
+def recover(folder: Location) -> None:
     """Bring a run of `compact` that was cut short to an end; the dataset has to be locked.
 
     Raises:

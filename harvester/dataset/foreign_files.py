@@ -14,7 +14,7 @@ from harvester.dataset.arrow import KINDS
 from harvester.dataset.compaction_journal import JOURNAL
 from harvester.dataset.manifest import MANIFEST, RECENT
 from harvester.dataset.shards import shard_sizes
-from harvester.dataset.storage import Place, read_text
+from harvester.dataset.storage import Location, read_text
 from harvester.errors import InputError
 
 _KEYS = {
@@ -25,7 +25,7 @@ _KEYS = {
 """By name of a file the keys of which whence's has one at least."""
 
 
-def refuse_foreign(folder: Place, names: tuple[str, ...] = (MANIFEST, RECENT)) -> None:
+def refuse_foreign(folder: Location, names: tuple[str, ...] = (MANIFEST, RECENT)) -> None:
     """Refuse a dataset's folder that holds another program's files under these names.
 
     Raises:
@@ -40,7 +40,7 @@ def refuse_foreign(folder: Place, names: tuple[str, ...] = (MANIFEST, RECENT)) -
             )
 
 
-def _is_ours(folder: Place, name: str) -> bool:
+def _is_ours(folder: Location, name: str) -> bool:
     place = folder / name
     text = read_text(place)
     if text is None:  # nothing, or what is no text
@@ -54,5 +54,5 @@ def _is_ours(folder: Place, name: str) -> bool:
     return found == {} or (isinstance(found, dict) and not _KEYS[name].isdisjoint(found))
 
 
-def _has_shards(folder: Place) -> bool:
+def _has_shards(folder: Location) -> bool:
     return any(shard_sizes(folder, kind) for kind in KINDS)

@@ -30,7 +30,7 @@ import filelock
 from harvester.dataset.atomic import replacing, write_text
 from harvester.dataset.foreign_files import refuse_foreign
 from harvester.dataset.links import refuse_links
-from harvester.dataset.storage import Entry, Place, list_files, read_text, remove
+from harvester.dataset.storage import Entry, Location, list_files, read_text, remove
 from harvester.errors import ShardError, reason_of
 from harvester.sanitize import clean
 
@@ -63,7 +63,7 @@ class Lock(Protocol):
         """Give it back; never fails."""
 
 
-def lock_of(folder: Place, run: str) -> Lock:
+def lock_of(folder: Location, run: str) -> Lock:
     """The lock of a dataset for one run; a local folder is made if it is missing."""
     return _FileLock(folder, run) if isinstance(folder, Path) else _ObjectLock(folder, run)
 
@@ -91,7 +91,7 @@ class Holder:
         return cls(socket.gethostname(), _machine(), os.getpid(), run, since or now, now)
 
     @classmethod
-    def read(cls, place: Place) -> Holder | None:
+    def read(cls, place: Location) -> Holder | None:
         """What another wrote down, or None; raises as `read_text` does."""
         try:
             found = json.loads(read_text(place, _LONGEST) or "null")
@@ -175,7 +175,7 @@ class _FileLock:
 
 
 class _ObjectLock:
-    def __init__(self, folder: Place, run: str) -> None:
+    def __init__(self, folder: Location, run: str) -> None:
         self._folder = folder
         self._run = run
         self._since: str | None = None
@@ -210,7 +210,7 @@ class _ObjectLock:
             remove(self._place)
 
     @property
-    def _place(self) -> Place:
+    def _place(self) -> Location:
         return self._folder / LOCK / self._name
 
     def _show(self) -> None:

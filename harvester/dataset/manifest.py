@@ -26,8 +26,8 @@ from uuid import uuid4
 from harvester.dataset.arrow import KINDS
 from harvester.dataset.atomic import write_text
 from harvester.dataset.shard_reader import open_shard
-from harvester.dataset.shards import Written, shard_sizes
-from harvester.dataset.storage import Place, exists, read_text, remove
+from harvester.dataset.shards import WrittenShard, shard_sizes
+from harvester.dataset.storage import Location, exists, read_text, remove
 from harvester.schema import SCHEMA_VERSION, Finding, Row, Search
 
 MANIFEST = "manifest.json"
@@ -42,7 +42,7 @@ def new_run() -> str:
     return f"{datetime.now(UTC):%Y%m%dT%H%M%S%f}-{uuid4().hex[:4]}"
 
 
-def read_manifest(folder: Place) -> dict[str, Any]:
+def read_manifest(folder: Location) -> dict[str, Any]:
     """The manifest, with what is recent taken in; its tables are empty where there is none.
 
     Returns:
@@ -82,7 +82,7 @@ class Manifest:
         SchemaError, ShardError: if a shard is of another kind, or cannot be read.
     """
 
-    def __init__(self, folder: Place, tables: Sequence[type[Row]], run: str) -> None:
+    def __init__(self, folder: Location, tables: Sequence[type[Row]], run: str) -> None:
         self._folder = folder
         self._recent: Shards = {}
         self._run: dict[str, Any] = {"run": run, "started_at": _now(), "rows": {}}
@@ -126,7 +126,7 @@ class Manifest:
         self._recent = {}
 
 
-def entry_of(written: Written, statuses: Sequence[str | None], rows: int) -> dict[str, Any]:
+def entry_of(written: WrittenShard, statuses: Sequence[str | None], rows: int) -> dict[str, Any]:
     """What the manifest says of a shard.
 
     Args:
@@ -138,7 +138,7 @@ def entry_of(written: Written, statuses: Sequence[str | None], rows: int) -> dic
     return {"rows": rows, "bytes": written.bytes, "sha256": written.sha256, "status": status}
 
 
-def reconcile(folder: Place, tables: Sequence[type[Row]], fresh: Shards | None = None) -> int:
+def reconcile(folder: Location, tables: Sequence[type[Row]], fresh: Shards | None = None) -> int:
     """Bring the manifest up to date with the shards that are really there; returns how many.
 
     Args:
@@ -172,7 +172,7 @@ def reconcile(folder: Place, tables: Sequence[type[Row]], fresh: Shards | None =
     return sum(map(len, shards.values()))
 
 
-def _measured(path: Place, row_type: type[Row]) -> dict[str, Any]:
+def _measured(path: Location, row_type: type[Row]) -> dict[str, Any]:
     statuses: list[str | None] = []
     with open_shard(path, row_type) as shard:
         count = shard.file.metadata.num_rows
@@ -184,10 +184,10 @@ def _measured(path: Place, row_type: type[Row]) -> dict[str, Any]:
         while chunk := shard.stream.read(_CHUNK):
             digest.update(chunk)
             size += len(chunk)
-    return entry_of(Written(size, digest.hexdigest()), statuses, count)
+    return entry_of(WrittenShard(size, digest.hexdigest()), statuses, count)
 
 
-def _write(folder: Place, shards: Shards, runs: Sequence[Mapping[str, Any]]) -> None:
+def _write(folder: Location, shards: Shards, runs: Sequence[Mapping[str, Any]]) -> None:
     made: dict[str, Any] = {
         "schema_version": SCHEMA_VERSION,
         "tables": _tables(shards),
@@ -233,7 +233,7 @@ def _is_entry(found: Any) -> bool:
     )
 
 
-def _read_json(place: Place) -> dict[str, Any]:
+def _read_json(place: Location) -> dict[str, Any]:
     try:
         found = json.loads(read_text(place) or "{}")
     except (ValueError, RecursionError):

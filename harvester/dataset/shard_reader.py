@@ -21,7 +21,7 @@ import pyarrow.parquet as pq
 
 from harvester.dataset.arrow import KINDS, check_file_schema
 from harvester.dataset.page_sizes import Unpacked, measure_chunk
-from harvester.dataset.storage import Place, open_for_reading
+from harvester.dataset.storage import Location, open_for_reading
 from harvester.errors import ShardError, reason_of
 from harvester.schema import MAX_TEXT, FetchStatus, ReferenceRole, Row, Search, SearchStatus
 
@@ -39,7 +39,7 @@ _MAX_VALUES = 1 << 24
 class Shard:
     """One open shard; its methods raise ShardError where what it holds cannot be."""
 
-    path: Place
+    path: Location
     row_type: type[Row]
     file: pq.ParquetFile
     stream: BinaryIO
@@ -100,7 +100,7 @@ def _check_chunk(found: Unpacked, name: str, *, in_list: bool) -> None:
 
 
 @contextmanager
-def open_shard(path: Place, row_type: type[Row]) -> Iterator[Shard]:
+def open_shard(path: Location, row_type: type[Row]) -> Iterator[Shard]:
     """One shard, its schema checked, closed at the end of the block.
 
     Raises:
@@ -116,7 +116,7 @@ def open_shard(path: Place, row_type: type[Row]) -> Iterator[Shard]:
 
 
 @contextmanager
-def _reading(path: Place) -> Iterator[None]:
+def _reading(path: Location) -> Iterator[None]:
     try:
         yield
     except FileNotFoundError as exc:

@@ -1,7 +1,7 @@
 """Parquet shards: files that appear whole or not at all, and how they are read.
 
 A folder of shards is opened for writing by `writer.Store`; anything may read it meanwhile. Folders
-and shards are `storage.Place`s: local paths, or addresses on any file system.
+and shards are `storage.Location`s: local paths, or addresses on any file system.
 """
 
 from __future__ import annotations
@@ -23,18 +23,18 @@ from harvester.dataset.arrow import KINDS, file_schema, from_table
 from harvester.dataset.atomic import writing
 from harvester.dataset.compaction_journal import read_journal
 from harvester.dataset.shard_reader import MAX_UNPACKED, ROW_GROUP, open_shard
-from harvester.dataset.storage import Place, list_files, remove
+from harvester.dataset.storage import Location, list_files, remove
 from harvester.errors import ShardError, reason_of
 from harvester.schema import AnyRow, Pictured, Row
 
 _TEMPORARY = re.compile(
     r"\.(part-.*|(manifest|manifest-recent|compact|\.writer)\.json|README\.md)\.[0-9a-f]{16}\.tmp"
 )
-AnyPlace = TypeVar("AnyPlace", bound=Place)
+AnyLocation = TypeVar("AnyLocation", bound=Location)
 
 
 @dataclass(frozen=True, slots=True)
-class Written:
+class WrittenShard:
     """A file as it was written.
 
     Attributes:
@@ -45,7 +45,7 @@ class Written:
     sha256: str
 
 
-def shard_paths(folder: AnyPlace, row_type: type[Row]) -> list[AnyPlace]:
+def shard_paths(folder: AnyLocation, row_type: type[Row]) -> list[AnyLocation]:
     """The shards of one kind, in a fixed order; empty where there is no dataset yet.
 
     Raises:
@@ -55,7 +55,7 @@ def shard_paths(folder: AnyPlace, row_type: type[Row]) -> list[AnyPlace]:
     return [where / name for name in shard_sizes(folder, row_type)]
 
 
-def shard_sizes(folder: Place, row_type: type[Row]) -> dict[str, int]:
+def shard_sizes(folder: Location, row_type: type[Row]) -> dict[str, int]:
     """The names of the shards that `shard_paths` gives, in its order, and their sizes in bytes.
 
     A shard never changes under its name: who has read it once need not read it again.
@@ -83,7 +83,7 @@ def is_shard(name: str) -> bool:
 
 
 def batches(
-    folder: Place, row_type: type[Row], columns: Sequence[str] | None = None
+    folder: Location, row_type: type[Row], columns: Sequence[str] | None = None
 ) -> Iterator[pa.RecordBatch]:
     """Stream one kind of row, its values checked; at most a row group is in memory.
 
@@ -98,14 +98,14 @@ def batches(
 
 
 def records(
-    folder: Place, row_type: type[Row], columns: Sequence[str] | None = None
+    folder: Location, row_type: type[Row], columns: Sequence[str] | None = None
 ) -> Iterator[list[dict[str, Any]]]:
     """As `batches`, each batch as a list of its rows' values by name."""
     for batch in batches(folder, row_type, columns):
         yield batch.to_pylist()
 
 
-def count_rows(folder: Place, row_type: type[Row]) -> int:
+def count_rows(folder: Location, row_type: type[Row]) -> int:
     """How many rows of one kind there are, from the files' footers; raises as `batches` does."""
     total = 0
     for path in shard_paths(folder, row_type):
@@ -114,7 +114,7 @@ def count_rows(folder: Place, row_type: type[Row]) -> int:
     return total
 
 
-def read(folder: Place, row_type: type[Row], columns: Sequence[str] | None = None) -> pa.Table:
+def read(folder: Location, row_type: type[Row], columns: Sequence[str] | None = None) -> pa.Table:
     """One kind of row as a table, empty where there is none; raises as `batches` does."""
     schema = file_schema(row_type)
     if columns is not None:
@@ -123,13 +123,13 @@ def read(folder: Place, row_type: type[Row], columns: Sequence[str] | None = Non
     return pa.Table.from_batches(found, schema=schema.remove_metadata())
 
 
-def rows(folder: Place, row_type: type[AnyRow]) -> Iterator[AnyRow]:
+def rows(folder: Location, row_type: type[AnyRow]) -> Iterator[AnyRow]:
     """Stream one kind of row as objects, pictures included; raises as `batches` does."""
     for batch in batches(folder, row_type):
         yield from from_table(batch, row_type)
 
 
-def pick(folder: Place, row_type: type[Pictured], ids: Iterable[str]) -> dict[str, Pictured]:
+def pick(folder: Location, row_type: type[Pictured], ids: Iterable[str]) -> dict[str, Pictured]:
     """The named rows, pictures included, by id; unknown ids are left out.
 
     Reads only the row groups that hold them; raises as `batches` does.
@@ -152,7 +152,7 @@ def pick(folder: Place, row_type: type[Pictured], ids: Iterable[str]) -> dict[st
     return found
 
 
-def write_shard(path: Place, table: pa.Table) -> Written:
+def write_shard(path: Location, table: pa.Table) -> WrittenShard:
     """Write a table to `path`: whole or not at all, synced to the disk.
 
     Raises:
@@ -168,7 +168,7 @@ def write_shard(path: Place, table: pa.Table) -> Written:
     try:
         with writing(path) as plain, _Hashed(plain) as file:
             pq.write_table(table, file, row_group_size=size, compression=codec, use_dictionary=flat)
-            return Written(file.tell(), file.sha256.hexdigest())
+            return WrittenShard(file.tell(), file.sha256.hexdigest())
     except OSError as exc:
         raise ShardError(
             f"{path.parent}: expected to write {table.num_rows} rows, found {reason_of(exc)}; what "
@@ -198,7 +198,7 @@ class _Hashed(io.RawIOBase):
         return self._size
 
 
-def sweep(folder: Place) -> None:
+def sweep(folder: Location) -> None:
     """Remove what `replacing` left of shards when a run was killed; nobody may be writing them.
 
     Raises:

@@ -1,8 +1,8 @@
 """Where a dataset is: a local folder, or an address on a file system that Arrow or fsspec knows.
 
 A local place is a `pathlib.Path`, and everything that is promised of files on a disk holds there.
-Any other is a `RemotePlace`: `s3://bucket/path`, `gs://…`, `abfs://…`, `hdfs://…` through
-`pyarrow.fs`, any other scheme (`memory://`, `sftp://`, …) through `fsspec`. Both are a `Place`:
+Any other is a `RemoteLocation`: `s3://bucket/path`, `gs://…`, `abfs://…`, `hdfs://…` through
+`pyarrow.fs`, any other scheme (`memory://`, `sftp://`, …) through `fsspec`. Both are a `Location`:
 names are joined to it with `/`, and the functions here and in `shards` take either.
 
 An object appears whole or not at all: it is built in memory and put there at once, or where a
@@ -49,8 +49,8 @@ _READ_AHEAD = 256 << 10
 _LONGEST_TEXT = 1 << 30
 
 
-class Place(Protocol):
-    """A folder or file of a dataset: a `pathlib.Path`, or a `RemotePlace`."""
+class Location(Protocol):
+    """A folder or file of a dataset: a `pathlib.Path`, or a `RemoteLocation`."""
 
     @property
     def name(self) -> str:
@@ -65,7 +65,7 @@ class Place(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class RemotePlace:
+class RemoteLocation:
     """A folder or object that is on no local disk.
 
     Attributes:
@@ -84,13 +84,13 @@ class RemotePlace:
         return self.path.rpartition("/")[2]
 
     @property
-    def parent(self) -> RemotePlace:
+    def parent(self) -> RemoteLocation:
         """The folder that it is in."""
-        return RemotePlace(self.files, self.path.rpartition("/")[0], self.root)
+        return RemoteLocation(self.files, self.path.rpartition("/")[0], self.root)
 
-    def __truediv__(self, key: str, /) -> RemotePlace:
+    def __truediv__(self, key: str, /) -> RemoteLocation:
         """What is called `key` in this folder; with an empty key the folder itself."""
-        return RemotePlace(self.files, f"{self.path}/{key}", self.root) if key else self
+        return RemoteLocation(self.files, f"{self.path}/{key}", self.root) if key else self
 
     def __str__(self) -> str:
         """As messages name it."""
@@ -111,7 +111,7 @@ class Entry:
     modified_at: datetime | None = None
 
 
-def place_of(text: str | Path) -> Place:
+def location_of(text: str | Path) -> Location:
     """The place that a text names; nothing is asked of it yet.
 
     Args:
@@ -136,7 +136,7 @@ def place_of(text: str | Path) -> Place:
             f"{shown}: expected a folder, or an address such as s3://bucket/path, found "
             f"{reason_of(exc)}; check the address, and that what its scheme needs is installed"
         ) from exc
-    return RemotePlace(files, path.rstrip("/"), f"{kind}://")
+    return RemoteLocation(files, path.rstrip("/"), f"{kind}://")
 
 
 def _local(text: str) -> Path:
@@ -193,7 +193,7 @@ def _open_other(text: str, kind: str) -> tuple[pafs.FileSystem, str]:
     return pafs.PyFileSystem(pafs.FSSpecHandler(found)), path
 
 
-def list_files(folder: Place) -> list[Entry]:
+def list_files(folder: Location) -> list[Entry]:
     """What lies in a folder, by name, folders left out; empty where there is no such folder.
 
     Raises:
@@ -202,7 +202,7 @@ def list_files(folder: Place) -> list[Entry]:
     if isinstance(folder, Path):
         return _list_local(folder)
     remote = _remote(folder)
-    with _asking(remote, "be listed"):
+    with _storage_errors(remote, "be listed"):
         found = remote.files.get_file_info(pafs.FileSelector(remote.path, allow_not_found=True))
         bucket = remote.path.strip("/").partition("/")[0]
         # A bucket that is missing lists as an empty one, and a slip of the pen is no dataset.
@@ -239,7 +239,7 @@ def _list_local(folder: Path) -> list[Entry]:
     return sorted(found, key=lambda entry: entry.name)
 
 
-def open_for_reading(place: Place) -> BinaryIO:
+def open_for_reading(place: Location) -> BinaryIO:
     """A file of known length, to be read at any place.
 
     Raises:
@@ -255,7 +255,7 @@ def open_for_reading(place: Place) -> BinaryIO:
     return cast("BinaryIO", io.BufferedReader(raw, _READ_AHEAD))
 
 
-def read_text(place: Place, limit: int = _LONGEST_TEXT) -> str | None:
+def read_text(place: Location, limit: int = _LONGEST_TEXT) -> str | None:
     """A file's text; None where there is none, or nothing that is text.
 
     Args:
@@ -265,7 +265,7 @@ def read_text(place: Place, limit: int = _LONGEST_TEXT) -> str | None:
     Raises:
         ShardError: if a remote place does not answer.
     """
-    with _asking(place, "be read"):
+    with _storage_errors(place, "be read"):
         try:
             with open_for_reading(place) as file:
                 return file.read(limit).decode("utf-8")
@@ -277,7 +277,7 @@ def read_text(place: Place, limit: int = _LONGEST_TEXT) -> str | None:
             raise
 
 
-def exists(place: Place) -> bool:
+def exists(place: Location) -> bool:
     """Whether there is anything of this name, be it a link that leads nowhere.
 
     Raises:
@@ -286,17 +286,17 @@ def exists(place: Place) -> bool:
     if isinstance(place, Path):
         return os.path.lexists(place)
     remote = _remote(place)
-    with _asking(place, "be found"):
+    with _storage_errors(place, "be found"):
         return remote.files.get_file_info(remote.path).type is not pafs.FileType.NotFound
 
 
-def remove(place: Place) -> None:
+def remove(place: Location) -> None:
     """Remove a file, if it is there.
 
     Raises:
         ShardError: if it cannot be removed.
     """
-    with _asking(place, "be removed"):
+    with _storage_errors(place, "be removed"):
         if isinstance(place, Path):
             place.unlink(missing_ok=True)
             return
@@ -308,7 +308,7 @@ def remove(place: Place) -> None:
 
 
 @contextmanager
-def put(place: Place) -> Iterator[BinaryIO]:
+def put(place: Location) -> Iterator[BinaryIO]:
     """A file in memory, which is put at a remote place when the block ends well, else nowhere.
 
     Raises:
@@ -316,11 +316,11 @@ def put(place: Place) -> Iterator[BinaryIO]:
     """
     with io.BytesIO() as memory:
         yield memory
-        with _asking(place, "be written"):
+        with _storage_errors(place, "be written"):
             _put(_remote(place), memory)
 
 
-def _put(place: RemotePlace, memory: io.BytesIO) -> None:
+def _put(place: RemoteLocation, memory: io.BytesIO) -> None:
     is_whole = bool(_WHOLE.fullmatch(place.files.type_name))
     path = place.path
     if not is_whole:
@@ -332,14 +332,14 @@ def _put(place: RemotePlace, memory: io.BytesIO) -> None:
         place.files.move(path, place.path)
 
 
-def _remote(place: Place) -> RemotePlace:
-    if not isinstance(place, RemotePlace):
+def _remote(place: Location) -> RemoteLocation:
+    if not isinstance(place, RemoteLocation):
         raise TypeError(f"expected a Path or a RemotePlace, found {type(place).__name__}")
     return place
 
 
 @contextmanager
-def _asking(place: Place, what: str) -> Iterator[None]:
+def _storage_errors(place: Location, what: str) -> Iterator[None]:
     try:
         yield
     except HarvestError:

@@ -27,19 +27,19 @@ from harvester.dataset.compaction_journal import recover
 from harvester.dataset.lock import lock_of
 from harvester.dataset.manifest import Manifest, entry_of, new_run
 from harvester.dataset.shards import sweep, write_shard
-from harvester.dataset.storage import Place
+from harvester.dataset.storage import Location
 from harvester.errors import ShardError
 from harvester.schema import Candidate, Finding, Generation, Row, Search
 
 
-class Store:
+class DatasetWriter:
     """A dataset folder open for writing, by one process at a time; a context manager.
 
     Leaving the context writes what is in memory, whatever the reason for leaving; but nothing
     after a `flush` that failed and was not made good: what rows say of others has to follow these.
 
     Args:
-        folder: made if it is missing; local, or on any file system (`storage.place_of`).
+        folder: made if it is missing; local, or on any file system (`storage.location_of`).
         main: what the dataset is made of: generations or candidates.
         rows_per_shard: a flush is due when this many rows of one kind wait,
         bytes_per_shard: or when this many bytes of pictures do,
@@ -52,7 +52,7 @@ class Store:
 
     def __init__(
         self,
-        folder: Place,
+        folder: Location,
         main: type[Generation | Candidate],
         *,
         rows_per_shard: int = 1000,

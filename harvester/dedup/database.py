@@ -27,7 +27,7 @@ from typing import Any, Self
 from harvester.dataset.arrow import KINDS
 from harvester.dedup import canonical_url as canonical
 from harvester.dedup import near_duplicates
-from harvester.dedup.keys import STATUSES, Batch, Packed
+from harvester.dedup.keys import STATUSES, Packed, PendingKeys
 from harvester.errors import ShardError, reason_of
 from harvester.paths import what_is
 from harvester.schema import Candidate, Finding
@@ -79,7 +79,7 @@ class DamagedError(ShardError):
     """The file cannot be read any more; it has been removed, and is made anew when next opened."""
 
 
-class KnownFile:
+class SeenDatabase:
     """The file, open; a context manager. Every method raises ShardError where SQLite fails."""
 
     def __init__(self, path: Path) -> None:
@@ -150,7 +150,7 @@ class KnownFile:
             )
 
     def write(
-        self, batch: Batch, written: Mapping[type[Candidate | Finding], Mapping[str, int]]
+        self, batch: PendingKeys, written: Mapping[type[Candidate | Finding], Mapping[str, int]]
     ) -> None:
         """Put in what was learned, and the shards that hold it: all or nothing."""
         marks = [

@@ -33,14 +33,14 @@ import pyarrow.compute as pc
 from harvester.dataset import shards
 from harvester.dataset.arrow import KINDS
 from harvester.dataset.shard_reader import open_shard
-from harvester.dataset.storage import Place
-from harvester.dedup.database import DamagedError, KnownFile
+from harvester.dataset.storage import Location
+from harvester.dedup.database import DamagedError, SeenDatabase
 from harvester.dedup.keys import (
     CODES,
     OK,
     STATUSES,
-    Batch,
     Packed,
+    PendingKeys,
     finding_key,
     led_to,
     pack_id,
@@ -52,9 +52,9 @@ from harvester.dedup.near_duplicates import MOST, bands, nearest, read_pdq
 from harvester.schema import Candidate, FailureClass, FetchStatus, Finding
 
 STATE = ".known.sqlite"
-Settled = tuple[str, FetchStatus]
+Resolution = tuple[str, FetchStatus]
 """The candidate's id and the status of an address that needs no fetch."""
-Written = Mapping[type[Candidate | Finding], Mapping[str, int]]
+RowsByShard = Mapping[type[Candidate | Finding], Mapping[str, int]]
 """Of each kind of row the shards that were written: their names and sizes in bytes."""
 _AT_ONCE = 20_000
 """Rows of shards that go into the file together: sorted, they fill its pages one after another."""
@@ -69,7 +69,7 @@ _FOUND = [
 _NEVER = frozenset({FetchStatus.OPTED_OUT, FetchStatus.BLOCKED_ADDRESS})
 
 
-class Known:
+class SeenIndex:
     """What a dataset holds; a context manager, whose entering reads the shards that are new.
 
     To be used from one thread; `commit` alone may run in another meanwhile.
@@ -85,12 +85,12 @@ class Known:
         SchemaError: on entering, if the folder holds rows of another kind or schema version.
     """
 
-    def __init__(self, folder: Place, state: Path | None = None) -> None:
+    def __init__(self, folder: Location, state: Path | None = None) -> None:
         self._folder = folder
         self._state = state
         self._closing = ExitStack()
-        self._open = Batch()
-        self._sealed: tuple[Batch, ...] = ()
+        self._open = PendingKeys()
+        self._sealed: tuple[PendingKeys, ...] = ()
         self._swapping = threading.Lock()
 
     def __enter__(self) -> Self:
@@ -110,7 +110,7 @@ class Known:
 
     # What is held
 
-    def settled(self, url: str) -> Settled | None:
+    def settled(self, url: str) -> Resolution | None:
         """The candidate of an address that needs no fetch: stored, or failed for good."""
         found = self._address(url_key(url))
         if found is None or (status := STATUSES.get(found[1])) is None:
@@ -124,7 +124,7 @@ class Known:
         found = self._address(url_key(url))
         return STATUSES.get(found[1]) if found and found[1] != OK else None
 
-    def ending(self, url: str) -> Settled | None:
+    def ending(self, url: str) -> Resolution | None:
         """What holds of an address, passing failures too: the row that tells of it."""
         found = self._address(url_key(url))
         if found is None or (status := STATUSES.get(found[1])) is None:
@@ -166,7 +166,7 @@ class Known:
         if candidate.status is FetchStatus.OPTED_OUT and candidate.final_url:
             self._settle(url_key(candidate.final_url), packed, code)
 
-    def alias(self, url: str, settled: Settled) -> None:
+    def alias(self, url: str, settled: Resolution) -> None:
         """Take another address of a stored picture; of failures each address has its own."""
         candidate_id, status = settled
         if status is FetchStatus.OK:
@@ -191,15 +191,15 @@ class Known:
         self._open.findings[key] = led
         return True
 
-    def seal(self) -> Batch:
+    def seal(self) -> PendingKeys:
         """What was learned since the last seal; it goes with the rows that are flushed now."""
         with self._swapping:
             batch = self._open
             self._sealed = (batch, *self._sealed)
-            self._open = Batch()
+            self._open = PendingKeys()
         return batch
 
-    def commit(self, batch: Batch, written: Written | None = None) -> None:
+    def commit(self, batch: PendingKeys, written: RowsByShard | None = None) -> None:
         """Put into the file what was sealed, after its rows are in shards; in any thread.
 
         Args:
@@ -259,11 +259,11 @@ class Known:
             if state is None:
                 scratch = tempfile.TemporaryDirectory(prefix="whence-known-")
                 state = Path(closing.enter_context(scratch)) / STATE
-            self._file = closing.enter_context(KnownFile(state))
+            self._file = closing.enter_context(SeenDatabase(state))
             self._catch_up()
             self._closing = closing.pop_all()
 
-    def _batches(self) -> tuple[Batch, ...]:
+    def _batches(self) -> tuple[PendingKeys, ...]:
         """What is in memory, the newest first."""
         return (self._open, *self._sealed)
 
@@ -295,7 +295,7 @@ class Known:
     def _read(
         self, kind: type[Candidate | Finding], columns: list[str], new: Mapping[str, int]
     ) -> None:
-        batch, done = Batch(), dict[str, int]()
+        batch, done = PendingKeys(), dict[str, int]()
         for name, size in new.items():
             with open_shard(self._folder / KINDS[kind].folder / name, kind) as shard:
                 for rows in shard.batches(columns):
@@ -307,6 +307,6 @@ class Known:
             done[name] = size
             if batch.rows >= _AT_ONCE:
                 self._file.write(batch, {kind: done})
-                batch, done = Batch(), {}
+                batch, done = PendingKeys(), {}
         if done:
             self._file.write(batch, {kind: done})

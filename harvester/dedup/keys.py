@@ -94,7 +94,7 @@ def _order(packed: Packed) -> tuple[bool, Any]:
 
 
 @dataclass(slots=True, eq=False)
-class Batch:
+class PendingKeys:
     """What goes into the file together.
 
     Attributes:

@@ -146,7 +146,7 @@ def _read_all(
 
 
 @dataclass(frozen=True, slots=True)
-class _Job:
+class _MidjourneyJob:
     """A finished job: its message, its picture and what the message says."""
 
     record: Record
@@ -154,7 +154,7 @@ class _Job:
     picture: Attachment
 
 
-def _judge(record: Record | None, *, any_author: bool) -> _Job | str:
+def _judge(record: Record | None, *, any_author: bool) -> _MidjourneyJob | str:
     """A finished job, or the kind that the message is counted under."""
     if record is None:
         return "malformed"
@@ -168,11 +168,11 @@ def _judge(record: Record | None, *, any_author: bool) -> _Job | str:
     return _take_picture(record, message)
 
 
-def _take_picture(record: Record, message: Message) -> _Job | str:
+def _take_picture(record: Record, message: Message) -> _MidjourneyJob | str:
     pictures = [entry for entry in record.attachments if _ends(entry, _PICTURE_ENDS, "image/")]
     finals = [entry for entry in pictures if not _PROGRESS_NAME.search(entry.name)]
     if finals:
-        return _Job(record, message, finals[0])
+        return _MidjourneyJob(record, message, finals[0])
     if pictures:
         return "progress"
     videos = any(_ends(entry, _VIDEO_ENDS, "video/") for entry in record.attachments)
@@ -210,7 +210,7 @@ def _ends(attachment: Attachment, endings: tuple[str, ...], mime: str) -> bool:
     return (attachment.mime or "").startswith(mime)
 
 
-def _compose(job: _Job, folder: Path, author_key: bytes | None) -> Post:
+def _compose(job: _MidjourneyJob, folder: Path, author_key: bytes | None) -> Post:
     record, message, picture = job.record, job.message, job.picture
     asker = find_asker(record.people, message.user_id, message.user_name)
     author = _name_author(asker, author_key) if asker else None

@@ -37,7 +37,7 @@ _PACKAGE_ADVICE = (
 )
 
 
-class Layout(StrEnum):
+class ExportLayout(StrEnum):
     """How a file holds its messages; for JSON, ijson's path of what is read one by one."""
 
     OBJECT = "messages.item"  # DiscordChatExporter; raw dumps with a list; Kaggle, if nested
@@ -57,7 +57,7 @@ class Export:
     """
 
     path: Path
-    layout: Layout
+    layout: ExportLayout
     channel: str | None = None
     columns: dict[str, str] = field(default_factory=dict)
 
@@ -203,7 +203,7 @@ def recognise(path: Path) -> Export:
             raise _no_generations(path)
         if head.prefix is None:
             raise _unlike(path, f"{head.found} at {head.where}")
-        return Export(path, Layout(head.prefix), head.channel)
+        return Export(path, ExportLayout(head.prefix), head.channel)
     for magic, name in _OTHERS.items():
         if text.startswith(magic):
             raise _unlike(path, name)
@@ -238,7 +238,7 @@ def _recognise_csv(path: Path, start: bytes) -> Export:
         if len(names) > 1:
             raise _unlike_table(path, names)
         raise _unlike(path, "no JSON and no such table")
-    return Export(path, Layout.CSV, _bracketed_id(path), columns)
+    return Export(path, ExportLayout.CSV, _bracketed_id(path), columns)
 
 
 def _recognise_parquet(path: Path) -> Export:
@@ -250,7 +250,7 @@ def _recognise_parquet(path: Path) -> Export:
     columns = match_columns(names, _COLUMNS)
     if "content" not in columns or "attachments" not in columns:
         raise _unlike_table(path, names)
-    return Export(path, Layout.PARQUET, None, columns)
+    return Export(path, ExportLayout.PARQUET, None, columns)
 
 
 def _unlike_table(path: Path, names: Collection[str]) -> ExportFormatError:

@@ -16,7 +16,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from harvester.discord.files import Export, Layout
+from harvester.discord.files import Export, ExportLayout
 from harvester.discord.people import Person
 from harvester.errors import reason_of
 from harvester.readers.json_stream import BrokenJsonError, JsonLimitError, read_values
@@ -78,9 +78,9 @@ def read_records(export: Export) -> Iterator[Record | None]:
     Raises:
         BrokenOffError: the file is cut or broken from here on.
     """
-    if export.layout is Layout.CSV:
+    if export.layout is ExportLayout.CSV:
         return _read_csv(export)
-    if export.layout is Layout.PARQUET:
+    if export.layout is ExportLayout.PARQUET:
         return _read_parquet(export)
     return _read_json(export)
 
@@ -88,7 +88,7 @@ def read_records(export: Export) -> Iterator[Record | None]:
 def _read_json(export: Export) -> Iterator[Record | None]:
     try:
         with export.path.open("rb") as stream:
-            several = export.layout is Layout.LINES
+            several = export.layout is ExportLayout.LINES
             for value in read_values(stream, str(export.layout), several=several):
                 message = _take_hit(value) if isinstance(value, list) else value
                 yield _from_message(message, export) if isinstance(message, dict) else None

@@ -21,7 +21,7 @@ _GRACE_S = 5.0
 _STALL_S = 5.0
 
 
-class Room:
+class MemorySlot:
     """Room in memory for the body of one download; a context manager that gives it back.
 
     There are as many places as downloads at a time; bodies of more than a megabyte share three
@@ -81,7 +81,7 @@ async def read_head(response: aiohttp.ClientResponse, max_bytes: int) -> bytes:
 
 
 async def read_body(
-    response: aiohttp.ClientResponse, max_bytes: int, room: Room, min_rate: float
+    response: aiohttp.ClientResponse, max_bytes: int, room: MemorySlot, min_rate: float
 ) -> bytes:
     """The whole body, unpacked where the server packed it unasked.
 

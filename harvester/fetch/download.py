@@ -9,9 +9,9 @@ from pathlib import Path
 import httpx
 
 from harvester.consent.signals import Signal, rights_of
-from harvester.fetch.body import Room
+from harvester.fetch.body import MemorySlot
 from harvester.fetch.faults import FetchError
-from harvester.fetch.pace import Turn, Verdict
+from harvester.fetch.pace import Turn, TurnOutcome
 from harvester.schema import FailureClass, FetchStatus
 
 
@@ -80,7 +80,7 @@ class Download:
 
     url: str
     address: httpx.URL
-    room: Room
+    room: MemorySlot
     left_s: float
     tries: int = 0
     final_url: str | None = None
@@ -88,20 +88,20 @@ class Download:
 
 
 @dataclass(slots=True)
-class Hops:
+class HostTurns:
     """The turns that one try has taken, one a host, and the one that it is in."""
 
     turns: AsyncExitStack
     turn: Turn
 
 
-def verdict_of(fault: FetchError) -> Verdict:
+def outcome_of(fault: FetchError) -> TurnOutcome:
     """What a failed download says of the host that was asked last."""
     if fault.status.failure_class is FailureClass.THROTTLED:
-        return Verdict.THROTTLED
+        return TurnOutcome.THROTTLED
     if fault.status.failure_class is FailureClass.TRANSIENT:
-        return Verdict.FAILED
-    return Verdict.REFUSED
+        return TurnOutcome.FAILED
+    return TurnOutcome.REFUSED
 
 
 MAX_FILE_BYTES = 256 << 20

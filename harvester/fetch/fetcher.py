@@ -21,8 +21,8 @@ import httpx
 import stamina
 
 from harvester.consent.signals import ConsentPolicy, decide, read_signals
-from harvester.fetch.body import Room, read_body, read_head
-from harvester.fetch.download import Download, Fetched, FetchLimits, Hops, Stopped, verdict_of
+from harvester.fetch.body import MemorySlot, read_body, read_head
+from harvester.fetch.download import Download, Fetched, FetchLimits, HostTurns, Stopped, outcome_of
 from harvester.fetch.faults import (
     NETWORK_ERRORS,
     FetchError,
@@ -31,7 +31,7 @@ from harvester.fetch.faults import (
     read_retry_after,
 )
 from harvester.fetch.guard import AddressError, check_url
-from harvester.fetch.pace import HostPace, Pace, Turn, Verdict
+from harvester.fetch.pace import HostPace, Pace, Turn, TurnOutcome
 from harvester.fetch.site_rules import SiteRules
 from harvester.fetch.transport import Session, name_agent, open_session
 from harvester.schema import FetchStatus
@@ -87,7 +87,7 @@ class Fetcher:
         self._slots = asyncio.Semaphore(concurrency)
         # Places of their own: a download that is redirected asks for rules while it has a place.
         self._rule_places = asyncio.Semaphore(_RULES_AT_ONCE)
-        self._large = asyncio.Semaphore(Room.MOST_LARGE)
+        self._large = asyncio.Semaphore(MemorySlot.MOST_LARGE)
         self._open = AsyncExitStack()
         self._session: Session | None = None
         self._stop = stop or Stop()
@@ -144,7 +144,7 @@ class Fetcher:
         except AddressError as exc:
             yield Fetched(status=exc.status, url=url, error=str(exc))
             return
-        async with Room(self._slots, self._large) as room:
+        async with MemorySlot(self._slots, self._large) as room:
             download = Download(url, address, room, 2 * self._limits.deadline_s)
             try:
                 got = await self._try(self._session, download)
@@ -204,22 +204,22 @@ class Fetcher:
                 start = time.monotonic()  # those who came before are no fault of this address
             download.tries += 1
             try:
-                hops = Hops(turns, turn)
+                hops = HostTurns(turns, turn)
                 hops.turn.start()
                 got = await self._ask(session, download, hops)
             except FetchError as fault:
-                hops.turn.report(verdict_of(fault), fault.retry_after_s, status=fault.status)
+                hops.turn.report(outcome_of(fault), fault.retry_after_s, status=fault.status)
                 download.room.leave()
                 raise
             finally:
                 download.left_s -= time.monotonic() - start
-            hops.turn.report(Verdict.OK)
+            hops.turn.report(TurnOutcome.OK)
             return got
 
     async def _take_turn(self, turns: AsyncExitStack, host: str, patience_s: float) -> Turn:
         return await turns.enter_async_context(self.pace.turn(host, patience_s=patience_s))
 
-    async def _ask(self, session: Session, download: Download, hops: Hops) -> Fetched:
+    async def _ask(self, session: Session, download: Download, hops: HostTurns) -> Fetched:
         deadline_s = min(self._limits.deadline_s, max(download.left_s, 0))
         try:
             async with asyncio.timeout(deadline_s):
@@ -230,7 +230,7 @@ class Fetcher:
         except NETWORK_ERRORS as exc:
             raise explain_error(exc) from exc
 
-    async def _follow(self, session: Session, download: Download, hops: Hops) -> Fetched:
+    async def _follow(self, session: Session, download: Download, hops: HostTurns) -> Fetched:
         address = download.address
         for hop in range(self._limits.max_redirects + 1):
             download.final_url = str(address) if hop else download.url
@@ -251,7 +251,7 @@ class Fetcher:
             if target.host != address.host:
                 # The first turn ends before the second is waited for: two hosts that redirect to
                 # each other must not block each other, nor answer for each other's faults.
-                hops.turn.report(Verdict.OK)
+                hops.turn.report(TurnOutcome.OK)
                 await hops.turns.aclose()
                 download.room.leave()  # for others, who need not wait for that host
             await self._obey_site(target, download)

@@ -28,7 +28,7 @@ from harvester.schema import FetchStatus
 _LONGEST_WAIT_S = 24 * 3600.0
 
 
-class Verdict(StrEnum):
+class TurnOutcome(StrEnum):
     """What one download says of its host."""
 
     OK = "ok"
@@ -77,7 +77,7 @@ class Turn:
     clock: Callable[[], float] = time.monotonic
     started_at: float = 0.0
     latency_s: float | None = None
-    verdict: Verdict | None = None
+    verdict: TurnOutcome | None = None
     status: FetchStatus | None = None
     retry_after_s: float | None = None
 
@@ -92,7 +92,7 @@ class Turn:
 
     def report(
         self,
-        verdict: Verdict,
+        verdict: TurnOutcome,
         retry_after_s: float | None = None,
         *,
         status: FetchStatus | None = None,
@@ -291,11 +291,11 @@ class HostPace:
     def _learn(self, host: Host, turn: Turn) -> None:
         now = self._clock()
         match turn.verdict:
-            case Verdict.OK | Verdict.REFUSED:
+            case TurnOutcome.OK | TurnOutcome.REFUSED:
                 host.answer(turn.latency_s)
-            case Verdict.FAILED:
+            case TurnOutcome.FAILED:
                 host.fail(turn.status or FetchStatus.CONNECTION, turn.started_at, now)
-            case Verdict.THROTTLED:
+            case TurnOutcome.THROTTLED:
                 host.throttle(turn.retry_after_s, turn.started_at, now)
 
 

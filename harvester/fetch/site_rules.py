@@ -48,7 +48,7 @@ Rules = TypeVar("Rules")
 
 
 @dataclass(frozen=True, slots=True)
-class Found(Generic[Rules]):
+class SiteFile(Generic[Rules]):
     """What is known of one file of a site.
 
     Attributes:
@@ -62,7 +62,7 @@ class Found(Generic[Rules]):
 
 @dataclass(slots=True)
 class _Kept(Generic[Rules]):
-    found: Found[Rules]
+    found: SiteFile[Rules]
     until: float
     cost: int
 
@@ -97,12 +97,12 @@ class SiteFiles(Generic[Rules]):
         self._clock = clock
         self._kept: OrderedDict[str, _Kept[Rules]] = OrderedDict()
         self._cost = 0
-        self._asking: dict[str, asyncio.Task[Found[Rules]]] = {}
+        self._asking: dict[str, asyncio.Task[SiteFile[Rules]]] = {}
 
     def __len__(self) -> int:
         return len(self._kept)
 
-    async def of(self, origin: str) -> Found[Rules]:
+    async def of(self, origin: str) -> SiteFile[Rules]:
         """What the file of a site says; whoever asks while it is being fetched waits for it.
 
         Args:
@@ -127,7 +127,7 @@ class SiteFiles(Generic[Rules]):
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
-    async def _ask(self, origin: str) -> Found[Rules]:
+    async def _ask(self, origin: str) -> SiteFile[Rules]:
         found, life_s, cost = await self._fetch(origin)
         old = self._kept.pop(origin, None)
         if old is not None:
@@ -143,7 +143,7 @@ class SiteFiles(Generic[Rules]):
             self._cost -= self._kept.popitem(last=False)[1].cost
         return found
 
-    async def _fetch(self, origin: str) -> tuple[Found[Rules], float, int]:
+    async def _fetch(self, origin: str) -> tuple[SiteFile[Rules], float, int]:
         """What the file says now, for how many seconds that holds, and the bytes it takes."""
         url = origin + self._path
         for hop in range(_MAX_REDIRECTS + 1):
@@ -159,27 +159,27 @@ class SiteFiles(Generic[Rules]):
                 rules, cost = (
                     await asyncio.to_thread(self._read, cut) if is_long else self._read(cut)
                 )
-                return Found(rules), _life_of(named.get("cache-control", "")), cost
+                return SiteFile(rules), _life_of(named.get("cache-control", "")), cost
             if status == 429 or status >= 500:
                 kind = FetchStatus.THROTTLED if status in {429, 503} else FetchStatus.SERVER_ERROR
                 pause_s = read_retry_after(named.get("retry-after"))
                 fault = (kind, f"expected {self._path}, found HTTP {status}", pause_s)
-                return Found(None, fault), _FAULT_LIFE_S, 0
+                return SiteFile(None, fault), _FAULT_LIFE_S, 0
             if status not in _REDIRECTS or not named.get("location"):
                 break
             try:
                 url = urljoin(url, named["location"].strip())
             except ValueError:
                 break
-        return Found(None), _LIFE_S, 0
+        return SiteFile(None), _LIFE_S, 0
 
-    def _weigh(self, exc: FetchError, *, is_own: bool) -> Found[Rules]:
+    def _weigh(self, exc: FetchError, *, is_own: bool) -> SiteFile[Rules]:
         """No answer: a fault, unless the site itself led us to where nobody can be asked."""
         passing = exc.status.failure_class is not FailureClass.PERMANENT
         if passing or (is_own and exc.status in {FetchStatus.BAD_URL, FetchStatus.BLOCKED_ADDRESS}):
             reason = f"expected {self._path}, but: {exc}"
-            return Found(None, (exc.status, reason, exc.retry_after_s))
-        return Found(None)
+            return SiteFile(None, (exc.status, reason, exc.retry_after_s))
+        return SiteFile(None)
 
 
 def _life_of(cache_control: str) -> float:
@@ -284,7 +284,7 @@ class TdmRepCache:
 
 
 @dataclass(frozen=True, slots=True)
-class SiteVerdict:
+class SiteRulesVerdict:
     """What a site says of one address.
 
     Attributes:
@@ -298,7 +298,7 @@ class SiteVerdict:
     crawl_delay_s: float | None = None
 
 
-_NOTHING = SiteVerdict()
+_NOTHING = SiteRulesVerdict()
 
 
 class SiteRules:
@@ -312,7 +312,7 @@ class SiteRules:
         self._robots = RobotsCache(get)
         self._tdmrep = TdmRepCache(get)
 
-    async def check(self, url: str) -> SiteVerdict:
+    async def check(self, url: str) -> SiteRulesVerdict:
         """What the site of this address says; two requests for the first address of a site.
 
         One after the other: a site that cannot be reached, or wants no programs, is not asked for
@@ -324,12 +324,12 @@ class SiteRules:
         try:
             robots = await self._robots.check(url)
         except FetchError as exc:
-            return SiteVerdict(fault=exc)
+            return SiteRulesVerdict(fault=exc)
         reserved = await self._tdmrep.check(url)
         if robots.signal is None and reserved is None and robots.crawl_delay_s is None:
             return _NOTHING
         said = tuple(signal for signal in (robots.signal, reserved) if signal is not None)
-        return SiteVerdict(said, crawl_delay_s=robots.crawl_delay_s)
+        return SiteRulesVerdict(said, crawl_delay_s=robots.crawl_delay_s)
 
     async def close(self) -> None:
         """Give up the requests that are under way."""

@@ -27,9 +27,9 @@ from harvester.dataset.lock import LOCK, Lock, lock_of
 from harvester.dataset.manifest import Shards, entry_of, new_run, read_manifest, reconcile
 from harvester.dataset.shard_reader import open_shard
 from harvester.dataset.shards import shard_paths, sweep, write_shard
-from harvester.dataset.storage import Place, exists
+from harvester.dataset.storage import Location, exists
 from harvester.errors import InputError, ShardError, reason_of
-from harvester.maintenance.superseded_rows import COLUMNS, Superseded
+from harvester.maintenance.superseded_rows import COLUMNS, SupersededRows
 from harvester.schema import Candidate, Finding, Generation, Row, SchemaError, Search
 
 Progress = Callable[[int, int], None]
@@ -61,7 +61,7 @@ class _Table:
 
     row_type: type[Row]
     entries: dict[str, dict[str, int]]
-    superseded: Superseded
+    superseded: SupersededRows
     starts: dict[str, int] = field(default_factory=dict)
     renewed: list[str] = field(default_factory=list)
     dropped: int = 0
@@ -90,7 +90,7 @@ class _Steps:
 
 
 def compact(
-    folder: Place,
+    folder: Location,
     main: type[Generation | Candidate] | None = None,
     *,
     rows_per_shard: int = 1000,
@@ -145,7 +145,7 @@ def compact(
         lock.release()
 
 
-def _main_of(folder: Place) -> type[Generation | Candidate]:
+def _main_of(folder: Location) -> type[Generation | Candidate]:
     for path in shard_paths(folder, Generation)[:1]:
         try:
             with open_shard(path, Generation):
@@ -155,14 +155,14 @@ def _main_of(folder: Place) -> type[Generation | Candidate]:
     return Candidate
 
 
-def _opened(folder: Place, row_type: type[Row], stack: contextlib.ExitStack) -> _Table:
+def _opened(folder: Location, row_type: type[Row], stack: contextlib.ExitStack) -> _Table:
     table = read_manifest(folder)["tables"].get(KINDS[row_type].name, {})
     entries = dict(sorted(table.get("shards", {}).items()))
     rows = sum(entry["rows"] for entry in entries.values())
-    return _Table(row_type, entries, stack.enter_context(Superseded(row_type, rows)))
+    return _Table(row_type, entries, stack.enter_context(SupersededRows(row_type, rows)))
 
 
-def _find_superseded(folder: Place, table: _Table, steps: _Steps) -> None:
+def _find_superseded(folder: Location, table: _Table, steps: _Steps) -> None:
     number = 0
     where = folder / KINDS[table.row_type].folder
     for name, entry in table.entries.items():
@@ -202,7 +202,7 @@ def _choose(table: _Table, rows_per_shard: int, bytes_per_shard: int) -> None:
 class _Work:
     """The writing part of one run of `compact`."""
 
-    folder: Place
+    folder: Location
     run: str
     lock: Lock
     steps: _Steps

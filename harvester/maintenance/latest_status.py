@@ -19,7 +19,7 @@ from typing import Self
 import pyarrow as pa
 
 from harvester.dataset import shards
-from harvester.dataset.storage import Place
+from harvester.dataset.storage import Location
 from harvester.errors import ShardError, reason_of
 from harvester.schema import Candidate, FetchStatus, Finding, Generation, Search
 from harvester.urls import host_of, is_web_address
@@ -42,7 +42,7 @@ SELECT key, max(place) AS place, status, host, source, web, 0 AS told FROM seen 
 """  # SQLite takes the other columns from the row that has the largest place
 
 
-class Endings:
+class LatestStatuses:
     """How each address of a dataset ended; a context manager.
 
     Args:
@@ -57,7 +57,7 @@ class Endings:
             full.
     """
 
-    def __init__(self, folder: Place, row_type: type[Candidate | Generation]) -> None:
+    def __init__(self, folder: Location, row_type: type[Candidate | Generation]) -> None:
         self._folder, self._row_type = folder, row_type
         self._base: sqlite3.Connection
         self._place = 0

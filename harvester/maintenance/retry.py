@@ -13,9 +13,9 @@ from types import TracebackType
 from typing import Self
 
 from harvester.dataset import shards
-from harvester.dataset.storage import Place
+from harvester.dataset.storage import Location
 from harvester.errors import InputError
-from harvester.maintenance.latest_status import Endings
+from harvester.maintenance.latest_status import LatestStatuses
 from harvester.maintenance.status import kind_of
 from harvester.schema import Candidate, FailureClass, FetchStatus, Finding, Generation, Retry
 
@@ -35,7 +35,7 @@ def retried(which: Retry | None) -> frozenset[FetchStatus]:
     return frozenset(one for one in FetchStatus if one.failure_class in chosen) - _NEVER
 
 
-class Failed:
+class FailedFindings:
     """The findings of the addresses that failed; a context manager, and an iterable of findings.
 
     Args:
@@ -48,13 +48,13 @@ class Failed:
 
     Raises:
         InputError: on entering, if there is no dataset, or it is one of generations.
-        SchemaError, ShardError: on entering, as `Endings`.
+        SchemaError, ShardError: on entering, as `LatestStatuses`.
     """
 
-    def __init__(self, folder: Place, which: Retry | None = None) -> None:
+    def __init__(self, folder: Location, which: Retry | None = None) -> None:
         self._folder = folder
         self._statuses = retried(which)
-        self._endings = Endings(folder, Candidate)
+        self._endings = LatestStatuses(folder, Candidate)
         self.addresses = self.local = self.findings = 0
 
     def __enter__(self) -> Self:

@@ -16,9 +16,9 @@ from typing import Any
 from harvester.dataset import shards
 from harvester.dataset.arrow import KINDS
 from harvester.dataset.manifest import read_manifest
-from harvester.dataset.storage import Place
+from harvester.dataset.storage import Location
 from harvester.errors import InputError, ShardError
-from harvester.maintenance.latest_status import Endings
+from harvester.maintenance.latest_status import LatestStatuses
 from harvester.schema import (
     CLASSES,
     Candidate,
@@ -59,7 +59,7 @@ class SourceCounts:
 
 
 @dataclass(frozen=True, slots=True)
-class Run:
+class RunSummary:
     """One run that wrote to the dataset.
 
     Attributes:
@@ -108,7 +108,7 @@ class DatasetStatus:
     sources: tuple[SourceCounts, ...]
     searches: Mapping[str, int]
     left: Mapping[str, int]
-    runs: tuple[Run, ...]
+    runs: tuple[RunSummary, ...]
     updated_at: str | None
 
     def record(self) -> dict[str, Any]:
@@ -116,7 +116,7 @@ class DatasetStatus:
         return asdict(self)
 
 
-def kind_of(folder: Place) -> type[Candidate | Generation]:
+def kind_of(folder: Location) -> type[Candidate | Generation]:
     """What a dataset is made of.
 
     Raises:
@@ -138,7 +138,7 @@ def kind_of(folder: Place) -> type[Candidate | Generation]:
     return Candidate
 
 
-def read_status(folder: Place) -> DatasetStatus:
+def read_status(folder: Location) -> DatasetStatus:
     """Read what a dataset holds; takes some 20 µs an address, and little memory.
 
     Raises:
@@ -157,7 +157,7 @@ def read_status(folder: Place) -> DatasetStatus:
     raise AssertionError
 
 
-def _sizes(folder: Place, row_type: type[Row]) -> dict[tuple[str, str], int]:
+def _sizes(folder: Location, row_type: type[Row]) -> dict[tuple[str, str], int]:
     return {
         (KINDS[table].name, name): size
         for table in _TABLES[row_type]
@@ -165,11 +165,11 @@ def _sizes(folder: Place, row_type: type[Row]) -> dict[tuple[str, str], int]:
     }
 
 
-def _read(folder: Place, row_type: type[Candidate | Generation]) -> DatasetStatus:
+def _read(folder: Location, row_type: type[Candidate | Generation]) -> DatasetStatus:
     sizes = _sizes(folder, row_type)
     manifest = read_manifest(folder)
     kind = KINDS[row_type].name
-    with Endings(folder, row_type) as endings:
+    with LatestStatuses(folder, row_type) as endings:
         counted = endings.query(
             "SELECT status, count(*) FROM ended GROUP BY status ORDER BY 2 DESC"
         )
@@ -209,7 +209,7 @@ def _read(folder: Place, row_type: type[Candidate | Generation]) -> DatasetStatu
     )
 
 
-def _hosts(endings: Endings) -> tuple[HostFailures, ...]:
+def _hosts(endings: LatestStatuses) -> tuple[HostFailures, ...]:
     worst = endings.query(
         "SELECT host, count(*) FROM ended WHERE host <> '' GROUP BY host "
         "ORDER BY count(*) DESC, host LIMIT ?",
@@ -229,7 +229,7 @@ def _hosts(endings: Endings) -> tuple[HostFailures, ...]:
     )
 
 
-def _run(found: Mapping[str, Any], kind: str) -> Run:
+def _run(found: Mapping[str, Any], kind: str) -> RunSummary:
     """A run of the manifest, which somebody may have edited: what makes no sense is left out."""
     rows, settings = found.get("rows"), found.get("settings")
     started, updated = (_moment(found.get(name)) for name in ("started_at", "updated_at"))
@@ -237,7 +237,7 @@ def _run(found: Mapping[str, Any], kind: str) -> Run:
     count = count if isinstance(count, int) else None
     seconds = (updated - started).total_seconds() if started and updated else 0.0
     per_s = count / seconds if count and seconds >= 1 and math.isfinite(seconds) else None
-    return Run(
+    return RunSummary(
         run=str(found.get("run")),
         started_at=None if started is None else started.isoformat(),
         updated_at=None if updated is None else updated.isoformat(),

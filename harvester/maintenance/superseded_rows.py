@@ -74,7 +74,7 @@ COLUMNS: Mapping[type[Row], list[str]] = {
 """What has to be read of each kind of row."""
 
 
-class Superseded:
+class SupersededRows:
     """The rows that are replaced, by their numbers in reading order; a context manager.
 
     Args:

@@ -59,7 +59,7 @@ serve(function, max_side, Limits(timeout_s, memory_mb), lock_fd)
 
 
 @dataclass(slots=True)
-class _Job:
+class _DecodeJob:
     body: bytes = field(repr=False)
     done: asyncio.Future[Decoded]
     is_second_try: bool = False
@@ -69,14 +69,14 @@ class _Child(asyncio.Protocol):
     """One process: bodies go in and answers come out in the same order."""
 
     def __init__(self, pool: DecoderPool) -> None:
-        self.jobs: deque[_Job] = deque()
+        self.jobs: deque[_DecodeJob] = deque()
         self.process: subprocess.Popen[bytes] | None = None
         self.is_ready = False
         self._pool = pool
         self._transport: asyncio.WriteTransport | None = None
         self._received = bytearray()
 
-    def give(self, job: _Job) -> None:
+    def give(self, job: _DecodeJob) -> None:
         self.jobs.append(job)
         if self._transport is not None:
             _write(self._transport, job.body)
@@ -175,11 +175,11 @@ class DecoderPool:
             HarvestError: if the processes cannot be started at all.
         """
         await self._slots.acquire()
-        job = _Job(body, asyncio.get_running_loop().create_future())
+        job = _DecodeJob(body, asyncio.get_running_loop().create_future())
         self._assign(job)
         return await job.done
 
-    def settle(self, job: _Job, found: Decoded | Exception) -> None:
+    def settle(self, job: _DecodeJob, found: Decoded | Exception) -> None:
         """Hand a job its end, and its place to the next one."""
         self._slots.release()
         if job.done.done():  # whoever waited has gone
@@ -194,7 +194,7 @@ class DecoderPool:
         self._children.remove(child)
         self._run(self._bury(child))
 
-    def _assign(self, job: _Job) -> None:
+    def _assign(self, job: _DecodeJob) -> None:
         child = min(self._children, key=lambda one: len(one.jobs), default=None)
         if child is None or (child.jobs and len(self._children) < self._most):
             child = _Child(self)

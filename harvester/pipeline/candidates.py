@@ -14,10 +14,10 @@ from collections import Counter
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 
-from harvester.dataset.writer import Store
-from harvester.dedup.index import Known, Settled
+from harvester.dataset.writer import DatasetWriter
+from harvester.dedup.index import Resolution, SeenIndex
 from harvester.pipeline.engine import Engine
-from harvester.pipeline.frontier import Found, Front, Resolved
+from harvester.pipeline.frontier import FoundPicture, Frontier, Resolved
 from harvester.progress.tally import Outcome
 from harvester.schema import Candidate, FetchStatus, Finding, Search
 
@@ -28,7 +28,7 @@ class SearchLedger:
     A run that dies in between then searches again, instead of skipping what it had not fetched.
     """
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: DatasetWriter) -> None:
         self._store = store
         self._recorded: Counter[tuple[str, str | None, str | None]] = Counter()
         self._open: dict[tuple[str, str | None, str | None], Search] = {}
@@ -53,10 +53,10 @@ class SearchLedger:
 
 
 async def harvest_candidates(
-    findings: AsyncIterator[Found],
-    store: Store,
+    findings: AsyncIterator[FoundPicture],
+    store: DatasetWriter,
     engine: Engine,
-    known: Known,
+    known: SeenIndex,
     *,
     searches: SearchLedger | None = None,
     merge_near: bool = True,
@@ -88,7 +88,7 @@ async def harvest_candidates(
         yield outcome
 
 
-async def flush(store: Store, known: Known) -> None:
+async def flush(store: DatasetWriter, known: SeenIndex) -> None:
     """Write what waits in memory; only then is it known for good."""
     batch = known.seal()
 
@@ -101,11 +101,11 @@ async def flush(store: Store, known: Known) -> None:
 
 
 async def _resolved(
-    findings: AsyncIterator[Found], engine: Engine, known: Known, *, is_retry: bool
+    findings: AsyncIterator[FoundPicture], engine: Engine, known: SeenIndex, *, is_retry: bool
 ) -> AsyncIterator[Resolved]:
     """Each finding with what it led to: known from before, or by way of the engine."""
     engine.heed(known.is_barred)
-    front = Front(findings, known, share=engine.share, is_retry=is_retry)
+    front = Frontier(findings, known, share=engine.share, is_retry=is_retry)
 
     async def drive() -> None:
         try:
@@ -130,10 +130,10 @@ async def _resolved(
 class _Recorder:
     """Puts outcomes into rows: a picture once, each way to it once."""
 
-    def __init__(self, store: Store, known: Known, *, merge_near: bool) -> None:
+    def __init__(self, store: DatasetWriter, known: SeenIndex, *, merge_near: bool) -> None:
         self._store, self._known, self._merge_near = store, known, merge_near
 
-    def record(self, finding: Finding, found: Candidate | Settled) -> Outcome:
+    def record(self, finding: Finding, found: Candidate | Resolution) -> Outcome:
         if isinstance(found, Candidate):
             outcome = self._record_candidate(found)
         else:

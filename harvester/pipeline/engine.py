@@ -37,7 +37,7 @@ _UNDELIVERED = 128
 
 
 @dataclass(frozen=True, slots=True)
-class Job:
+class FetchJob:
     """One finding that needs a fetch; or a read, where `path` is a local picture's."""
 
     finding: Finding
@@ -47,7 +47,7 @@ class Job:
 class Engine(Protocol):
     """Anything that turns jobs into candidates; an async context manager while it is in use."""
 
-    def run(self, jobs: AsyncIterator[Job]) -> AsyncIterator[tuple[Job, Candidate]]:
+    def run(self, jobs: AsyncIterator[FetchJob]) -> AsyncIterator[tuple[FetchJob, Candidate]]:
         """Candidates as they end; raises what `jobs` raises, after the work before it.
 
         Once the harvest is to stop, nothing new is begun, and what was not begun is left out.
@@ -111,7 +111,7 @@ class LocalEngine:
         """As `Engine.heed`."""
         self._fetcher.is_barred = is_barred
 
-    async def run(self, jobs: AsyncIterator[Job]) -> AsyncIterator[tuple[Job, Candidate]]:
+    async def run(self, jobs: AsyncIterator[FetchJob]) -> AsyncIterator[tuple[FetchJob, Candidate]]:
         """As `Engine.run`."""
         async for done in in_parallel(
             jobs, self._resolve, self._window, stop=self._stop, grace_s=self._grace_s
@@ -120,7 +120,7 @@ class LocalEngine:
                 self._undelivered.release()
                 yield done
 
-    async def _resolve(self, job: Job) -> tuple[Job, Candidate] | None:
+    async def _resolve(self, job: FetchJob) -> tuple[FetchJob, Candidate] | None:
         finding = job.finding
         try:
             if job.path is not None:

@@ -1,8 +1,8 @@
 """Between a source and an engine: each address once, no host too often, the known past it.
 
 What the dataset holds, and what failed in this run, is passed on without being fetched. Of one host
-only a share of the engine's window is in work at once; the rest waits in `Aside` and is taken up as
-that host gets on, so that a slow host, or a list sorted by host, holds up no other.
+only a share of the engine's window is in work at once; the rest waits in `SpillQueue` and is taken
+up as that host gets on, so that a slow host, or a list sorted by host, holds up no other.
 """
 
 from __future__ import annotations
@@ -17,20 +17,20 @@ from types import TracebackType
 from typing import Self
 
 from harvester.dedup.canonical_url import canonical_url
-from harvester.dedup.index import Known, Settled
-from harvester.pipeline.engine import Job
+from harvester.dedup.index import Resolution, SeenIndex
+from harvester.pipeline.engine import FetchJob
 from harvester.schema import Candidate, FetchStatus, Finding, LocalPicture, failed_id
 from harvester.urls import hide_credentials, host_of
 
-Found = Finding | LocalPicture
-Resolved = tuple[Finding, Candidate | Settled]
+FoundPicture = Finding | LocalPicture
+Resolved = tuple[Finding, Candidate | Resolution]
 """A finding, and what it led to: fetched now, or known from before."""
 _QUEUE = 256
 _MOST_FOLLOWERS = 1000
 _MOST_FAILED = 100_000
 
 
-class Front:
+class Frontier:
     """Sends to an engine what has to be fetched, and everything else past it.
 
     Args:
@@ -44,7 +44,7 @@ class Front:
     """
 
     def __init__(
-        self, findings: AsyncIterator[Found], known: Known, *, share: int, is_retry: bool
+        self, findings: AsyncIterator[FoundPicture], known: SeenIndex, *, share: int, is_retry: bool
     ) -> None:
         self._findings, self._known = findings, known
         self._share, self._is_retry = share, is_retry
@@ -52,15 +52,15 @@ class Front:
         # One address found twice at once is fetched once; the others wait for the first.
         self._followers: dict[str, list[Finding]] = {}
         # What failed in this run is not asked again in it; only the latest, to bound memory.
-        self._failed: dict[str, Settled] = {}
+        self._failed: dict[str, Resolution] = {}
         self._busy: Counter[str] = Counter()
-        self._aside: Aside | None = None
+        self._aside: SpillQueue | None = None
         self._eased: dict[str, None] = {}  # hosts that wait aside and have room again, in order
         self._ended = asyncio.Event()
 
-    async def jobs(self) -> AsyncIterator[Job]:
+    async def jobs(self) -> AsyncIterator[FetchJob]:
         """What has to be fetched, while everything else goes to `out`."""
-        with Aside() as aside:
+        with SpillQueue() as aside:
             self._aside = aside
             try:
                 async for found in self._findings:
@@ -71,7 +71,7 @@ class Front:
                     if path is None and self._is_busy(host) and not aside.is_full:
                         aside.put(host, finding)
                     elif await self._needs_fetch(host, finding):
-                        yield Job(finding, path)
+                        yield FetchJob(finding, path)
                     async for job in self._taken_up(aside):
                         yield job
                 while len(aside):
@@ -84,14 +84,14 @@ class Front:
             finally:
                 self._aside = None
 
-    async def _taken_up(self, aside: Aside) -> AsyncIterator[Job]:
+    async def _taken_up(self, aside: SpillQueue) -> AsyncIterator[FetchJob]:
         """Of each host that has room again, as many as it has room for."""
         while self._eased:
             host = next(iter(self._eased))
             del self._eased[host]
             for finding in aside.take(host, self._share - self._busy.get(host, 0)):
                 if await self._needs_fetch(host, finding):
-                    yield Job(finding)
+                    yield FetchJob(finding)
 
     def _is_busy(self, host: str) -> bool:
         return self._busy.get(host, 0) >= self._share
@@ -106,7 +106,7 @@ class Front:
         self._busy[host] += 1
         return True
 
-    def _settled(self, finding: Finding) -> Settled | None:
+    def _settled(self, finding: Finding) -> Resolution | None:
         """What an address led to, where it is not asked again.
 
         A failure holds of the address as written alone: another spelling of it may have a
@@ -154,7 +154,7 @@ class Front:
         self._ended.set()
 
 
-def _may_change(settled: Settled) -> bool:
+def _may_change(settled: Resolution) -> bool:
     """Whether a settled address may be asked again by a retry: an opt-out never is."""
     return settled[1] not in {FetchStatus.OK, FetchStatus.OPTED_OUT}
 
@@ -176,7 +176,7 @@ MOST = 1_000_000
 _CACHE_KB = 4096
 
 
-class Aside:
+class SpillQueue:
     """Findings by host, first in, first out; a context manager, for one thread."""
 
     def __init__(self) -> None:

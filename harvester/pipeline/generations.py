@@ -16,8 +16,8 @@ from typing import Any
 import httpx
 
 from harvester.dataset import shards
-from harvester.dataset.storage import Place
-from harvester.dataset.writer import Store
+from harvester.dataset.storage import Location
+from harvester.dataset.writer import DatasetWriter
 from harvester.discord.export import Post
 from harvester.discord.links import anonymous_link, expires_at, refresh_links
 from harvester.fetch.download import Fetched, Stopped, read_file
@@ -42,7 +42,7 @@ Renew = Callable[[Sequence[str]], Awaitable[dict[str, str]]]
 
 async def harvest_generations(
     posts: Iterator[Post],
-    store: Store,
+    store: DatasetWriter,
     fetcher: Fetcher,
     decoders: Decoders,
     *,
@@ -95,7 +95,7 @@ async def harvest_generations(
             await asyncio.to_thread(store.flush)
 
 
-def _known_statuses(store: Store) -> dict[str, FetchStatus]:
+def _known_statuses(store: DatasetWriter) -> dict[str, FetchStatus]:
     """The newest status of each generation: rows of later runs stand later."""
     return {
         record["id"]: FetchStatus(record["status"])
@@ -105,7 +105,7 @@ def _known_statuses(store: Store) -> dict[str, FetchStatus]:
 
 
 def _record(
-    post: Post, generation: Generation | None, store: Store, known: dict[str, FetchStatus]
+    post: Post, generation: Generation | None, store: DatasetWriter, known: dict[str, FetchStatus]
 ) -> Outcome:
     name, url = post.generation.id, post.generation.url or ""
     # The same post twice in one export (overlapping parts) is settled by the first.
@@ -188,7 +188,7 @@ async def _with_picture(generation: Generation, got: Fetched, decoders: Decoders
 
 async def run_generations(
     posts: Iterator[Post],
-    out: Place,
+    out: Location,
     plan: Plan,
     on_outcome: OnOutcome,
     *,
@@ -203,7 +203,7 @@ async def run_generations(
     tally = Tally()
     network = plan.network
     fetcher = network.fetcher(crawls=False, pace=plan.pace, stop=plan.stop)
-    with Store(out, Generation) as store:
+    with DatasetWriter(out, Generation) as store:
         store.note({**plan.settings, **settings, "keep_names": keep_names})
         async with fetcher, Decoders(plan.max_side) as decoders:
             async for outcome in harvest_generations(

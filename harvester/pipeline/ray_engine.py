@@ -26,7 +26,7 @@ from ray.exceptions import RayError, RayTaskError
 
 from harvester.errors import SourceError, reason_of
 from harvester.fetch.settings import Network
-from harvester.pipeline.engine import Job, LocalEngine
+from harvester.pipeline.engine import FetchJob, LocalEngine
 from harvester.pipeline.parallel import in_parallel
 from harvester.pipeline.ray_pace import RayPace, open_pace
 from harvester.schema import Candidate, FetchStatus, failed_id
@@ -125,7 +125,7 @@ class RayEngine:
         """Nothing: what the dataset knows stays here, and workers follow redirects on their own."""
         del is_barred
 
-    async def run(self, jobs: AsyncIterator[Job]) -> AsyncIterator[tuple[Job, Candidate]]:
+    async def run(self, jobs: AsyncIterator[FetchJob]) -> AsyncIterator[tuple[FetchJob, Candidate]]:
         """As `Engine.run`; candidates come a unit at a time."""
         cores = float(ray.cluster_resources().get("CPU", 1))  # type: ignore[no-untyped-call]
         # More units than there is room for now: nodes may join, and Ray lets the others wait.
@@ -147,7 +147,7 @@ class RayEngine:
         for actor in self._settings.pace if self._settings else ():
             actor.end.remote()
 
-    async def _do(self, unit: list[Job]) -> tuple[list[Job], Sequence[Candidate | None]]:
+    async def _do(self, unit: list[FetchJob]) -> tuple[list[FetchJob], Sequence[Candidate | None]]:
         work = _fetch_unit.options(num_cpus=1 / _UNITS_A_CORE, max_retries=_RETRIES)
         ref = work.remote(self._settings, unit)
         try:
@@ -173,7 +173,7 @@ def _knock(address: str | None) -> None:
         socket.create_connection((host, int(port)), _KNOCK_S).close()
 
 
-def _lost(job: Job, exc: RayError) -> Candidate:
+def _lost(job: FetchJob, exc: RayError) -> Candidate:
     """The row of an address whose worker died each time; a later run tries it again."""
     finding = job.finding
     error = f"expected a worker to end its unit, found {type(exc).__name__}"
@@ -189,10 +189,10 @@ def _lost(job: Job, exc: RayError) -> Candidate:
     )
 
 
-async def _in_units(jobs: AsyncIterator[Job], size: int) -> AsyncIterator[list[Job]]:
+async def _in_units(jobs: AsyncIterator[FetchJob], size: int) -> AsyncIterator[list[FetchJob]]:
     """Jobs by the unit; a smaller one where the next job lets wait, maybe for one of these."""
-    unit: list[Job] = []
-    coming: asyncio.Future[Job | None] | None = None
+    unit: list[FetchJob] = []
+    coming: asyncio.Future[FetchJob | None] | None = None
     try:
         while True:
             coming = coming or asyncio.ensure_future(anext(jobs, None))
@@ -220,7 +220,7 @@ async def _in_units(jobs: AsyncIterator[Job], size: int) -> AsyncIterator[list[J
 
 
 @ray.remote
-def _fetch_unit(settings: UnitSettings | None, unit: list[Job]) -> list[Candidate | None]:
+def _fetch_unit(settings: UnitSettings | None, unit: list[FetchJob]) -> list[Candidate | None]:
     """On a worker: the candidates of a unit, in its order; None for what was not begun."""
     if settings is None:
         raise ValueError("expected an engine that is open, found one that was not entered")
@@ -246,12 +246,12 @@ class _Worker:
         self._engine = LocalEngine(fetcher, max_side=settings.max_side, processes=1, stop=stop)
         self._wait(self._engine.__aenter__())
 
-    def do(self, unit: Sequence[Job]) -> list[Candidate | None]:
+    def do(self, unit: Sequence[FetchJob]) -> list[Candidate | None]:
         found: list[Candidate | None] = self._wait(self._run(unit))
         return found
 
-    async def _run(self, unit: Sequence[Job]) -> list[Candidate | None]:
-        async def jobs() -> AsyncIterator[Job]:
+    async def _run(self, unit: Sequence[FetchJob]) -> list[Candidate | None]:
+        async def jobs() -> AsyncIterator[FetchJob]:
             for job in unit:
                 yield job
 

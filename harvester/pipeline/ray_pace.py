@@ -23,7 +23,7 @@ import ray
 from ray.exceptions import RayError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-from harvester.fetch.pace import HostPace, HostState, PaceRefusal, Turn, Verdict
+from harvester.fetch.pace import HostPace, HostState, PaceRefusal, Turn, TurnOutcome
 from harvester.schema import FetchStatus
 from harvester.shutdown import Stop
 
@@ -97,7 +97,7 @@ class PaceActor:
         self,
         number: int,
         latency_s: float | None,
-        told: tuple[Verdict, float | None, FetchStatus | None] | None,
+        told: tuple[TurnOutcome, float | None, FetchStatus | None] | None,
     ) -> None:
         """End a turn, with what the worker says of it."""
         if number not in self._held:

@@ -11,15 +11,15 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
-from harvester.dataset.storage import Place
-from harvester.dataset.writer import Store
-from harvester.dedup.index import Known
+from harvester.dataset.storage import Location
+from harvester.dataset.writer import DatasetWriter
+from harvester.dedup.index import SeenIndex
 from harvester.errors import InputError, SourceError
 from harvester.fetch.pace import HostPace
 from harvester.fetch.settings import Network
 from harvester.pipeline.candidates import SearchLedger, flush, harvest_candidates
 from harvester.pipeline.engine import Engine, LocalEngine
-from harvester.pipeline.frontier import Found
+from harvester.pipeline.frontier import FoundPicture
 from harvester.pipeline.parallel import chunked
 from harvester.progress.tally import Outcome, Tally
 from harvester.schema import Candidate, FetchStatus
@@ -88,12 +88,12 @@ class Plan:
 
 
 OnOutcome = Callable[[Tally, Outcome], None]
-Stream = Callable[[SearchLedger, Tally], AsyncIterator[Found]]
+Stream = Callable[[SearchLedger, Tally], AsyncIterator[FoundPicture]]
 
 
 async def run_found(
-    found: Iterable[Found],
-    out: Place,
+    found: Iterable[FoundPicture],
+    out: Location,
     plan: Plan,
     on_outcome: OnOutcome,
     *,
@@ -111,7 +111,7 @@ async def run_found(
         settings: of the source, for the dataset's manifest.
     """
 
-    async def stream(_: SearchLedger, tally: Tally) -> AsyncIterator[Found]:
+    async def stream(_: SearchLedger, tally: Tally) -> AsyncIterator[FoundPicture]:
         async for chunk in chunked(found):
             for one in chunk:
                 tally.found += 1
@@ -122,7 +122,7 @@ async def run_found(
 
 async def carry_out(
     stream: Stream,
-    out: Place,
+    out: Location,
     plan: Plan,
     on_outcome: OnOutcome,
     settings: Mapping[str, Any],
@@ -141,7 +141,7 @@ async def carry_out(
     """
     tally = Tally()
     opened = plan.open()  # before the dataset is touched: what is refused here leaves no trace
-    with Store(out, Candidate) as store, Known(store.folder) as known:
+    with DatasetWriter(out, Candidate) as store, SeenIndex(store.folder) as known:
         store.note({**plan.settings, **settings})
         ledger = SearchLedger(store)
         async with opened as engine:

@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from harvester.dataset import shards
-from harvester.dataset.storage import Place
+from harvester.dataset.storage import Location
 from harvester.errors import InputError, SourceError
 from harvester.paths import what_is
 from harvester.pipeline.candidates import SearchLedger
-from harvester.pipeline.frontier import Found
+from harvester.pipeline.frontier import FoundPicture
 from harvester.pipeline.run import OnOutcome, Plan, carry_out
 from harvester.progress.tally import Tally
 from harvester.schema import MAX_TEXT, Candidate, Finding, Generation, Search, SearchStatus
@@ -23,7 +23,7 @@ from harvester.search.session import ImageSearch
 async def run_search(
     prompts: Iterable[str],
     engines: Sequence[ImageSearch],
-    out: Place,
+    out: Location,
     plan: Plan,
     on_outcome: OnOutcome,
     *,
@@ -42,7 +42,7 @@ async def run_search(
         ShardError: if the dataset cannot be read or written.
     """
 
-    async def stream(ledger: SearchLedger, tally: Tally) -> AsyncIterator[Found]:
+    async def stream(ledger: SearchLedger, tally: Tally) -> AsyncIterator[FoundPicture]:
         def on_search(search: Search) -> None:
             tally.searches[search.status] += 1
             ledger.expect(search)
@@ -85,7 +85,7 @@ def check_prompts(prompts: Sequence[str]) -> None:
         )
 
 
-def has_candidates(folders: Iterable[Place], prompt: str | None = None) -> bool:
+def has_candidates(folders: Iterable[Location], prompt: str | None = None) -> bool:
     """Whether any of some datasets holds candidates; of one prompt's searches, if one is given."""
     for folder in folders:
         if prompt is None:
@@ -98,7 +98,7 @@ def has_candidates(folders: Iterable[Place], prompt: str | None = None) -> bool:
     return False
 
 
-def prompts_of(dataset: Place) -> Iterator[str]:
+def prompts_of(dataset: Location) -> Iterator[str]:
     """The distinct prompts of a generations dataset, in order.
 
     Raises:
@@ -119,13 +119,15 @@ def prompts_of(dataset: Place) -> Iterator[str]:
         )
 
 
-def _what_is_in(dataset: Place) -> str:
+def _what_is_in(dataset: Location) -> str:
     if isinstance(dataset, Path) and not dataset.is_dir():
         return what_is(dataset)
     return "none" if shards.shard_paths(dataset, Generation) else "a folder without shards"
 
 
-def _searched(out: Place, engines: Sequence[ImageSearch]) -> dict[str, dict[tuple[str, str], int]]:
+def _searched(
+    out: Location, engines: Sequence[ImageSearch]
+) -> dict[str, dict[tuple[str, str], int]]:
     """By engine, of each search that it brought to an end before, how many findings it wanted."""
     scopes = {engine.source: engine.scope for engine in engines}
     wanted: dict[str, dict[tuple[str, str], int]] = {source: {} for source in scopes}

@@ -24,7 +24,14 @@ from rich.text import Text
 
 from harvester.errors import reason_of
 from harvester.progress.event_log import EventLog
-from harvester.progress.snapshot import SHOWN_HOSTS, Facts, Hosts, one_line, stages_of, take_facts
+from harvester.progress.snapshot import (
+    SHOWN_HOSTS,
+    Hosts,
+    Snapshot,
+    stage_lines,
+    summary_line,
+    take_snapshot,
+)
 from harvester.progress.tally import Tally, Window
 from harvester.sanitize import clean
 from harvester.schema import FetchStatus
@@ -192,10 +199,10 @@ class HarvestProgress:
         if now >= self._plain_due:
             self._say()
 
-    def facts(self) -> Facts:
+    def facts(self) -> Snapshot:
         """How far the harvest is now."""
         [per_s] = self._pace.rates(time.monotonic(), self._done)
-        return take_facts(
+        return take_snapshot(
             self._tally,
             expected=self._expected,
             position=self._done,
@@ -229,7 +236,9 @@ class HarvestProgress:
             self._plain_due = time.monotonic() + PLAIN_EVERY_S
             facts = self.facts()
             if self._console is not None and self._live is None:
-                self._console.print(one_line(facts), markup=False, highlight=False, soft_wrap=True)
+                self._console.print(
+                    summary_line(facts), markup=False, highlight=False, soft_wrap=True
+                )
             if self._log is not None:
                 self._log.write("progress", **facts.record())
         finally:
@@ -239,7 +248,7 @@ class HarvestProgress:
         lines = Table.grid(padding=(0, 2))
         lines.add_column(no_wrap=True, min_width=_NAMES)
         lines.add_column(no_wrap=True, overflow="ellipsis")
-        for name, text in stages_of(self.facts()):
+        for name, text in stage_lines(self.facts()):
             lines.add_row(Text(name, style="bold"), Text(text))
         if self._is_stopping():
             lines.add_row(Text("stopping", style="bold"), Text("finishing what is in flight"))

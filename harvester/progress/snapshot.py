@@ -10,7 +10,7 @@ from harvester.progress.tally import Tally
 from harvester.sanitize import clean
 
 if TYPE_CHECKING:
-    from harvester.dataset.storage import Place
+    from harvester.dataset.storage import Location
     from harvester.fetch.pace import HostState
 
 
@@ -21,7 +21,7 @@ Hosts = Callable[[], "Sequence[HostState]"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Facts:
+class Snapshot:
     """How far a harvest is at one moment.
 
     Attributes:
@@ -77,14 +77,14 @@ class Facts:
         }
 
 
-def take_facts(
+def take_snapshot(
     tally: Tally,
     *,
     expected: int | None = None,
     position: int | None = None,
     per_s: float = 0.0,
     hosts: Sequence[HostState] = (),
-) -> Facts:
+) -> Snapshot:
     """The facts of this moment.
 
     Args:
@@ -96,7 +96,7 @@ def take_facts(
     """
     done = tally.done if position is None else position
     images_per_s, bytes_per_s = tally.rates()
-    return Facts(
+    return Snapshot(
         found=max(tally.found, tally.done),
         expected=expected,
         done=done,
@@ -113,7 +113,7 @@ def take_facts(
     )
 
 
-def stages_of(facts: Facts) -> tuple[tuple[str, str], ...]:
+def stage_lines(facts: Snapshot) -> tuple[tuple[str, str], ...]:
     """Each stage's name and how far it is, in the order that a picture goes through them."""
     found = f"{facts.found:,}"
     if facts.expected:
@@ -132,7 +132,7 @@ def stages_of(facts: Facts) -> tuple[tuple[str, str], ...]:
     return tuple(stages)
 
 
-def one_line(facts: Facts) -> str:
+def summary_line(facts: Snapshot) -> str:
     """The same facts in one line, for a log."""
     of = f": {facts.done:,} of {facts.expected:,}{_left(facts)}" if facts.expected else ""
     slowest = "; ".join(_describe_host(one, 3 * _LONGEST_HOST) for one in facts.hosts)
@@ -143,7 +143,7 @@ def one_line(facts: Facts) -> str:
     )
 
 
-def describe_stop(facts: Facts, out: Place | None = None) -> str:
+def describe_stop(facts: Snapshot, out: Location | None = None) -> str:
     """What a harvest that was stopped leaves behind."""
     where = f" in {out}" if out is not None else ""
     left = max(0, facts.expected - facts.done) if facts.expected else 0
@@ -166,20 +166,20 @@ def duration(seconds: float) -> str:
     return f"{whole} s"
 
 
-def _left(facts: Facts) -> str:
+def _left(facts: Snapshot) -> str:
     return "" if facts.left_s is None else f", about {duration(facts.left_s)} left"
 
 
-def _stored(facts: Facts) -> str:
+def _stored(facts: Snapshot) -> str:
     merged = f" · {facts.merged:,} near-duplicates" if facts.merged else ""
     return f"{facts.new:,} new · {facts.known:,} known{merged}"
 
 
-def _speed(facts: Facts) -> str:
+def _speed(facts: Snapshot) -> str:
     return f"{facts.images_per_s:,.1f} images/s · {facts.bytes_per_s / 1e6:,.1f} MB/s"
 
 
-def _failures(facts: Facts, what: str = "") -> str:
+def _failures(facts: Snapshot, what: str = "") -> str:
     total = sum(facts.failed.values())
     parts = [f"{count:,} {name.replace('_', ' ')}" for name, count in facts.failed.items() if count]
     return f"{total:,}{what}" + (f" ({', '.join(parts)})" if parts else "")

@@ -24,14 +24,16 @@ from harvester.readers.lines import decode_lines, open_bytes, read_lines, report
 
 Fields = Mapping[str, Sequence[str]]
 """A field's name here → the column names it goes by, in lower case, the best first."""
-Row = dict[str, Any]
+TableRow = dict[str, Any]
 """A field's name → its value; fields that are empty in the row are left out."""
 _BATCH = 1024
 _SNIFFED = 1 << 16
 _SURROGATES = re.compile("[\ud800-\udfff]")
 
 
-def read_rows(path: Path, fields: Fields, *, any_of: Sequence[str]) -> Iterator[tuple[int, Row]]:
+def read_rows(
+    path: Path, fields: Fields, *, any_of: Sequence[str]
+) -> Iterator[tuple[int, TableRow]]:
     """Stream a table's rows with their 1-based numbers; blank lines are not rows.
 
     Column names are compared without regard to case. A JSON value that is a bare string counts
@@ -80,7 +82,7 @@ def as_text(value: Any) -> str | None:
     return _SURROGATES.sub("\ufffd", value).strip() or None
 
 
-def _read_csv(path: Path, fields: Fields, any_of: Sequence[str]) -> Iterator[Row]:
+def _read_csv(path: Path, fields: Fields, any_of: Sequence[str]) -> Iterator[TableRow]:
     with open_bytes(path) as stream:
         lines = decode_lines(stream, str(path))
         header_line = next((line for line in lines if line.strip()), None)
@@ -112,7 +114,7 @@ def _delimiter(path: Path, header: str) -> str:
     return max(",;\t", key=header.count)
 
 
-def _read_json_lines(path: Path, fields: Fields, any_of: Sequence[str]) -> Iterator[Row]:
+def _read_json_lines(path: Path, fields: Fields, any_of: Sequence[str]) -> Iterator[TableRow]:
     def values() -> Iterator[Any]:
         for number, line in enumerate(read_lines(path), start=1):
             if not line.strip():
@@ -128,7 +130,7 @@ def _read_json_lines(path: Path, fields: Fields, any_of: Sequence[str]) -> Itera
     yield from _pick(path, values(), fields, any_of)
 
 
-def _read_json(path: Path, fields: Fields, any_of: Sequence[str]) -> Iterator[Row]:
+def _read_json(path: Path, fields: Fields, any_of: Sequence[str]) -> Iterator[TableRow]:
     with open_bytes(path) as stream:
         start = stream.read(_SNIFFED).removeprefix(b"\xef\xbb\xbf").lstrip()
         stream.seek(0)
@@ -144,7 +146,7 @@ def _read_json(path: Path, fields: Fields, any_of: Sequence[str]) -> Iterator[Ro
 
 def _pick(
     path: Path, values: Iterable[Any], fields: Fields, any_of: Sequence[str]
-) -> Iterator[Row]:
+) -> Iterator[TableRow]:
     known: dict[tuple[str, ...], dict[str, str]] = {}
     for value in values:
         if isinstance(value, str):
@@ -169,7 +171,7 @@ def _pick(
         }
 
 
-def _read_parquet(path: Path, fields: Fields, any_of: Sequence[str]) -> Iterator[Row]:
+def _read_parquet(path: Path, fields: Fields, any_of: Sequence[str]) -> Iterator[TableRow]:
     # Without a buffer size Arrow reads a row group's whole column at once.
     # Paths that are no UTF-8 are not for pyarrow: it is given the open file.
     with path.open("rb") as stream:
@@ -204,7 +206,7 @@ def _chain(first: str, rest: Iterator[str]) -> Iterator[str]:
     yield from rest
 
 
-_READERS: Mapping[str, Callable[[Path, Fields, Sequence[str]], Iterator[Row]]] = {
+_READERS: Mapping[str, Callable[[Path, Fields, Sequence[str]], Iterator[TableRow]]] = {
     ".csv": _read_csv,
     ".tsv": _read_csv,
     ".json": _read_json,

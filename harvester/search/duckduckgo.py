@@ -29,7 +29,7 @@ from harvester.errors import (
 )
 from harvester.fetch.faults import read_retry_after
 from harvester.schema import Finding
-from harvester.search.session import Gathering, Page
+from harvester.search.session import Page, QueryProgress
 from harvester.urls import hide_credentials
 
 SOURCE = "ddg"
@@ -100,7 +100,7 @@ class DuckDuckGo:
             SourceChangedError: if the answer has another shape than the one known here.
             SourceError: if there is no answer.
         """
-        gathering = Gathering(query, query_prompt, limit, SOURCE, self.scope)
+        gathering = QueryProgress(query, query_prompt, limit, SOURCE, self.scope)
         while limit > 0 and not gathering.is_over:
             gathering.add(self.search_page(query, gathering.pages + 1))
         return gathering.findings

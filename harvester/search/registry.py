@@ -23,7 +23,7 @@ WITH_LICENSES = ("openverse", "commons")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Asking:
+class EngineOptions:
     """How engines are asked; `budgets` as `--budget` has them."""
 
     licenses: Sequence[str] = ()
@@ -37,7 +37,7 @@ class Asking:
 
 @contextmanager
 def open_engines(
-    sources: Sequence[str], asking: Asking, *, app_folder: Path
+    sources: Sequence[str], asking: EngineOptions, *, app_folder: Path
 ) -> Iterator[list[ImageSearch]]:
     """The engines, each with its budget of the day, for the block.
 
@@ -84,7 +84,7 @@ def open_budget(given: Sequence[str], app_folder: Path, *, has_token: bool) -> B
     return Budget(budget_path(app_folder), limits)
 
 
-def _open_duckduckgo(asking: Asking, spend: Callable[[], None]) -> ImageSearch:
+def _open_duckduckgo(asking: EngineOptions, spend: Callable[[], None]) -> ImageSearch:
     from harvester.search.duckduckgo import DuckDuckGo
 
     return DuckDuckGo(

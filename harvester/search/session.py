@@ -71,7 +71,7 @@ class Backoff:
 
 
 @dataclass(slots=True)
-class Gathering:
+class QueryProgress:
     """What one query has found so far.
 
     Attributes:
@@ -159,7 +159,7 @@ async def search_prompts(
         SourceError: if three searches in a row, or all of them, had no answer.
     """
     pacer = _Pacer(engine, pause_s, backoff or Backoff())
-    faults = _Faults()
+    faults = _FailurePolicy()
     for prompt in _once(prompts):
         seen: set[str] = set()
         wanted = per_prompt
@@ -171,7 +171,7 @@ async def search_prompts(
                 continue
             if share <= 0:
                 break
-            gathering = Gathering(query, prompt, share, engine.source, engine.scope, seen)
+            gathering = QueryProgress(query, prompt, share, engine.source, engine.scope, seen)
             try:
                 while not gathering.is_over:
                     for finding in gathering.add(await pacer.ask(gathering)):
@@ -186,7 +186,7 @@ async def search_prompts(
     faults.close()
 
 
-class _Faults:
+class _FailurePolicy:
     """Decides whether a failed search ends the run."""
 
     def __init__(self) -> None:
@@ -226,7 +226,7 @@ class _Pacer:
         self._backoff = backoff
         self._is_first = True
 
-    async def ask(self, gathering: Gathering) -> Page:
+    async def ask(self, gathering: QueryProgress) -> Page:
         if not self._is_first:
             await asyncio.sleep(self._pause_s)
         self._is_first = False
@@ -264,7 +264,7 @@ def _once(prompts: Iterable[str]) -> Iterator[str]:
             yield prompt
 
 
-def _report(gathering: Gathering, exc: SourceError | None = None) -> Search:
+def _report(gathering: QueryProgress, exc: SourceError | None = None) -> Search:
     if exc is not None:
         blocked = isinstance(exc, RateLimitedError)
         status = SearchStatus.BLOCKED if blocked else SearchStatus.ERROR

@@ -74,7 +74,7 @@ class CaptionTally:
 
 
 @dataclass(frozen=True, slots=True)
-class Choice:
+class CaptionFilter:
     """Which categories are taken; names are compared without regard to case.
 
     Attributes:
@@ -109,7 +109,7 @@ class Choice:
 
 
 def read_captioned(
-    folder: Path, captions: Path, *, choice: Choice | None = None, tally: CaptionTally
+    folder: Path, captions: Path, *, choice: CaptionFilter | None = None, tally: CaptionTally
 ) -> Iterator[LocalPicture]:
     """Stream a folder's pictures in natural order, with what a list says of them.
 
@@ -127,7 +127,7 @@ def read_captioned(
         InputError: if there is no such folder or list, if the list is broken or names no picture
             of the folder, or if no picture is of a category that is wanted.
     """
-    folder, choice = Path(folder), choice or Choice()
+    folder, choice = Path(folder), choice or CaptionFilter()
     read_folder(folder)  # refuses a folder that is none, before the list is read
     rows = _read_list(Path(captions), folder.resolve(), tally)
     if choice.only or choice.without:
@@ -194,7 +194,7 @@ def _read(folder: Path, rows: Mapping[str, dict[str, Any]]) -> Iterator[LocalPic
 
 
 def _take(
-    pictures: Iterator[LocalPicture], choice: Choice, tally: CaptionTally, where: str
+    pictures: Iterator[LocalPicture], choice: CaptionFilter, tally: CaptionTally, where: str
 ) -> Iterator[LocalPicture]:
     for picture in pictures:
         if choice.wants(category_of(picture.finding.url)):

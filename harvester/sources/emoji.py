@@ -29,7 +29,7 @@ from harvester.paths import what_is
 from harvester.readers.tables import as_text
 from harvester.sanitize import clean
 from harvester.schema import Finding, LocalPicture
-from harvester.sources.captioned import SOURCE, CaptionTally, Choice, as_category
+from harvester.sources.captioned import SOURCE, CaptionFilter, CaptionTally, as_category
 from harvester.sources.folder import is_inside
 from harvester.sources.svg import draw_svg, load_resvg
 
@@ -51,11 +51,11 @@ class EmojiPackage:
 
     name: str
     emoji: tuple[Emoji, ...]
-    _layout: Layout
+    _layout: PackageLayout
     _root: Path
 
     def pictures(
-        self, scratch: Path, *, choice: Choice | None = None, tally: CaptionTally
+        self, scratch: Path, *, choice: CaptionFilter | None = None, tally: CaptionTally
     ) -> Iterator[LocalPicture]:
         """Stream the pictures; SVG is drawn into `scratch`, which must outlive their use.
 
@@ -63,13 +63,15 @@ class EmojiPackage:
             InputError: if a category does not exist, if SVG is to be drawn and `resvg_py` is not
                 installed, or if no picture is left.
         """
-        choice = choice or Choice()
+        choice = choice or CaptionFilter()
         choice.check((one.category for one in self.emoji), self.name)
         if self._layout.file_name is SVG:
             load_resvg()
         return self._stream(scratch, choice, tally)
 
-    def _stream(self, scratch: Path, choice: Choice, tally: CaptionTally) -> Iterator[LocalPicture]:
+    def _stream(
+        self, scratch: Path, choice: CaptionFilter, tally: CaptionTally
+    ) -> Iterator[LocalPicture]:
         found_at = datetime.now(UTC)
         for rank, one in enumerate(self.emoji, start=1):
             if not choice.wants(one.category):
@@ -232,7 +234,9 @@ def _most_bytes(name: str) -> int:
     return _LARGEST_PICTURE if is_picture else -1
 
 
-def _read_names(root: Path, layout: Layout, source: Path, *, variants: bool) -> Iterator[Emoji]:
+def _read_names(
+    root: Path, layout: PackageLayout, source: Path, *, variants: bool
+) -> Iterator[Emoji]:
     records = _parse(root / layout.names, source)
     if not isinstance(records, list):
         raise InputError(
@@ -274,7 +278,7 @@ class Emoji:
 
 
 @dataclass(frozen=True, slots=True)
-class Layout:
+class PackageLayout:
     """Where a package has its names and pictures, and whose they are.
 
     Attributes:
@@ -332,8 +336,8 @@ def _openmoji(record: Mapping[str, Any], variants: bool) -> Iterator[Emoji]:  # 
 
 
 _BY = "https://creativecommons.org/licenses/by"
-LAYOUTS: Mapping[str, Layout] = {
-    "emoji-datasource-twitter": Layout(
+LAYOUTS: Mapping[str, PackageLayout] = {
+    "emoji-datasource-twitter": PackageLayout(
         creator="Twitter",
         license="CC BY 4.0",
         license_url=f"{_BY}/4.0/",
@@ -342,7 +346,7 @@ LAYOUTS: Mapping[str, Layout] = {
         file_name=_PNG,
         read=_datasource("twitter"),
     ),
-    "emoji-datasource-google": Layout(
+    "emoji-datasource-google": PackageLayout(
         creator="Google",
         license="Apache-2.0",
         license_url="https://www.apache.org/licenses/LICENSE-2.0",
@@ -351,7 +355,7 @@ LAYOUTS: Mapping[str, Layout] = {
         file_name=_PNG,
         read=_datasource("google"),
     ),
-    "openmoji": Layout(
+    "openmoji": PackageLayout(
         creator="OpenMoji",
         license="CC BY-SA 4.0",
         license_url=f"{_BY}-sa/4.0/",

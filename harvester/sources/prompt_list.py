@@ -36,7 +36,7 @@ _DIGITS = 16
 
 
 @dataclass(frozen=True, slots=True)
-class Job:
+class PromptJob:
     """A prompt to search for, a generated picture to rank against, or both.
 
     Attributes:
@@ -53,7 +53,7 @@ class Job:
     has_own_id: bool = False
 
 
-def read_prompts(path: str | Path, *, stdin: BinaryIO | None = None) -> Iterator[Job]:
+def read_prompts(path: str | Path, *, stdin: BinaryIO | None = None) -> Iterator[PromptJob]:
     """Stream the jobs of a list; `-` reads a prompt a line from standard input.
 
     In text, blank lines and lines that start with `# ` are skipped. In tables, rows with neither
@@ -85,7 +85,7 @@ def read_prompts(path: str | Path, *, stdin: BinaryIO | None = None) -> Iterator
     )
 
 
-def read_image_jobs(path: str | Path) -> list[Job]:
+def read_image_jobs(path: str | Path) -> list[PromptJob]:
     """The jobs of a list that names pictures; those without one among them too.
 
     Raises:
@@ -104,16 +104,16 @@ def _stdin_lines(stdin: BinaryIO | None) -> Iterator[str]:
     return decode_lines(sys.stdin.buffer if stdin is None else stdin, "standard input")
 
 
-def _from_lines(lines: Iterator[str]) -> Iterator[Job]:
+def _from_lines(lines: Iterator[str]) -> Iterator[PromptJob]:
     ids = _Ids()
     for line in lines:
         prompt = line.strip()
         if prompt in ("", "#") or line.startswith("# "):
             continue
-        yield Job(prompt=prompt, image=None, id=ids.of(prompt, None))
+        yield PromptJob(prompt=prompt, image=None, id=ids.of(prompt, None))
 
 
-def _from_table(path: Path) -> Iterator[Job]:
+def _from_table(path: Path) -> Iterator[PromptJob]:
     skipped, ids = 0, _Ids()
     for number, values in read_rows(path, _FIELDS, any_of=("prompt", "image")):
         prompt = as_text(values.get("prompt"))
@@ -123,7 +123,7 @@ def _from_table(path: Path) -> Iterator[Job]:
             continue
         given = as_text(values.get("id"))
         name = given or ids.of(prompt, as_text(values.get("image")))
-        yield Job(prompt=prompt, image=image, id=name, has_own_id=given is not None)
+        yield PromptJob(prompt=prompt, image=image, id=name, has_own_id=given is not None)
     if skipped:
         _LOG.warning("%s: skipped %d rows: neither prompt nor picture in them", path, skipped)
 
@@ -153,7 +153,7 @@ def _image_of(value: Any, path: Path, number: int) -> Path | None:
     return path.parent / name.replace("\0", "\ufffd") if name else None
 
 
-def _unique(where: str, jobs: Iterator[Job]) -> Iterator[Job]:
+def _unique(where: str, jobs: Iterator[PromptJob]) -> Iterator[PromptJob]:
     seen: set[str] = set()
     for job in jobs:
         if job.id in seen:

@@ -10,11 +10,11 @@ import resource
 import sys
 
 from cli import harvest
-from harvester.dataset.writer import Store
+from harvester.dataset.writer import DatasetWriter
 
 if __name__ == "__main__":
     rows, max_file_bytes = int(sys.argv[1]), int(sys.argv[2])
-    Store.__init__.__kwdefaults__["rows_per_shard"] = rows
+    DatasetWriter.__init__.__kwdefaults__["rows_per_shard"] = rows
     if max_file_bytes:
         resource.setrlimit(resource.RLIMIT_FSIZE, (max_file_bytes, max_file_bytes))
     sys.argv = ["harvest", *sys.argv[3:]]

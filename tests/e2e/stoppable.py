@@ -14,7 +14,7 @@ from typing import Any
 
 from harvester.dataset import shards
 from harvester.dataset.manifest import MANIFEST
-from harvester.dataset.storage import Place, list_files, read_text
+from harvester.dataset.storage import Location, list_files, read_text
 from harvester.schema import Candidate, FetchStatus, Finding, Row
 from tests.support.servers.fault_bodies import good_picture
 from tests.support.servers.fault_server import Exchange, FaultServer
@@ -59,7 +59,7 @@ class Dataset:
     """
 
     address: str
-    place: Place
+    place: Location
 
     def urls(self, row_type: type[Row]) -> list[str]:
         """The addresses in finished shards, one a row."""

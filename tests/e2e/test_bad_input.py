@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
-from harvester.dataset.writer import Store
+from harvester.dataset.writer import DatasetWriter
 from harvester.schema import Candidate
 
 
@@ -52,7 +52,7 @@ def place(tmp_path: Path, sample: Path) -> Path:
     (tmp_path / "empty-folder").mkdir()
     picture = io.BytesIO()
     Image.new("RGB", (64, 64), "red").save(picture, "JPEG")
-    with Store(tmp_path / "old", Candidate) as store:
+    with DatasetWriter(tmp_path / "old", Candidate) as store:
         store.append(Candidate(id="a", url="u", image=picture.getvalue()))
     [shard] = (tmp_path / "old").glob("part-*.parquet")
     stamp = {b"whence": b'{"schema_version": 0, "row": "candidate"}'}

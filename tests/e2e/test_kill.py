@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from harvester.dataset.storage import place_of
+from harvester.dataset.storage import location_of
 from harvester.schema import Candidate
 from tests.e2e.stoppable import HELD_AFTER, ROWS_PER_SHARD, Dataset, Harvest, serve_pictures
 from tests.support.servers.s3_server import address
@@ -28,7 +28,7 @@ def dataset(request: pytest.FixtureRequest, tmp_path: Path) -> Dataset:
     if request.param == "local":
         return Dataset("c", tmp_path / "c")
     where = address(request.getfixturevalue("s3_endpoint"), f"{tmp_path.name}/c")
-    return Dataset(where, place_of(where))
+    return Dataset(where, location_of(where))
 
 
 @pytest.fixture

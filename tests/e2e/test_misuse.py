@@ -17,7 +17,7 @@ from attribution.report.batch_folder import page_name
 from attribution.report.html import write_report
 from harvester.dataset.arrow import file_schema
 from harvester.dataset.shards import rows
-from harvester.dataset.writer import Store
+from harvester.dataset.writer import DatasetWriter
 from harvester.errors import HarvestError
 from harvester.schema import Candidate, Generation, SchemaError
 from tests.e2e.conftest import SCRIPTS
@@ -181,7 +181,7 @@ def test_links_in_a_dataset_do_not_lead_writes_out_of_it(tmp_path):
     folder = tmp_path / "dataset"
     folder.mkdir()
     (folder / ".manifest.json.tmp").symlink_to(precious)
-    with Store(folder, Candidate) as store:
+    with DatasetWriter(folder, Candidate) as store:
         store.append(Candidate(id="a", url="u"))
     assert precious.read_text() == "mine"
 

@@ -8,7 +8,7 @@ from urllib.parse import quote
 import pytest
 
 from harvester.dataset import shards
-from harvester.dataset.storage import list_files, place_of
+from harvester.dataset.storage import list_files, location_of
 from harvester.schema import Candidate, FetchStatus
 from tests.support.servers.fault_server import picture
 from tests.support.servers.s3_server import BUCKET
@@ -67,7 +67,7 @@ def test_harvest_retry_status_and_compact(run, where, listed, fault_server, tmp_
     assert ran.code == 0, ran.err
     told = json.loads(ran.out)
     assert (told["before"], told["after"]) == (4, 2)
-    place = place_of(where.replace("s3://", "s3://any:any@"))
+    place = location_of(where.replace("s3://", "s3://any:any@"))
     found = {row.url: row for row in shards.rows(place, Candidate)}
     assert [found[url].status for url in listed] == [OK, OK, FetchStatus.NOT_FOUND, OK]
     assert all(row.image for row in found.values() if row.status is OK)

@@ -11,24 +11,24 @@ import numpy as np
 import torch
 from PIL import Image
 
-from attribution.validation.experiments.corpus import Material
+from attribution.validation.experiments.corpus import Corpus
 from attribution.validation.experiments.settings import Settings
 from attribution.validation.model.checkpoints import digest_of
-from attribution.validation.model.dataset import Pictures
+from attribution.validation.model.dataset import TrainingPictures
 from attribution.validation.model.image_tokenizer import (
     ImageTokenizer,
     TokenizerRecipe,
     TokenizerShape,
     train_tokenizer,
 )
-from attribution.validation.model.text_tokenizer import Words, learn_words
-from attribution.validation.model.training import Encoded, Recipe, encode
+from attribution.validation.model.text_tokenizer import TextTokenizer, fit_text_tokenizer
+from attribution.validation.model.training import EncodedPictures, TrainingRecipe, encode
 from harvester.dataset import shards
 from harvester.dataset.arrow import to_table
 from harvester.schema import Candidate
 
 COUNT, SIDE = 40, 16
-RECIPE = Recipe(width=32, depth=2, heads=2, steps=30, batch=8, seed=3)
+RECIPE = TrainingRecipe(width=32, depth=2, heads=2, steps=30, batch=8, seed=3)
 SHAPE = TokenizerShape((4, 3, 3), 8)
 
 
@@ -60,7 +60,9 @@ def dataset(folder: Path, rows: list[Candidate]) -> Path:
     return folder
 
 
-def made_pictures(count: int = COUNT, first: int = 0, **changes: tuple[str, ...]) -> Pictures:
+def made_pictures(
+    count: int = COUNT, first: int = 0, **changes: tuple[str, ...]
+) -> TrainingPictures:
     draw = np.random.default_rng(first)
     numbers = range(first, first + count)
     told = {
@@ -70,7 +72,7 @@ def made_pictures(count: int = COUNT, first: int = 0, **changes: tuple[str, ...]
         "categories": tuple(f"group {number % 3}" for number in numbers),
     }
     pixels = draw.integers(0, 256, (count, SIDE, SIDE, 3), np.uint8)
-    return Pictures(**told | changes, pixels=pixels)
+    return TrainingPictures(**told | changes, pixels=pixels)
 
 
 @cache
@@ -80,12 +82,12 @@ def tokenizer(seed: int = 0) -> ImageTokenizer:
 
 
 @cache
-def words() -> Words:
-    return learn_words(made_pictures().captions, length=4)
+def words() -> TextTokenizer:
+    return fit_text_tokenizer(made_pictures().captions, length=4)
 
 
 @cache
-def data() -> Encoded:
+def data() -> EncodedPictures:
     """The made pictures with codes that a model has something to learn of."""
     told = encode(made_pictures(), tokenizer(), digest_of(tokenizer()), words())
     draw = np.random.default_rng(5)
@@ -93,8 +95,8 @@ def data() -> Encoded:
     return replace(told, codes=codes)
 
 
-def material(folder: Path, settings: Settings, pictures: Pictures | None = None) -> Material:
+def material(folder: Path, settings: Settings, pictures: TrainingPictures | None = None) -> Corpus:
     """What a run would have prepared."""
     mine = pictures or made_pictures()
     told = encode(mine, tokenizer(), digest_of(tokenizer()), words())
-    return Material(folder, settings, mine, made_pictures(30, 100), tokenizer(), told)
+    return Corpus(folder, settings, mine, made_pictures(30, 100), tokenizer(), told)

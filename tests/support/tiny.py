@@ -10,7 +10,7 @@ import numpy as np
 
 from attribution.calibration.background import Background, fit_background
 from attribution.calibration.fusion import Fusion
-from attribution.ranking.method import Method
+from attribution.ranking.method import RankingSetup
 
 
 class TinyEmbedder:
@@ -50,8 +50,8 @@ def tiny_background(channel: str = "tiny", count: int = 400) -> Background:
     return fit_background("scenes", ids, {channel: vectors}, {channel: "1"}, inliers)
 
 
-def tiny_method(embedder: TinyEmbedder | None = None) -> Method:
+def tiny_method(embedder: TinyEmbedder | None = None) -> RankingSetup:
     """Keypoints, words and the tiny channel."""
     embedder = embedder or TinyEmbedder()
     weights = Fusion(-4.0, {embedder.channel: 1.5}, {"sift": 0.5, "cells": 0.0}, {})
-    return Method((embedder,), tiny_background(embedder.channel), weights)
+    return RankingSetup((embedder,), tiny_background(embedder.channel), weights)

@@ -22,13 +22,18 @@ from numpy.typing import NDArray
 from attribution.errors import ProofError
 from attribution.validation.experiments.settings import Settings
 from attribution.validation.model.checkpoints import digest_of, load_tokenizer, save_tokenizer
-from attribution.validation.model.dataset import FEWEST, Pictures, choose_rows, read_pictures
+from attribution.validation.model.dataset import (
+    FEWEST,
+    TrainingPictures,
+    choose_rows,
+    read_pictures,
+)
 from attribution.validation.model.image_tokenizer import ImageTokenizer, train_tokenizer
 from attribution.validation.model.sampling import TEMPERATURE
-from attribution.validation.model.text_tokenizer import learn_words
-from attribution.validation.model.training import Encoded, encode
+from attribution.validation.model.text_tokenizer import fit_text_tokenizer
+from attribution.validation.model.training import EncodedPictures, encode
 from harvester.dataset.atomic import replacing
-from harvester.dataset.storage import Place
+from harvester.dataset.storage import Location
 from harvester.errors import reason_of
 
 if TYPE_CHECKING:
@@ -42,7 +47,7 @@ _TRAINING = 1
 
 
 @dataclass(frozen=True)
-class Material:
+class Corpus:
     """What models of a run are made from.
 
     Attributes:
@@ -52,10 +57,10 @@ class Material:
 
     folder: Path
     settings: Settings
-    pictures: Pictures
-    others: Pictures
+    pictures: TrainingPictures
+    others: TrainingPictures
     tokenizer: ImageTokenizer
-    data: Encoded
+    data: EncodedPictures
 
     @cached_property
     def base(self) -> str:
@@ -93,13 +98,13 @@ class Material:
 
 
 def prepare(
-    folders: Sequence[Place],
-    tokenizer_folders: Sequence[Place],
+    folders: Sequence[Location],
+    tokenizer_folders: Sequence[Location],
     out: Path,
     settings: Settings,
     *,
     counted: Counted,
-) -> Material:
+) -> Corpus:
     """Read the pictures, and train the tokenizer or take the one that the run has.
 
     Args:
@@ -131,16 +136,16 @@ def prepare(
     others = _others([everything, *more], pictures)
     _check_same_run(out, settings, pictures)
     tokenizer = _tokenizer(out / TOKENIZER, others, settings, counted)
-    words = learn_words(pictures.captions)
+    words = fit_text_tokenizer(pictures.captions)
     data = encode(pictures, tokenizer, digest_of(tokenizer), words)
-    return Material(out, settings, pictures, others, tokenizer, data)
+    return Corpus(out, settings, pictures, others, tokenizer, data)
 
 
-def _others(sets: Sequence[Pictures], pictures: Pictures) -> Pictures:
+def _others(sets: Sequence[TrainingPictures], pictures: TrainingPictures) -> TrainingPictures:
     """Pictures that are in none of the models: by id, by caption and by their pixels."""
     ids, captions = set(pictures.ids), {caption.casefold() for caption in pictures.captions}
     pixels = {one.tobytes() for one in pictures.pixels}
-    kept: dict[str, tuple[Pictures, int]] = {}
+    kept: dict[str, tuple[TrainingPictures, int]] = {}
     for found in sets:
         for row, name in enumerate(found.ids):
             if (
@@ -156,7 +161,7 @@ def _others(sets: Sequence[Pictures], pictures: Pictures) -> Pictures:
             "--tokenizer-from"
         )
     chosen = sorted(kept.items())
-    return Pictures(
+    return TrainingPictures(
         ids=tuple(name for name, _ in chosen),
         captions=tuple(found.captions[row] for _, (found, row) in chosen),
         creators=tuple(found.creators[row] for _, (found, row) in chosen),
@@ -166,7 +171,7 @@ def _others(sets: Sequence[Pictures], pictures: Pictures) -> Pictures:
 
 
 def _tokenizer(
-    path: Path, others: Pictures, settings: Settings, counted: Counted
+    path: Path, others: TrainingPictures, settings: Settings, counted: Counted
 ) -> ImageTokenizer:
     told = hashlib.sha256(
         json.dumps([others.digest, asdict(settings.tokenizer)]).encode()
@@ -188,7 +193,7 @@ def _tokenizer(
     return tokenizer
 
 
-def _check_same_run(out: Path, settings: Settings, pictures: Pictures) -> None:
+def _check_same_run(out: Path, settings: Settings, pictures: TrainingPictures) -> None:
     """A run's folder is of one set of pictures and one way to train; more prompts may come."""
     told = {"pictures": pictures.digest, "made": settings.digest}
     path = out / _TOLD

@@ -21,13 +21,13 @@ from numpy.typing import NDArray
 
 from attribution.descriptors.resnet50 import ResNet50Gem
 from attribution.evaluate.metrics import Interval
-from attribution.validation.experiments.generations import Generated
+from attribution.validation.experiments.generations import GeneratedQueries
 from attribution.validation.experiments.removals import Arm, Planned
 from attribution.validation.experiments.retraining import Removal, train_all
 from attribution.validation.methods.rankers import WHENCE
 from attribution.validation.model.dataset import enlarged
-from attribution.validation.model.process_pool import Workers
-from attribution.validation.outcomes import Outcome, read_outcome
+from attribution.validation.model.process_pool import ModelPool
+from attribution.validation.outcomes import RetrainingOutcome, read_outcome
 from attribution.validation.results import Effect, Paired, RandomEffect
 from attribution.validation.statistics import removal_effects as measures
 from attribution.validation.statistics.intervals import mean_interval, paired_test
@@ -63,7 +63,7 @@ class Test:
 
     __test__ = False  # for pytest, which takes it for one of its own
 
-    def __init__(self, generated: Generated, planned: Planned) -> None:
+    def __init__(self, generated: GeneratedQueries, planned: Planned) -> None:
         self.generated, self.planned = generated, planned
         self._question = generated.question()
         self._before = {seed: generated.before(seed) for seed in generated.models}
@@ -71,11 +71,11 @@ class Test:
         self._first = {seed: self._pictures(one.codes) for seed, one in self._before.items()}
         self._known: dict[Removal, Changes] = {}
 
-    def run(self, step: Callable[[], None], *, workers: Workers) -> None:
+    def run(self, step: Callable[[], None], *, workers: ModelPool) -> None:
         """Train every model that is still missing."""
         train_all(self._question, self.planned.removals, step, workers=workers)
 
-    def outcome(self, removal: Removal) -> Outcome:
+    def outcome(self, removal: Removal) -> RetrainingOutcome:
         """Of one removal."""
         return read_outcome(self._question.path(removal))
 

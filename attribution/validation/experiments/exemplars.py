@@ -19,8 +19,8 @@ import torch
 from numpy.typing import NDArray
 
 from attribution.evaluate.metrics import bootstrap
-from attribution.validation.experiments.generations import Generated
-from attribution.validation.model.dataset import Pictures
+from attribution.validation.experiments.generations import GeneratedQueries
+from attribution.validation.model.dataset import TrainingPictures
 from attribution.validation.model.sampling import sample
 from attribution.validation.model.training import encode, train
 from attribution.validation.results import ExemplarFound
@@ -46,7 +46,7 @@ class Tuned:
     captions: tuple[str, ...]
 
 
-def choose_exemplars(generated: Generated, among: frozenset[str]) -> Pictures:
+def choose_exemplars(generated: GeneratedQueries, among: frozenset[str]) -> TrainingPictures:
     """Pictures that no model saw, of the categories that models learn from; drawn by seed.
 
     Args:
@@ -57,7 +57,9 @@ def choose_exemplars(generated: Generated, among: frozenset[str]) -> Pictures:
     return generated.material.others.chosen(unseen[: settings.exemplars])
 
 
-def searched(generated: Generated, chosen: Pictures, among: frozenset[str]) -> set[str]:
+def searched(
+    generated: GeneratedQueries, chosen: TrainingPictures, among: frozenset[str]
+) -> set[str]:
     """The ids of the gallery: all that models learnt from, the exemplars, and distractors.
 
     Distractors that share a caption with an exemplar come first.
@@ -71,7 +73,7 @@ def searched(generated: Generated, chosen: Pictures, among: frozenset[str]) -> s
     return {*material.pictures.ids, *chosen.ids, *(others.ids[row] for row in unseen[:kept])}
 
 
-def _unseen(generated: Generated, among: frozenset[str]) -> NDArray[np.int64]:
+def _unseen(generated: GeneratedQueries, among: frozenset[str]) -> NDArray[np.int64]:
     """Rows of pictures that no model saw, of the categories that models learn from, shuffled."""
     material = generated.material
     known = {name.casefold() for name in material.pictures.categories}
@@ -85,7 +87,9 @@ def _unseen(generated: Generated, among: frozenset[str]) -> NDArray[np.int64]:
     return draw.permutation(np.array(rows, np.int64))
 
 
-def tune(generated: Generated, exemplars: Pictures, step: Callable[[], None]) -> Tuned:
+def tune(
+    generated: GeneratedQueries, exemplars: TrainingPictures, step: Callable[[], None]
+) -> Tuned:
     """Tune the first seed's model on each exemplar, and generate from it."""
     material = generated.material
     settings = material.settings

@@ -19,7 +19,7 @@ from attribution.validation.model.checkpoints import digest_of, load_model, load
 from attribution.validation.model.dataset import enlarged
 from attribution.validation.model.image_tokenizer import ImageTokenizer
 from attribution.validation.model.sampling import sample
-from attribution.validation.model.text_tokenizer import Words
+from attribution.validation.model.text_tokenizer import TextTokenizer
 from attribution.validation.model.training import Trained
 from attribution.validation.report.contact_sheet import grid_sheet
 from harvester.dataset.atomic import replacing
@@ -83,7 +83,7 @@ def show(model: Path, tokenizer: Path, image: Path, *, count: int, seed: int) ->
     return image
 
 
-def _open(model: Path, tokenizer: Path) -> tuple[Trained, Words, ImageTokenizer]:
+def _open(model: Path, tokenizer: Path) -> tuple[Trained, TextTokenizer, ImageTokenizer]:
     codec, _ = load_tokenizer(tokenizer)
     trained, words = load_model(model, digest_of(codec))
     return trained, words, codec
@@ -92,7 +92,7 @@ def _open(model: Path, tokenizer: Path) -> tuple[Trained, Words, ImageTokenizer]
 def sheet_of(
     trained: Trained,
     tokenizer: ImageTokenizer,
-    words: Words,
+    words: TextTokenizer,
     captions: Sequence[str],
     seed: int,
 ) -> bytes:

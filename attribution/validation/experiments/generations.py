@@ -13,28 +13,28 @@ import torch
 from numpy.typing import NDArray
 
 from attribution.errors import ProofError
-from attribution.validation.experiments.corpus import Material
-from attribution.validation.experiments.retraining import Question, Removal, model_path, train_all
+from attribution.validation.experiments.corpus import Corpus
+from attribution.validation.experiments.retraining import Probe, Removal, model_path, train_all
 from attribution.validation.model.checkpoints import load_model
 from attribution.validation.model.dalle import losses_of
-from attribution.validation.model.process_pool import Workers
-from attribution.validation.model.text_tokenizer import Words
+from attribution.validation.model.process_pool import ModelPool
+from attribution.validation.model.text_tokenizer import TextTokenizer
 from attribution.validation.model.training import Trained
-from attribution.validation.outcomes import Outcome, read_outcome
+from attribution.validation.outcomes import RetrainingOutcome, read_outcome
 
 
 @dataclass(frozen=True)
-class Generated:
+class GeneratedQueries:
     """The queries, and the models that made them.
 
     Attributes:
         models: by seed.
         codes: by seed, (p, t) of all prompts.
-        seed, prompt: (q,) of each query, the number of the prompt in `Material.prompts`; those of
+        seed, prompt: (q,) of each query, the number of the prompt in `Corpus.prompts`; those of
             the counterfactual test come first, seed by seed.
     """
 
-    material: Material
+    material: Corpus
     models: dict[int, Trained]
     codes: dict[int, NDArray[np.int32]]
     seed: NDArray[np.int64]
@@ -67,10 +67,10 @@ class Generated:
         told.update(self.seed.tobytes() + self.prompt.tobytes())
         return told.hexdigest()[:16]
 
-    def question(self) -> Question:
+    def question(self) -> Probe:
         """What models without some pictures are asked."""
         material = self.material
-        return Question(
+        return Probe(
             data=material.data,
             recipe=material.settings.recipe,
             queries=self.tokens,
@@ -79,11 +79,11 @@ class Generated:
             base=f"{material.base}-{self._digest}-{material.settings.prompts}",
         )
 
-    def before(self, seed: int) -> Outcome:
+    def before(self, seed: int) -> RetrainingOutcome:
         """What the model of a seed answers that saw everything."""
         model = self.models[seed].model
         data = self.material.data
-        return Outcome(
+        return RetrainingOutcome(
             seed=seed,
             removed=(),
             query_losses=losses_of(model, *self.tokens),
@@ -94,11 +94,11 @@ class Generated:
         )
 
 
-def generate(material: Material, step: Callable[[], None], *, workers: Workers) -> Generated:
+def generate(material: Corpus, step: Callable[[], None], *, workers: ModelPool) -> GeneratedQueries:
     """Train the models that see everything, one a seed, and let them generate."""
     settings = material.settings
     empty = torch.empty(0, material.data.text.shape[1], dtype=torch.long)
-    question = Question(
+    question = Probe(
         data=material.data,
         recipe=settings.recipe,
         queries=(empty, torch.empty(0, material.data.codes.shape[1], dtype=torch.long)),
@@ -119,10 +119,12 @@ def generate(material: Material, step: Callable[[], None], *, workers: Workers) 
         _check_same(paths[removal.seed], models[removal.seed], words, question, removal.seed)
         codes[removal.seed] = read_outcome(question.path(removal)).codes
     seed, prompt = _queries(settings.seeds, settings.prompts, settings.subset_prompts)
-    return Generated(material, models, codes, seed, prompt)
+    return GeneratedQueries(material, models, codes, seed, prompt)
 
 
-def _check_same(path: Path, trained: Trained, words: Words, question: Question, seed: int) -> None:
+def _check_same(
+    path: Path, trained: Trained, words: TextTokenizer, question: Probe, seed: int
+) -> None:
     """A file of the right name may be another training's, as `attribute validate train` leaves."""
     wanted = replace(question.recipe, seed=seed), frozenset(question.data.ids), question.data.words
     if (trained.recipe, trained.seen, words) != wanted:

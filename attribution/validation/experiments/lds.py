@@ -24,11 +24,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from attribution.evaluate.metrics import Interval
-from attribution.validation.experiments.generations import Generated
+from attribution.validation.experiments.generations import GeneratedQueries
 from attribution.validation.experiments.removals import half_subsets
 from attribution.validation.experiments.retraining import Removal, train_all
 from attribution.validation.methods.rankers import WHENCE
-from attribution.validation.model.process_pool import Workers
+from attribution.validation.model.process_pool import ModelPool
 from attribution.validation.outcomes import read_outcome
 from attribution.validation.results import AGAIN, AS_SHARES, Datamodelling, is_shares
 from attribution.validation.statistics.datamodeling import (
@@ -49,7 +49,7 @@ class Subsets:
         queries: which of the run's queries are asked.
     """
 
-    def __init__(self, generated: Generated) -> None:
+    def __init__(self, generated: GeneratedQueries) -> None:
         self._generated = generated
         self._question = generated.question()
         material = generated.material
@@ -58,7 +58,7 @@ class Subsets:
         self.again = [replace(one, seed=max(seeds) + 1) for one in self.removals]
         self.queries = np.flatnonzero(generated.seed == seeds[0])
 
-    def run(self, step: Callable[[], None], *, workers: Workers) -> None:
+    def run(self, step: Callable[[], None], *, workers: ModelPool) -> None:
         """Train every model that is still missing."""
         train_all(self._question, [*self.removals, *self.again], step, workers=workers)
 

@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 
 from attribution.descriptors.resnet50 import ResNet50Gem
-from attribution.validation.experiments.generations import Generated
+from attribution.validation.experiments.generations import GeneratedQueries
 from attribution.validation.model.dataset import enlarged
 from attribution.validation.model.sampling import sample
 from attribution.validation.results import Recognisable
@@ -22,7 +22,7 @@ from attribution.validation.statistics.intervals import share_interval
 _AT_ONCE = 128
 
 
-def recognisable(generated: Generated) -> list[Recognisable]:
+def recognisable(generated: GeneratedQueries) -> list[Recognisable]:
     """Of every training prompt, once a seed."""
     material = generated.material
     pictures = material.pictures

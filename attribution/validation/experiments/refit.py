@@ -38,7 +38,7 @@ from harvester.errors import reason_of
 from harvester.sanitize import clean
 
 if TYPE_CHECKING:
-    from attribution.validation.experiments.generations import Generated
+    from attribution.validation.experiments.generations import GeneratedQueries
     from attribution.validation.experiments.retraining import Removal
 
 
@@ -70,7 +70,7 @@ class Halves:
 
 
 @dataclass(frozen=True, slots=True)
-class Run:
+class HalvesRun:
     """A run's halves and what became of them, and what every arm says of its pictures.
 
     Attributes:
@@ -111,7 +111,7 @@ class Refit:
         return self.tried.low > 0
 
 
-def cases_of(run: Run, channels: tuple[str, ...]) -> Cases:
+def cases_of(run: HalvesRun, channels: tuple[str, ...]) -> Cases:
     """A run's z by channel, and its words' log-odds last; the rest of whence's is held."""
     rows, scored = run.asked, run.scored
     parts = [np.clip(scored.z[name][rows], -Z_LIMIT, Z_LIMIT) for name in channels]
@@ -122,7 +122,7 @@ def cases_of(run: Run, channels: tuple[str, ...]) -> Cases:
     return Cases(features, whence - image - text, run.kept, run.losses)
 
 
-def refit(fitted: Run, tried: Run, shipped: Fusion, *, repeats: int = REPEATS) -> Refit:
+def refit(fitted: HalvesRun, tried: HalvesRun, shipped: Fusion, *, repeats: int = REPEATS) -> Refit:
     """Fit weights on one run and try them on the other, beside the shipped ones.
 
     Raises:
@@ -180,7 +180,7 @@ def _rounded(*values: float) -> list[float]:
     return [round(float(value), 4) for value in values]
 
 
-def _told(run: Run) -> dict[str, Any]:
+def _told(run: HalvesRun) -> dict[str, Any]:
     return {
         "pictures": len(run.halves.ids),
         "pictures_sha256": run.halves.pictures,
@@ -190,7 +190,7 @@ def _told(run: Run) -> dict[str, Any]:
     }
 
 
-def _check(fitted: Run, tried: Run, channels: tuple[str, ...]) -> None:
+def _check(fitted: HalvesRun, tried: HalvesRun, channels: tuple[str, ...]) -> None:
     shared = sorted({*fitted.halves.ids} & {*tried.halves.ids})
     if shared:
         raise ProofError(
@@ -211,7 +211,7 @@ def _check(fitted: Run, tried: Run, channels: tuple[str, ...]) -> None:
             )
 
 
-def halves_of(generated: Generated, removals: Sequence[Removal]) -> Halves:
+def halves_of(generated: GeneratedQueries, removals: Sequence[Removal]) -> Halves:
     """What is to be written down of a run's halves.
 
     Args:
@@ -228,7 +228,7 @@ def halves_of(generated: Generated, removals: Sequence[Removal]) -> Halves:
     )
 
 
-def open_run(folder: Path) -> Run:
+def open_run(folder: Path) -> HalvesRun:
     """What `attribute validate run --part lds` left in a folder.
 
     Raises:
@@ -266,7 +266,7 @@ def open_run(folder: Path) -> Run:
     kept = np.array([np.isin(halves.ids, one.removed, invert=True) for one in models])
     asked = [bool(prompt) for prompt in halves.prompts]
     losses = np.stack([one.query_losses[asked] for one in models], axis=1)
-    return Run(folder.resolve().name, results, halves, kept, losses, models[0].seed, scored)
+    return HalvesRun(folder.resolve().name, results, halves, kept, losses, models[0].seed, scored)
 
 
 def lines_of(made: Refit) -> list[str]:

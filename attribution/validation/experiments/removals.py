@@ -19,7 +19,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from attribution.validation.experiments.generations import Generated
+from attribution.validation.experiments.generations import GeneratedQueries
 from attribution.validation.experiments.retraining import Removal
 from attribution.validation.experiments.settings import FOREMOST, Settings
 from attribution.validation.methods.rankers import order
@@ -65,7 +65,7 @@ class Planned:
         return list(dict.fromkeys(told))
 
 
-def plan(generated: Generated, scores: Mapping[str, NDArray[np.float32]]) -> Planned:
+def plan(generated: GeneratedQueries, scores: Mapping[str, NDArray[np.float32]]) -> Planned:
     """What to remove, by every arm.
 
     Args:
@@ -100,14 +100,14 @@ def plan(generated: Generated, scores: Mapping[str, NDArray[np.float32]]) -> Pla
     return Planned(arms, _at_random(pictures.ids, settings), alone)
 
 
-def own_count(generated: Generated) -> int:
+def own_count(generated: GeneratedQueries) -> int:
     """The K of `OWN`: how many pictures a prompt of the test has at most."""
     material = generated.material
     prompts = material.prompts[: material.settings.prompts]
     return max(len(material.rows_of_caption(prompt)) for prompt in prompts)
 
 
-def _arms(generated: Generated, names: Sequence[str]) -> list[Arm]:
+def _arms(generated: GeneratedQueries, names: Sequence[str]) -> list[Arm]:
     settings = generated.material.settings
     arms = [Arm(OWN, own_count(generated))]
     known = {*names, WITHOUT_OWN, SAME_CATEGORY}
@@ -117,7 +117,7 @@ def _arms(generated: Generated, names: Sequence[str]) -> list[Arm]:
 
 
 def _first(
-    generated: Generated, scores: Mapping[str, NDArray[np.float32]], arm: Arm, query: int
+    generated: GeneratedQueries, scores: Mapping[str, NDArray[np.float32]], arm: Arm, query: int
 ) -> Sequence[str]:
     """The ids that an arm removes for one query."""
     material = generated.material

@@ -13,14 +13,14 @@ from numpy.typing import NDArray
 from attribution.errors import ProofError
 from attribution.validation.model.checkpoints import save_model
 from attribution.validation.model.dalle import TokenModel, losses_of
-from attribution.validation.model.process_pool import Workers
+from attribution.validation.model.process_pool import ModelPool
 from attribution.validation.model.sampling import sample
-from attribution.validation.model.training import Encoded, Recipe, train
-from attribution.validation.outcomes import Outcome, outcome_name, write_outcome
+from attribution.validation.model.training import EncodedPictures, TrainingRecipe, train
+from attribution.validation.outcomes import RetrainingOutcome, outcome_name, write_outcome
 
 
 @dataclass(frozen=True)
-class Question:
+class Probe:
     """What every model of a run is asked.
 
     Attributes:
@@ -33,8 +33,8 @@ class Question:
         models: where models that nothing was removed from are kept; nowhere unless given.
     """
 
-    data: Encoded
-    recipe: Recipe
+    data: EncodedPictures
+    recipe: TrainingRecipe
     queries: tuple[torch.Tensor, torch.Tensor]
     prompts: torch.Tensor
     folder: Path
@@ -54,8 +54,8 @@ class Removal:
     removed: frozenset[str]
 
 
-def ask_model(
-    model: TokenModel, question: Question, seed: int
+def probe_model(
+    model: TokenModel, question: Probe, seed: int
 ) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.int32]]:
     """Losses of the queries and of all pictures, and codes of the prompts by this seed."""
     data = question.data
@@ -66,20 +66,20 @@ def ask_model(
     return queries, pictures, codes.numpy().astype(np.int32)
 
 
-def train_without(question: Question, removal: Removal) -> None:
+def train_without(question: Probe, removal: Removal) -> None:
     """Train one model and write down what it answers."""
     data = question.data
     kept = np.array(
         [row for row, name in enumerate(data.ids) if name not in removal.removed], np.int64
     )
     trained = train(data, kept, replace(question.recipe, seed=removal.seed))
-    queries, pictures, codes = ask_model(trained.model, question, removal.seed)
+    queries, pictures, codes = probe_model(trained.model, question, removal.seed)
     if not (np.isfinite(queries).all() and np.isfinite(pictures).all()):
         raise ProofError(
             f"expected finite losses of the model of seed {removal.seed} without "
             f"{len(removal.removed):,} pictures, found others: it diverged; take another --size"
         )
-    outcome = Outcome(
+    outcome = RetrainingOutcome(
         seed=removal.seed,
         removed=tuple(sorted(removal.removed)),
         query_losses=queries,
@@ -99,11 +99,11 @@ def model_path(folder: Path, seed: int) -> Path:
 
 
 def train_all(
-    question: Question,
+    question: Probe,
     removals: Collection[Removal],
     step: Callable[[], None],
     *,
-    workers: Workers,
+    workers: ModelPool,
 ) -> None:
     """Train every model that has no outcome yet; each that is done is kept, whatever comes.
 

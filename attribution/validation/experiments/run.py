@@ -24,20 +24,20 @@ import torch
 from attribution.errors import ProofError
 from attribution.evaluate.galleries import only
 from attribution.ranking.gallery import Gallery
-from attribution.ranking.method import Method
+from attribution.ranking.method import RankingSetup
 from attribution.validation import results
 from attribution.validation.experiments import exemplars, refit
 from attribution.validation.experiments.contact_sheets import sheets_of
-from attribution.validation.experiments.corpus import Material, prepare
+from attribution.validation.experiments.corpus import Corpus, prepare
 from attribution.validation.experiments.counterfactual import Test
-from attribution.validation.experiments.generations import Generated, generate
+from attribution.validation.experiments.generations import GeneratedQueries, generate
 from attribution.validation.experiments.lds import Subsets
 from attribution.validation.experiments.recognition import recognisable
 from attribution.validation.experiments.removals import plan
 from attribution.validation.experiments.settings import Counted, Settings
 from attribution.validation.experiments.unlearning import (
     WAYS,
-    Asked,
+    UnlearningRequest,
     forget_all,
     requests_of,
     with_speedups,
@@ -45,10 +45,10 @@ from attribution.validation.experiments.unlearning import (
 from attribution.validation.methods import gradients
 from attribution.validation.methods.rankers import WHENCE, open_rankers
 from attribution.validation.methods.scores import Scored, read_scores, write_scores
-from attribution.validation.model.process_pool import Workers
+from attribution.validation.model.process_pool import ModelPool
 from attribution.validation.model.sampling import TEMPERATURE
 from attribution.validation.outcomes import read_outcome
-from harvester.dataset.storage import Place
+from harvester.dataset.storage import Location
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -57,7 +57,7 @@ _ANALYSIS = 4
 
 
 def prove(
-    wanted: Wanted, describe: Callable[[], tuple[Gallery, Method]], counted: Counted
+    wanted: ProofRequest, describe: Callable[[], tuple[Gallery, RankingSetup]], counted: Counted
 ) -> results.Proof:
     """Carry everything out that has no results yet, and read the rest.
 
@@ -70,15 +70,15 @@ def prove(
         ProofError, CheckpointError: as the steps do.
         GalleryError, SchemaError, ShardError: if the datasets cannot be read.
     """
-    with Workers(wanted.workers) as workers:
+    with ModelPool(wanted.workers) as workers:
         return _proved(wanted, describe, counted, workers)
 
 
 def _proved(
-    wanted: Wanted,
-    describe: Callable[[], tuple[Gallery, Method]],
+    wanted: ProofRequest,
+    describe: Callable[[], tuple[Gallery, RankingSetup]],
     counted: Counted,
-    workers: Workers,
+    workers: ModelPool,
 ) -> results.Proof:
     started = time.monotonic()
     settings = wanted.settings
@@ -93,7 +93,7 @@ def _proved(
     gallery = _of_pictures(whole, material)
     scored = _scored(tables.path("scores"), generated, gallery, method, counted)
     planned = plan(generated, {name: scored.by_arm[name] for name in scored.arms})
-    proof = replace(_known(tables), told=told_of(wanted, material, method), recognisable=seen)
+    proof = replace(_known(tables), told=provenance_of(wanted, material, method), recognisable=seen)
     if "counterfactual" in wanted.parts:
         proof = _tested(proof, tables, Test(generated, planned), counted, workers)
     if "lds" in wanted.parts:
@@ -112,7 +112,7 @@ def _proved(
         first = planned.arms[next(arm for arm in planned.arms if arm.name == "whence")]
         seed = settings.seeds[0]
         requests = requests_of(generated, first[seed].removed)
-        asked = Asked(material, generated.models[seed], requests)
+        asked = UnlearningRequest(material, generated.models[seed], requests)
         proof = replace(proof, forgetting=_forgetting(tables, asked, counted, workers))
     took = {
         "seconds of this call": f"{time.monotonic() - started:,.0f}",
@@ -137,7 +137,7 @@ def _known(tables: _Tables) -> results.Proof:
 
 
 def _tested(
-    proof: results.Proof, tables: _Tables, test: Test, counted: Counted, workers: Workers
+    proof: results.Proof, tables: _Tables, test: Test, counted: Counted, workers: ModelPool
 ) -> results.Proof:
     with counted("training without what arms name", len(test.planned.removals)) as counting:
         test.run(counting.advance, workers=workers)
@@ -151,7 +151,11 @@ def _tested(
 
 
 def _datamodelling(
-    tables: _Tables, generated: Generated, scored: Scored, counted: Counted, workers: Workers
+    tables: _Tables,
+    generated: GeneratedQueries,
+    scored: Scored,
+    counted: Counted,
+    workers: ModelPool,
 ) -> tuple[results.Datamodelling, ...]:
     subsets = Subsets(generated)
     both = len(subsets.removals) + len(subsets.again)
@@ -189,7 +193,7 @@ class _Tables:
         return found
 
 
-def _key(generated: Generated, method: Method) -> str:
+def _key(generated: GeneratedQueries, method: RankingSetup) -> str:
     """A folder's name for results: other prompts, seeds, removals or rankings have their own."""
     pictures = generated.material.pictures
     told = json.dumps(
@@ -206,7 +210,7 @@ def _key(generated: Generated, method: Method) -> str:
     return hashlib.sha256(told.encode()).hexdigest()[:12]
 
 
-def _of_pictures(gallery: Gallery, material: Material) -> Gallery:
+def _of_pictures(gallery: Gallery, material: Corpus) -> Gallery:
     row_of = {name: row for row, name in enumerate(gallery.ids)}
     missing = sorted(set(material.pictures.ids) - row_of.keys())
     if missing:
@@ -219,7 +223,11 @@ def _of_pictures(gallery: Gallery, material: Material) -> Gallery:
 
 
 def _scored(
-    path: Path, generated: Generated, gallery: Gallery, method: Method, counted: Counted
+    path: Path,
+    generated: GeneratedQueries,
+    gallery: Gallery,
+    method: RankingSetup,
+    counted: Counted,
 ) -> Scored:
     """Every method's scores of every picture for every query."""
     if path.exists():
@@ -240,7 +248,7 @@ def _scored(
 
 
 def _exemplars(
-    generated: Generated, gallery: Gallery, method: Method, counted: Counted
+    generated: GeneratedQueries, gallery: Gallery, method: RankingSetup, counted: Counted
 ) -> list[results.ExemplarFound]:
     chosen = exemplars.choose_exemplars(generated, frozenset(gallery.ids))
     if not len(chosen):
@@ -259,7 +267,7 @@ def _exemplars(
 
 
 def _forgetting(
-    tables: _Tables, asked: Asked, counted: Counted, workers: Workers
+    tables: _Tables, asked: UnlearningRequest, counted: Counted, workers: ModelPool
 ) -> tuple[results.Forgot, ...]:
     missing = tuple(way for way in WAYS if not tables.path(f"forgetting-{way}").exists())
     with counted("forgetting in every way", len(missing)) as counting:
@@ -276,7 +284,7 @@ def _forgot(tables: _Tables) -> tuple[results.Forgot, ...]:
 
 
 @dataclass(frozen=True)
-class Wanted:
+class ProofRequest:
     """What a proof is made of.
 
     Attributes:
@@ -286,8 +294,8 @@ class Wanted:
         parts: what is to be found out: counterfactual, lds, exemplars, forgetting.
     """
 
-    folders: Sequence[Place]
-    tokenizer_folders: Sequence[Place]
+    folders: Sequence[Location]
+    tokenizer_folders: Sequence[Location]
     out: Path
     settings: Settings
     command: str
@@ -301,7 +309,7 @@ def trained_seconds(out: Path) -> float:
     return sum(read_outcome(path).seconds for path in found)
 
 
-def told_of(wanted: Wanted, material: Material, method: Method) -> dict[str, str]:
+def provenance_of(wanted: ProofRequest, material: Corpus, method: RankingSetup) -> dict[str, str]:
     """What a person needs to get the same figures."""
     settings = wanted.settings
     packages = ("whence", "torch", "transformers", "vector-quantize-pytorch", "tokenizers")

@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Protocol
 
 from attribution.validation.model.image_tokenizer import TokenizerRecipe
-from attribution.validation.model.training import Recipe
+from attribution.validation.model.training import TrainingRecipe
 
 FOREMOST = ("whence", "image", "text", "cosine", "aivalis2025", "without own", "same category")
 """Arms that are tried at all of `Settings.ks`; the others at `channel_ks`."""
@@ -46,7 +46,7 @@ class Settings:
     pictures: int = 600
     left_out: tuple[str, ...] = _PEOPLE_AND_SIGNS
     side: int = 32
-    recipe: Recipe = field(default_factory=Recipe)
+    recipe: TrainingRecipe = field(default_factory=TrainingRecipe)
     tokenizer: TokenizerRecipe = field(default_factory=TokenizerRecipe)
     prompts: int = 14
     seeds: tuple[int, ...] = (0, 1, 2)
@@ -78,11 +78,11 @@ class Settings:
 FULL = Settings(
     # Food and animals are left to the small size, on which whence may be worked at.
     left_out=(*_PEOPLE_AND_SIGNS, "Animals & Nature", "Food & Drink"),
-    recipe=Recipe(steps=850),
+    recipe=TrainingRecipe(steps=850),
 )
 SMALL = Settings(
     pictures=100,
-    recipe=Recipe(steps=170),
+    recipe=TrainingRecipe(steps=170),
     tokenizer=TokenizerRecipe(steps=600),
     prompts=6,
     ks=(1, 2),
@@ -99,7 +99,7 @@ SMALL = Settings(
 )
 TINY = Settings(
     pictures=48,
-    recipe=Recipe(width=32, depth=1, steps=40, batch=8),
+    recipe=TrainingRecipe(width=32, depth=1, steps=40, batch=8),
     tokenizer=TokenizerRecipe(steps=20, batch=8),
     prompts=2,
     seeds=(0,),

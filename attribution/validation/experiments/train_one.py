@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from attribution.errors import ProofError
-from attribution.validation.experiments.corpus import Material, prepare
+from attribution.validation.experiments.corpus import Corpus, prepare
 from attribution.validation.experiments.generate_one import sheet_of, write_png
 from attribution.validation.experiments.retraining import model_path
 from attribution.validation.experiments.settings import Counted, Counter, Settings
@@ -22,8 +22,8 @@ from attribution.validation.model.checkpoints import (
     save_training,
 )
 from attribution.validation.model.training import Trained, Trainer
-from attribution.validation.unlearning.base import enough
-from harvester.dataset.storage import Place
+from attribution.validation.unlearning.base import check_enough
+from harvester.dataset.storage import Location
 from harvester.errors import reason_of
 
 _SAVED_EVERY_S = 10.0
@@ -72,8 +72,8 @@ def read_ids(path: Path) -> frozenset[str]:
 
 
 def learn(
-    folders: Sequence[Place],
-    tokenizer_folders: Sequence[Place],
+    folders: Sequence[Location],
+    tokenizer_folders: Sequence[Location],
     out: Path,
     settings: Settings,
     removed: frozenset[str],
@@ -91,7 +91,7 @@ def learn(
     material = prepare(folders, tokenizer_folders, out, common, counted=counted)
     pictures, recipe = material.pictures, settings.recipe
     left = np.setdiff1d(np.arange(len(pictures)), pictures.rows(removed))
-    enough(len(left), "to learn from")
+    check_enough(len(left), "to learn from")
     trainer = Trainer(material.data, left, recipe)
     path = _path(out / "models", removed, recipe.seed)
     unfinished = path.with_suffix(".training.safetensors")
@@ -118,7 +118,7 @@ def learn(
     return ModelFile(path, sheet, len(left), trained.losses[-1], trained.seconds)
 
 
-def _finished(path: Path, material: Material, wanted: Trained) -> Trained | None:
+def _finished(path: Path, material: Corpus, wanted: Trained) -> Trained | None:
     """The model that an earlier run of the same training ended with."""
     if not path.exists():
         return None
@@ -137,7 +137,7 @@ def _path(folder: Path, removed: frozenset[str], seed: int) -> Path:
 
 def _train(
     trainer: Trainer,
-    material: Material,
+    material: Corpus,
     unfinished: Path,
     counting: Counter,
     draw: Callable[[], None],

@@ -12,12 +12,12 @@ import torch
 from numpy.typing import NDArray
 
 from attribution.descriptors.resnet50 import ResNet50Gem
-from attribution.validation.experiments.corpus import Material
-from attribution.validation.experiments.generations import Generated
+from attribution.validation.experiments.corpus import Corpus
+from attribution.validation.experiments.generations import GeneratedQueries
 from attribution.validation.experiments.recognition import nearest_is_own
 from attribution.validation.model.dalle import Dalle, Ensemble, Together, TokenModel, losses_of
 from attribution.validation.model.dataset import FEWEST, enlarged
-from attribution.validation.model.process_pool import Workers
+from attribution.validation.model.process_pool import ModelPool
 from attribution.validation.model.sampling import sample
 from attribution.validation.model.training import Trained, encode
 from attribution.validation.results import WHOLE_ARTIST, Forgot
@@ -25,9 +25,9 @@ from attribution.validation.statistics.removal_effects import expected_retrainin
 from attribution.validation.unlearning.approximate import Ascent, Fisher
 from attribution.validation.unlearning.base import (
     Forgetting,
-    Forgotten,
-    Learnt,
     Retraining,
+    TrainedState,
+    UnlearnedState,
     cost,
     of_trained,
 )
@@ -45,7 +45,7 @@ _LOOKED_AT = 3
 
 
 @dataclass(frozen=True)
-class Asked:
+class UnlearningRequest:
     """What a process needs to answer the requests by one way.
 
     Attributes:
@@ -53,12 +53,12 @@ class Asked:
         requests: by what a person would call it, the ids to be forgotten.
     """
 
-    material: Material
+    material: Corpus
     trained: Trained
     requests: Mapping[str, frozenset[str]]
 
 
-def requests_of(generated: Generated, removed: frozenset[str]) -> dict[str, frozenset[str]]:
+def requests_of(generated: GeneratedQueries, removed: frozenset[str]) -> dict[str, frozenset[str]]:
     """Some pictures at random, what the test removed, and of the artist who has the fewest all.
 
     And some of that artist's, since to be rid of all of them SISA by artist has nothing to train.
@@ -87,12 +87,12 @@ def requests_of(generated: Generated, removed: frozenset[str]) -> dict[str, froz
 WAYS = ("retrain", "sisa-random", "sisa-artist", "ascent", "fisher")
 
 
-def forget_all(asked: Asked, ways: tuple[str, ...], workers: Workers) -> Any:
+def forget_all(asked: UnlearningRequest, ways: tuple[str, ...], workers: ModelPool) -> Any:
     """Yields each way's rows as it ends; `speedup` is filled in by `with_speedups`."""
     return workers.each(answer_requests, asked, ways)
 
 
-def answer_requests(asked: Asked, name: str) -> tuple[Forgot, ...]:
+def answer_requests(asked: UnlearningRequest, name: str) -> tuple[Forgot, ...]:
     """One way's answers to all requests."""
     material, settings = asked.material, asked.material.settings
     way = way_of(name, material, unseen_loss(material, asked.trained.model))
@@ -103,10 +103,10 @@ def answer_requests(asked: Asked, name: str) -> tuple[Forgot, ...]:
             seed=settings.seeds[0],
             steps=settings.sisa_effort * settings.recipe.steps,
         )
-        state: Learnt = way.learn(material.data, rows, recipe)
+        state: TrainedState = way.learn(material.data, rows, recipe)
     else:
         state = of_trained(asked.trained, material.data, rows)
-    look = _Look(ResNet50Gem(), material)
+    look = _Inspection(ResNet50Gem(), material)
     told: list[Forgot] = []
     for request, removed in asked.requests.items():
         after = way.forget(state, removed)
@@ -130,7 +130,7 @@ def _speaking(model: TokenModel, together: Together | None) -> TokenModel:
     return Ensemble([one for one in model.members if isinstance(one, Dalle)], together).eval()
 
 
-def way_of(name: str, material: Material, target: float) -> Forgetting:
+def way_of(name: str, material: Corpus, target: float) -> Forgetting:
     """A way of forgetting by its name; the approximate ones stop at a loss, nats a token."""
     settings = material.settings
     artists = dict(zip(material.pictures.ids, material.pictures.creators, strict=True))
@@ -146,7 +146,7 @@ def way_of(name: str, material: Material, target: float) -> Forgetting:
     return made[name]
 
 
-def unseen_loss(material: Material, model: TokenModel) -> float:
+def unseen_loss(material: Corpus, model: TokenModel) -> float:
     """What pictures cost a model that never saw them: mean nats a token."""
     known = {name.casefold() for name in material.pictures.categories}
     others = material.others
@@ -168,10 +168,10 @@ def with_speedups(rows: list[Forgot]) -> list[Forgot]:
 
 
 def _row(
-    look: _Look,
+    look: _Inspection,
     named: tuple[str, str],
     models: tuple[TokenModel, TokenModel],
-    forgotten: Forgotten,
+    forgotten: UnlearnedState,
     *,
     expected: float,
 ) -> Forgot:
@@ -198,7 +198,7 @@ def _row(
     )
 
 
-def _expected(way: str, material: Material, removed: int) -> float:
+def _expected(way: str, material: Corpus, removed: int) -> float:
     """What share of training anew the formula foretells; it knows random sharding alone."""
     if way == "retrain":
         return 1.0
@@ -209,16 +209,16 @@ def _expected(way: str, material: Material, removed: int) -> float:
     return float("nan")
 
 
-def _mean_loss(model: TokenModel, material: Material, rows: NDArray[np.int64]) -> float:
+def _mean_loss(model: TokenModel, material: Corpus, rows: NDArray[np.int64]) -> float:
     data = material.data
     found = losses_of(model, data.text[rows], data.codes[rows])
     return float(found.mean()) if len(found) else float("nan")
 
 
-class _Look:
+class _Inspection:
     """Looks at what models make of retained prompts."""
 
-    def __init__(self, network: ResNet50Gem, material: Material) -> None:
+    def __init__(self, network: ResNet50Gem, material: Corpus) -> None:
         self._network, self.material = network, material
         self._reference = network.embed(enlarged(material.pictures.pixels))
 

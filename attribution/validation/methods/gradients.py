@@ -42,7 +42,7 @@ from torch.nn import functional
 from attribution.errors import ProofError
 from attribution.validation.model.dalle import Dalle, TokenModel
 from attribution.validation.model.process_pool import one_thread
-from attribution.validation.model.training import Encoded
+from attribution.validation.model.training import EncodedPictures
 
 DIMENSION = 1024
 """Numbers that are left of a gradient."""
@@ -74,7 +74,7 @@ def likelihood(logits: torch.Tensor, codes: torch.Tensor) -> torch.Tensor:
 
 
 @dataclass(frozen=True, slots=True)
-class Method:
+class GradientMethod:
     """A ranking by gradients.
 
     Attributes:
@@ -98,7 +98,7 @@ class Method:
     def __call__(
         self,
         models: Sequence[Dalle],
-        data: Encoded,
+        data: EncodedPictures,
         queries_text: torch.Tensor,
         queries_codes: torch.Tensor,
         *,
@@ -136,9 +136,9 @@ class Method:
 
 
 METHODS = {
-    "trak": Method(log_odds, doubts=True),
-    "d-trak": Method(mean_square),
-    "grad-dot": Method(likelihood, damping=None),
+    "trak": GradientMethod(log_odds, doubts=True),
+    "d-trak": GradientMethod(mean_square),
+    "grad-dot": GradientMethod(likelihood, damping=None),
 }
 
 
@@ -174,7 +174,7 @@ def project_gradients(
     Raises:
         ProofError: if one is not finite.
     """
-    asked = _Asked(model, output)
+    asked = _QueryLosses(model, output)
     leaves = {name: p.detach().requires_grad_() for name, p in asked.named_parameters()}
     found = np.empty((len(text), project.shape[0]), np.float32)
     with one_thread():
@@ -210,7 +210,7 @@ def ridge_kernel(
     return np.asarray(linalg.solve(x @ x.T + ridge * np.eye(len(x)), x @ z.T, assume_a="pos").T)
 
 
-class _Asked(nn.Module):
+class _QueryLosses(nn.Module):
     """A model and an output of it as one function of its parameters and a picture."""
 
     def __init__(self, model: TokenModel, output: Output) -> None:
@@ -223,7 +223,7 @@ class _Asked(nn.Module):
 
 def _pairs(
     models: Sequence[Dalle],
-    data: Encoded,
+    data: EncodedPictures,
     queries: tuple[torch.Tensor, torch.Tensor],
     output: Output,
     *,
@@ -252,7 +252,7 @@ def _pairs(
 
 
 @torch.no_grad()
-def _doubts(model: TokenModel, data: Encoded) -> NDArray[np.float64]:
+def _doubts(model: TokenModel, data: EncodedPictures) -> NDArray[np.float64]:
     """1 − p of each picture, averaged over its tokens: (n,)."""
     rows = []
     for at in range(0, len(data.text), _BATCH):

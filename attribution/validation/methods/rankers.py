@@ -40,18 +40,18 @@ from attribution.evaluate.systems import (
     FUSED_IMAGES,
     FUSION,
     PUBLISHED,
-    Row,
+    ScoreRow,
     Step,
-    Way,
-    answer,
-    peer_ways,
+    System,
+    own_answer,
+    peer_systems,
 )
-from attribution.prompt import Asked
+from attribution.prompt import PromptParts
 from attribution.ranking.comparison import Comparison, compare, compare_texts
 from attribution.ranking.gallery import Gallery
-from attribution.ranking.method import Method
+from attribution.ranking.method import RankingSetup
 from attribution.ranking.query import Query, query_from_bytes
-from attribution.ranking.scores import ImageChannel, look_at, score_images
+from attribution.ranking.scores import ImageChannel, embed_query, score_images
 from attribution.validation.methods.scores import Scored
 from attribution.validation.model.dataset import enlarged
 from attribution.validation.results import AS_SHARES, LOG_ODDS, SCORE
@@ -75,9 +75,9 @@ class Rankers:
     """Training pictures, described for every arm; made by `open_rankers`."""
 
     gallery: Gallery
-    method: Method
+    method: RankingSetup
     mapper: aivalis2025.Mapper
-    cosine: Way
+    cosine: System
 
     def score(
         self,
@@ -126,8 +126,8 @@ class Rankers:
         seconds = self._seconds(queries[:TIMED], opening)
         return Scored(found, z, {arm: seconds[arm] for arm in found})
 
-    def _rows(self, query: Query) -> dict[str, Row]:
-        own = answer(query, self.gallery, self.method, standardised=True)
+    def _rows(self, query: Query) -> dict[str, ScoreRow]:
+        own = own_answer(query, self.gallery, self.method, standardised=True)
         rows = {
             WHENCE: as_ranked(own.compared),
             IMAGE: own.scores[FUSED_IMAGES],
@@ -137,15 +137,15 @@ class Rankers:
         }
         return rows | self._numbers(own.compared, rows[TEXT])
 
-    def _numbers(self, compared: Comparison, text: Row) -> dict[str, Row]:
+    def _numbers(self, compared: Comparison, text: ScoreRow) -> dict[str, ScoreRow]:
         """Whence's score and log-odds, and what is shared out, of which nothing is outside."""
 
-        def over_all(inside: NDArray[np.floating], outside: float = 0.0) -> Row:
+        def over_all(inside: NDArray[np.floating], outside: float = 0.0) -> ScoreRow:
             row = np.full(len(self.gallery.ids), outside, np.float32)
             row[compared.rows] = inside
             return row
 
-        def shared(log_odds: Row) -> Row:
+        def shared(log_odds: ScoreRow) -> ScoreRow:
             return shares(log_odds.astype(np.float64), 0.0)[0].astype(np.float32)
 
         found = {
@@ -182,7 +182,7 @@ class Rankers:
         gallery, method = self.gallery, self.method
 
         def images(query: Query) -> object:
-            looked = look_at(query, method.embedders, method.channels)
+            looked = embed_query(query, method.embedders, method.channels)
             scored = score_images(looked, gallery.vectors, method.background, method.channels)
             return method.fusion.log_odds(scored.z)
 
@@ -190,7 +190,7 @@ class Rankers:
             WHENCE: lambda query: compare(query, gallery, method),
             IMAGE: images,
             TEXT: lambda query: _fused(compare_texts(query, gallery), gallery, method),
-            "bm25": lambda query: gallery.text_index.scores(query.asked or Asked()),
+            "bm25": lambda query: gallery.text_index.scores(query.asked or PromptParts()),
             "tfidf": lambda query: gallery.tfidf_index.scores(query.words or ""),
             **{one.name: partial(self._nearest, one) for one in method.channels},
             **{name: partial(self._agreeing, name) for name in BITS},
@@ -202,14 +202,14 @@ class Rankers:
         space = channel.space
         known = {one: {one.channel, *derived_from(one.channel)} for one in self.method.embedders}
         embedders = [one for one, spaces in known.items() if space in spaces]
-        rows = look_at(query, embedders, [channel]).rows[space, channel.looks]
+        rows = embed_query(query, embedders, [channel]).rows[space, channel.looks]
         return (rows @ self.gallery.vectors[space].T).max(axis=0)
 
     def _agreeing(self, name: str, query: Query) -> object:
         return agreement(query.views[0].hashes[name], *self.gallery.hashes[name], BITS[name])
 
 
-def open_rankers(gallery: Gallery, method: Method) -> Rankers:
+def open_rankers(gallery: Gallery, method: RankingSetup) -> Rankers:
     """Check the training pictures' hashes, and describe them for plain cosine.
 
     Raises:
@@ -217,7 +217,7 @@ def open_rankers(gallery: Gallery, method: Method) -> Rankers:
     """
     # Whence corrects hashes as it goes: what it says must not depend on what was asked before.
     gallery.check_hashes(range(len(gallery.ids)))
-    (cosine,) = peer_ways([PlainCosine()], gallery)
+    (cosine,) = peer_systems([PlainCosine()], gallery)
     return Rankers(gallery, method, ResNet50Gem(), cosine)
 
 
@@ -238,7 +238,7 @@ def show(picture: NDArray[np.uint8], prompt: str, name: str) -> Query:
     return query_from_bytes(body, name, prompt.strip() or None, grid="no")
 
 
-def as_ranked(compared: Comparison) -> Row:
+def as_ranked(compared: Comparison) -> ScoreRow:
     """(n,) over the gallery, finite, in just the order of a comparison: equal where that ties.
 
     Log-odds, but for three. Near copies by their hash stand above the best other one, by 1 and
@@ -279,7 +279,7 @@ def order(scores: NDArray[np.float32], ids: Sequence[str], k: int) -> tuple[str,
     return tuple(ids[place] for place in best.tolist())
 
 
-def _fused(scores: Mapping[str, Row], gallery: Gallery, method: Method) -> Row:
+def _fused(scores: Mapping[str, ScoreRow], gallery: Gallery, method: RankingSetup) -> ScoreRow:
     """What words add to the log-odds; 0 where nothing is asked for, or nothing is written."""
     texts = {name: scores[name] for name in _OF_WORDS & scores.keys()}
     return (

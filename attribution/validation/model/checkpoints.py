@@ -21,8 +21,8 @@ from torch import nn
 from attribution.errors import CheckpointError
 from attribution.validation.model.dalle import Dalle, DalleShape
 from attribution.validation.model.image_tokenizer import ImageTokenizer, TokenizerShape
-from attribution.validation.model.text_tokenizer import Words
-from attribution.validation.model.training import Encoded, Recipe, Trained, Trainer
+from attribution.validation.model.text_tokenizer import TextTokenizer
+from attribution.validation.model.training import EncodedPictures, Trained, Trainer, TrainingRecipe
 from harvester.dataset.atomic import replacing
 from harvester.errors import reason_of
 
@@ -31,7 +31,7 @@ _MAX_BYTES = 1 << 30
 _UNFIT = (KeyError, IndexError, TypeError, ValueError, ArithmeticError, RuntimeError)
 """What values raise that are not those of a checkpoint."""
 _MOST_LEVELS = 64
-Kind = Literal["tokenizer", "model", "training"]
+CheckpointKind = Literal["tokenizer", "model", "training"]
 
 
 def digest_of(module: nn.Module) -> str:
@@ -75,7 +75,7 @@ def load_tokenizer(path: Path) -> tuple[ImageTokenizer, str]:
     return tokenizer.eval().requires_grad_(requires_grad=False), learnt_from
 
 
-def save_model(path: Path, trained: Trained, data: Encoded) -> None:
+def save_model(path: Path, trained: Trained, data: EncodedPictures) -> None:
     """Write a trained model down, with its vocabulary and lineage.
 
     Raises:
@@ -84,7 +84,7 @@ def save_model(path: Path, trained: Trained, data: Encoded) -> None:
     _write(path, "model", trained.model.state_dict(), _told(trained.recipe, data, trained))
 
 
-def load_model(path: Path, tokenizer: str) -> tuple[Trained, Words]:
+def load_model(path: Path, tokenizer: str) -> tuple[Trained, TextTokenizer]:
     """A model that was trained with the tokenizer of this digest, and its vocabulary.
 
     Raises:
@@ -94,12 +94,12 @@ def load_model(path: Path, tokenizer: str) -> tuple[Trained, Words]:
     tensors, told = _read(path, "model")
     try:
         _check_tokenizer(path, str(told["tokenizer"]), tokenizer)
-        recipe, shape = Recipe(**told["recipe"]), DalleShape(**told["shape"])
+        recipe, shape = TrainingRecipe(**told["recipe"]), DalleShape(**told["shape"])
         if not _fits(shape, tensors) or not told["losses"]:
             raise _other(path, "model")
         model = Dalle(shape)
         model.load_state_dict(tensors)
-        words = Words(str(told["words"]), shape.text_length)
+        words = TextTokenizer(str(told["words"]), shape.text_length)
         if words.size != shape.words:
             raise _other(path, "model")
         losses, seconds = tuple(map(float, told["losses"])), float(told["seconds"])
@@ -110,7 +110,7 @@ def load_model(path: Path, tokenizer: str) -> tuple[Trained, Words]:
     return Trained(model.eval(), recipe, seen, losses, seconds, captions), words
 
 
-def save_training(path: Path, trainer: Trainer, data: Encoded) -> None:
+def save_training(path: Path, trainer: Trainer, data: EncodedPictures) -> None:
     """Write a training down after any step, to go on from there.
 
     Raises:
@@ -129,7 +129,7 @@ def save_training(path: Path, trainer: Trainer, data: Encoded) -> None:
     _write(path, "training", tensors, told)
 
 
-def resume_training(path: Path, trainer: Trainer, data: Encoded) -> bool:
+def resume_training(path: Path, trainer: Trainer, data: EncodedPictures) -> bool:
     """Put a new training where the file says that it was; False where there is no file.
 
     Raises:
@@ -192,7 +192,7 @@ def _is_whole(
     )
 
 
-def _told(recipe: Recipe, data: Encoded, trained: Trained) -> dict[str, Any]:
+def _told(recipe: TrainingRecipe, data: EncodedPictures, trained: Trained) -> dict[str, Any]:
     return {
         "recipe": asdict(recipe),
         "shape": asdict(trained.model.shape),
@@ -221,7 +221,7 @@ def _check_tokenizer(path: Path, found: str, expected: str) -> None:
         )
 
 
-def _other(path: Path, kind: Kind) -> CheckpointError:
+def _other(path: Path, kind: CheckpointKind) -> CheckpointError:
     return CheckpointError(
         f"{path}: expected a whole {kind} of this version, found a damaged or another file; "
         "if it is of this run, delete it and run the same command again"
@@ -229,7 +229,7 @@ def _other(path: Path, kind: Kind) -> CheckpointError:
 
 
 def _write(
-    path: Path, kind: Kind, tensors: Mapping[str, torch.Tensor], told: Mapping[str, Any]
+    path: Path, kind: CheckpointKind, tensors: Mapping[str, torch.Tensor], told: Mapping[str, Any]
 ) -> None:
     header = {"whence": json.dumps({"format": _FORMAT, "kind": kind, **told})}
     try:
@@ -243,7 +243,7 @@ def _write(
         raise CheckpointError(f"{path}: expected to write a {kind}, found {found}") from exc
 
 
-def _read(path: Path, kind: Kind) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
+def _read(path: Path, kind: CheckpointKind) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
     try:
         if path.stat().st_size > _MAX_BYTES:
             raise _other(path, kind)

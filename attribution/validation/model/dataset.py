@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 
 from attribution.errors import ProofError
 from harvester.dataset import shards
-from harvester.dataset.storage import Place
+from harvester.dataset.storage import Location
 from harvester.pictures.decode import PictureError, open_picture
 from harvester.sanitize import clean
 from harvester.schema import Candidate, FetchStatus, Finding, category_of
@@ -39,7 +39,7 @@ _SHOWN = 5
 
 
 @dataclass(frozen=True)
-class Pictures:
+class TrainingPictures:
     """Captioned pictures in the order of their ids; row n of everything is picture n.
 
     Attributes:
@@ -106,7 +106,7 @@ def rows_of(ids: Iterable[str], row_of: Mapping[str, int]) -> NDArray[np.int64]:
     return np.array(sorted(row_of[name] for name in wanted), np.int64)
 
 
-def read_pictures(folders: Sequence[Place], *, side: int) -> Pictures:
+def read_pictures(folders: Sequence[Location], *, side: int) -> TrainingPictures:
     """All pictures of some datasets that have a caption; one found in several is taken once.
 
     Pictures without a caption, or that cannot be decoded, are left out, and their number logged.
@@ -153,7 +153,7 @@ def read_pictures(folders: Sequence[Place], *, side: int) -> Pictures:
             "`harvest captions` or `harvest folder`"
         )
     ids = sorted(found)
-    return Pictures(
+    return TrainingPictures(
         ids=tuple(ids),
         captions=tuple(found[name][0] for name in ids),
         creators=tuple(found[name][1] for name in ids),
@@ -181,7 +181,7 @@ def enlarged(pixels: NDArray[np.uint8], side: int = SHOWN_SIDE) -> list[NDArray[
     ]
 
 
-def choose_rows(pictures: Pictures, *, most: int, seed: int) -> NDArray[np.int64]:
+def choose_rows(pictures: TrainingPictures, *, most: int, seed: int) -> NDArray[np.int64]:
     """Rows of at most so many pictures, drawn by seed.
 
     Pictures that share a caption are drawn together: a caption is then there from every artist
@@ -205,7 +205,7 @@ def choose_rows(pictures: Pictures, *, most: int, seed: int) -> NDArray[np.int64
     return np.array(sorted(kept), np.int64)
 
 
-def _findings(folder: Place) -> dict[str, list[dict[str, str | None]]]:
+def _findings(folder: Location) -> dict[str, list[dict[str, str | None]]]:
     told: dict[str, list[dict[str, str | None]]] = {}
     names = ["candidate_id", "caption", "title", "creator", "url", "query_prompt"]
     for rows in shards.records(folder, Finding, names):

@@ -25,7 +25,7 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 
-class Workers:
+class ModelPool:
     """Processes that are started with the first work and kept for more; a context manager.
 
     Starting one takes seconds, for torch and transformers.

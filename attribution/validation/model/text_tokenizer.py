@@ -24,7 +24,7 @@ _PAD, _UNKNOWN = "[PAD]", "[UNK]"
 
 
 @dataclass(frozen=True)
-class Words:
+class TextTokenizer:
     """A vocabulary.
 
     Attributes:
@@ -60,7 +60,9 @@ class Words:
         return rows
 
 
-def learn_words(captions: Iterable[str], *, size: int = 2048, length: int = 8) -> Words:
+def fit_text_tokenizer(
+    captions: Iterable[str], *, size: int = 2048, length: int = 8
+) -> TextTokenizer:
     """The vocabulary of some captions, of at most `size` tokens; the order makes no difference."""
     tokenizer = Tokenizer(models.BPE(unk_token=_UNKNOWN))
     tokenizer.normalizer = normalizers.Sequence([normalizers.NFKC(), normalizers.Lowercase()])
@@ -69,4 +71,4 @@ def learn_words(captions: Iterable[str], *, size: int = 2048, length: int = 8) -
         vocab_size=size, special_tokens=[_PAD, _UNKNOWN], show_progress=False
     )
     tokenizer.train_from_iterator(sorted(captions), trainer)
-    return Words(tokenizer.to_str(), length)
+    return TextTokenizer(tokenizer.to_str(), length)

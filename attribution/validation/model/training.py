@@ -25,10 +25,10 @@ from numpy.typing import NDArray
 
 from attribution.errors import ProofError
 from attribution.validation.model.dalle import Dalle, DalleShape
-from attribution.validation.model.dataset import Pictures
+from attribution.validation.model.dataset import TrainingPictures
 from attribution.validation.model.image_tokenizer import ImageTokenizer, Step
 from attribution.validation.model.process_pool import one_thread
-from attribution.validation.model.text_tokenizer import PAD, Words
+from attribution.validation.model.text_tokenizer import PAD, TextTokenizer
 
 _WARM_UP = 20
 _COOL_DOWN = 0.6
@@ -36,7 +36,7 @@ _COOL_DOWN = 0.6
 
 
 @dataclass(frozen=True)
-class Encoded:
+class EncodedPictures:
     """Captioned pictures as tokens; row n of everything is picture n.
 
     Attributes:
@@ -49,7 +49,7 @@ class Encoded:
     ids: tuple[str, ...]
     text: torch.Tensor
     codes: torch.Tensor
-    words: Words
+    words: TextTokenizer
     code_count: int
     tokenizer: str
     captions: tuple[str, ...] = ()
@@ -68,7 +68,7 @@ class Encoded:
 
 
 @dataclass(frozen=True, slots=True)
-class Recipe:
+class TrainingRecipe:
     """How a model is made and trained.
 
     Attributes:
@@ -99,16 +99,18 @@ class Trained:
     """
 
     model: Dalle
-    recipe: Recipe
+    recipe: TrainingRecipe
     seen: frozenset[str]
     losses: tuple[float, ...]
     seconds: float
     captions: tuple[str, ...] = ()
 
 
-def encode(pictures: Pictures, tokenizer: ImageTokenizer, digest: str, words: Words) -> Encoded:
+def encode(
+    pictures: TrainingPictures, tokenizer: ImageTokenizer, digest: str, words: TextTokenizer
+) -> EncodedPictures:
     """The pictures as a model takes them."""
-    return Encoded(
+    return EncodedPictures(
         ids=pictures.ids,
         text=torch.from_numpy(words.encode(pictures.captions)),
         codes=tokenizer.encode(pictures.pixels),
@@ -135,9 +137,9 @@ class Trainer:
 
     def __init__(
         self,
-        data: Encoded,
+        data: EncodedPictures,
         rows: NDArray[np.int64],
-        recipe: Recipe,
+        recipe: TrainingRecipe,
         start: Trained | None = None,
     ) -> None:
         if not len(rows):
@@ -236,9 +238,9 @@ class Trainer:
 
 
 def train(
-    data: Encoded,
+    data: EncodedPictures,
     rows: NDArray[np.int64],
-    recipe: Recipe,
+    recipe: TrainingRecipe,
     *,
     start: Trained | None = None,
     step: Step | None = None,

@@ -21,7 +21,7 @@ from attribution.validation.report import plots
 from attribution.validation.report.arms import in_order, kind_of, meaning_of, name_of
 from attribution.validation.report.goals import Status, conclusion, goals_of, main_effect
 from attribution.validation.report.numbers import Cell, interval_cell, multiple_cell, number
-from attribution.validation.report.tables import Table, escaped, markdown_of, tables_of
+from attribution.validation.report.tables import ResultTable, escaped, markdown_of, tables_of
 from attribution.validation.results import Proof, Sheet
 from harvester.sanitize import clean
 
@@ -80,7 +80,7 @@ def proof_markdown(proof: Proof) -> str:
 
     Names that strangers chose cannot act as markup.
     """
-    goals = Table(
+    goals = ResultTable(
         "goals",
         "Goals",
         ("Goal", "Wanted", "Status", "Found"),

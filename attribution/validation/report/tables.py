@@ -32,7 +32,7 @@ from harvester.sanitize import clean
 
 
 @dataclass(frozen=True, slots=True)
-class Table:
+class ResultTable:
     """Rows for a person.
 
     Attributes:
@@ -51,7 +51,7 @@ class Table:
 
 def matrix(
     effects: Sequence[Effect], name: str, caption: str, show: Callable[[Effect], Cell]
-) -> Table | None:
+) -> ResultTable | None:
     """One figure by arm and K; None without effects."""
     found = {(one.arm, one.k): one for one in effects}
     ks = sorted({one.k for one in effects})
@@ -66,7 +66,7 @@ def matrix(
     return _table(name, caption, ("Arm", *(f"K = {k:,}" for k in ks)), 1, rows)
 
 
-def tables_of(proof: Proof) -> dict[str, Table]:
+def tables_of(proof: Proof) -> dict[str, ResultTable]:
     """Every table that there are rows for, by name, in the order of the report."""
     made = (
         matrix(
@@ -95,15 +95,15 @@ def tables_of(proof: Proof) -> dict[str, Table]:
 
 def _table(
     name: str, caption: str, columns: tuple[str, ...], names: int, rows: Iterable[tuple[Cell, ...]]
-) -> Table | None:
+) -> ResultTable | None:
     found = tuple(rows)
     marked = frozenset(n for n, row in enumerate(found) if row[0].text == "whence")
     if len(marked) == len(found):
         marked = frozenset()  # nothing to tell them from
-    return Table(name, caption, columns, names, found, marked) if found else None
+    return ResultTable(name, caption, columns, names, found, marked) if found else None
 
 
-def _paired(proof: Proof) -> Table | None:
+def _paired(proof: Proof) -> ResultTable | None:
     ks = sorted({one.k for one in proof.paired})
     found = {(one.arm, one.other, one.k): one for one in proof.paired}
     pairs = list(dict.fromkeys((one.arm, one.other) for one in proof.paired))
@@ -139,7 +139,7 @@ def _range(counts: Iterable[int]) -> str:
     return f"{found[0]:,}" if len(found) == 1 else f"{found[0]:,} to {found[-1]:,}"
 
 
-def _random(proof: Proof) -> Table | None:
+def _random(proof: Proof) -> ResultTable | None:
     return _table(
         "random",
         "What removing pictures at random does",
@@ -158,7 +158,7 @@ def _random(proof: Proof) -> Table | None:
     )
 
 
-def _datamodelling(proof: Proof) -> Table | None:
+def _datamodelling(proof: Proof) -> ResultTable | None:
     ordered = sorted(
         proof.datamodelling,
         key=lambda one: (one.looks_inside, -one.lds if math.isfinite(one.lds) else math.inf),
@@ -201,7 +201,7 @@ def _numbers(method: str) -> str:
     return "shares" if is_shares(method) else "scores"
 
 
-def _exemplars(proof: Proof) -> Table | None:
+def _exemplars(proof: Proof) -> ResultTable | None:
     return _table(
         "exemplar",
         "The one picture that a model was tuned on, found by method",
@@ -221,7 +221,7 @@ def _exemplars(proof: Proof) -> Table | None:
     )
 
 
-def _forgetting(proof: Proof) -> Table | None:
+def _forgetting(proof: Proof) -> ResultTable | None:
     def change(before: float, after: float, show: Callable[[float], str] = number) -> Cell:
         return Cell(f"{show(before)} \N{RIGHTWARDS ARROW} {show(after)}")
 
@@ -253,7 +253,7 @@ def _forgetting(proof: Proof) -> Table | None:
     )
 
 
-def _recognisable(proof: Proof) -> Table | None:
+def _recognisable(proof: Proof) -> ResultTable | None:
     return _table(
         "recognisable",
         "Generated pictures that are nearest to a picture of their own caption",
@@ -271,7 +271,7 @@ def _recognisable(proof: Proof) -> Table | None:
     )
 
 
-def _refitted(proof: Proof) -> Table | None:
+def _refitted(proof: Proof) -> ResultTable | None:
     return _table(
         "refitted",
         "Weights fitted on one set of pictures, tried on another",
@@ -291,7 +291,7 @@ def _refitted(proof: Proof) -> Table | None:
     )
 
 
-def _everything(proof: Proof) -> Table | None:
+def _everything(proof: Proof) -> ResultTable | None:
     order = in_order(one.arm for one in proof.effects)
     return _table(
         "all",
@@ -321,7 +321,7 @@ def _everything(proof: Proof) -> Table | None:
     )
 
 
-def markdown_of(table: Table) -> str:
+def markdown_of(table: ResultTable) -> str:
     """A table of GitHub's Markdown, its caption above it in bold; names cannot act as markup."""
     lines = [
         f"**{escaped(table.caption)}**",

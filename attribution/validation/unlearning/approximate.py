@@ -32,8 +32,8 @@ from numpy.typing import NDArray
 
 from attribution.validation.model.dalle import Dalle, TokenModel, losses_of, picture_losses
 from attribution.validation.model.image_tokenizer import Step
-from attribution.validation.model.training import Encoded
-from attribution.validation.unlearning.base import Forgotten, Learnt, parted
+from attribution.validation.model.training import EncodedPictures
+from attribution.validation.unlearning.base import TrainedState, UnlearnedState, split_rows
 
 Rows = NDArray[np.int64]
 _AT_ONCE = 64
@@ -61,9 +61,11 @@ class Ascent:
     weight: float = 0.3
     most: int = 200
 
-    def forget(self, state: Learnt, removed: frozenset[str], step: Step | None = None) -> Forgotten:
+    def forget(
+        self, state: TrainedState, removed: frozenset[str], step: Step | None = None
+    ) -> UnlearnedState:
         """As `Forgetting` says."""
-        gone, left = parted(state, removed)
+        gone, left = split_rows(state, removed)
         if not len(gone):
             return _forgotten(state, state.model, left, removed, processed=0, seconds=0.0)
         started, data, size = time.process_time(), state.data, state.recipe.batch
@@ -121,9 +123,11 @@ class Fisher:
     measured: int = 256
     most: int = 100
 
-    def forget(self, state: Learnt, removed: frozenset[str], step: Step | None = None) -> Forgotten:
+    def forget(
+        self, state: TrainedState, removed: frozenset[str], step: Step | None = None
+    ) -> UnlearnedState:
         """As `Forgetting` says."""
-        gone, left = parted(state, removed)
+        gone, left = split_rows(state, removed)
         if not len(gone):
             return _forgotten(state, state.model, left, removed, processed=0, seconds=0.0)
         started, data = time.process_time(), state.data
@@ -155,7 +159,7 @@ class Fisher:
         return _forgotten(state, model, left, removed, processed=processed, seconds=seconds)
 
 
-def fisher_information(model: Dalle, data: Encoded, rows: Rows) -> dict[str, torch.Tensor]:
+def fisher_information(model: Dalle, data: EncodedPictures, rows: Rows) -> dict[str, torch.Tensor]:
     """The diagonal of the empirical Fisher information of a picture's loss, by weight.
 
     The mean over pictures of each one's squared gradient, nats² a token²; weights that the picture
@@ -173,7 +177,7 @@ def fisher_information(model: Dalle, data: Encoded, rows: Rows) -> dict[str, tor
     return sums
 
 
-def _climb(model: Dalle, data: Encoded, rows: Rows, target: float) -> float:
+def _climb(model: Dalle, data: EncodedPictures, rows: Rows, target: float) -> float:
     """Leave the clamped loss's gradient over all rows in the model; returns the loss."""
     total = 0.0
     for part in np.split(rows, range(_AT_ONCE, len(rows), _AT_ONCE)):
@@ -201,27 +205,27 @@ def _batches(rows: Rows, size: int, seed: list[int]) -> Iterator[Rows]:
             yield order[at : at + size]
 
 
-def _clamped(model: Dalle, data: Encoded, rows: Rows, target: float) -> torch.Tensor:
+def _clamped(model: Dalle, data: EncodedPictures, rows: Rows, target: float) -> torch.Tensor:
     """Mean loss where what has reached the target no longer climbs."""
     told = picture_losses(model, data.text[rows], data.codes[rows])
     return told.clamp(max=target).mean()
 
 
-def _copied(state: Learnt) -> Dalle:
+def _copied(state: TrainedState) -> Dalle:
     if not isinstance(state.model, Dalle):
         raise TypeError(f"expected a single model, found {type(state.model).__name__}")
     return copy.deepcopy(state.model).requires_grad_(requires_grad=True)
 
 
 def _forgotten(
-    state: Learnt,
+    state: TrainedState,
     model: TokenModel,
     left: Rows,
     removed: frozenset[str],
     *,
     processed: int,
     seconds: float,
-) -> Forgotten:
+) -> UnlearnedState:
     after = replace(
         state,
         model=model,
@@ -229,4 +233,4 @@ def _forgotten(
         processed=state.processed + processed,
         seconds=state.seconds + seconds,
     )
-    return Forgotten(after, removed, seconds, processed)
+    return UnlearnedState(after, removed, seconds, processed)

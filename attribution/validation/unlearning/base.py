@@ -21,11 +21,11 @@ from attribution.errors import ProofError
 from attribution.validation.model.dalle import TokenModel
 from attribution.validation.model.dataset import FEWEST, rows_of
 from attribution.validation.model.image_tokenizer import Step
-from attribution.validation.model.training import Encoded, Recipe, Trained, train
+from attribution.validation.model.training import EncodedPictures, Trained, TrainingRecipe, train
 
 
 @dataclass(frozen=True)
-class Learnt:
+class TrainedState:
     """What a way knows of some pictures, before or after it has forgotten others.
 
     Attributes:
@@ -37,16 +37,16 @@ class Learnt:
     """
 
     model: TokenModel
-    data: Encoded
+    data: EncodedPictures
     rows: NDArray[np.int64]
-    recipe: Recipe
+    recipe: TrainingRecipe
     processed: int
     seconds: float
     lineage: frozenset[str]
 
 
 @dataclass(frozen=True)
-class Forgotten:
+class UnlearnedState:
     """What has become of it once pictures are forgotten, and what that took.
 
     Attributes:
@@ -56,7 +56,7 @@ class Forgotten:
         retrained: pictures times steps that were processed.
     """
 
-    state: Learnt
+    state: TrainedState
     removed: frozenset[str]
     seconds: float
     retrained: int
@@ -80,10 +80,12 @@ class Forgotten:
 class Forgetting(Protocol):
     """A way to get the model without given pictures.
 
-    What it forgets from is a `Learnt`; SISA's only what it learnt itself.
+    What it forgets from is a `TrainedState`; SISA's only what it learnt itself.
     """
 
-    def forget(self, state: Any, removed: frozenset[str], step: Step | None = None) -> Forgotten:
+    def forget(
+        self, state: Any, removed: frozenset[str], step: Step | None = None
+    ) -> UnlearnedState:
         """The model without some pictures; the state stays as it was.
 
         Raises:
@@ -95,30 +97,32 @@ class Forgetting(Protocol):
 class Retraining:
     """Training from scratch on the rest, by the same recipe and seed."""
 
-    def forget(self, state: Learnt, removed: frozenset[str], step: Step | None = None) -> Forgotten:
+    def forget(
+        self, state: TrainedState, removed: frozenset[str], step: Step | None = None
+    ) -> UnlearnedState:
         """As `Forgetting` says."""
-        _, left = parted(state, removed)
+        _, left = split_rows(state, removed)
         again = learn_whole(state.data, left, state.recipe, step)
-        return Forgotten(again, removed, again.seconds, again.processed)
+        return UnlearnedState(again, removed, again.seconds, again.processed)
 
 
 def learn_whole(
-    data: Encoded, rows: NDArray[np.int64], recipe: Recipe, step: Step | None = None
-) -> Learnt:
+    data: EncodedPictures, rows: NDArray[np.int64], recipe: TrainingRecipe, step: Step | None = None
+) -> TrainedState:
     """One model of all rows, as every way but SISA begins with.
 
     Raises:
         ProofError: if there are too few.
     """
     rows = np.unique(rows)
-    enough(len(rows), "to learn from")
+    check_enough(len(rows), "to learn from")
     return of_trained(train(data, rows, recipe, step=step), data, rows)
 
 
-def of_trained(trained: Trained, data: Encoded, rows: NDArray[np.int64]) -> Learnt:
+def of_trained(trained: Trained, data: EncodedPictures, rows: NDArray[np.int64]) -> TrainedState:
     """A model that was trained elsewhere, for example read from a checkpoint."""
     recipe = trained.recipe
-    return Learnt(
+    return TrainedState(
         model=trained.model,
         data=data,
         rows=np.unique(rows),
@@ -129,12 +133,12 @@ def of_trained(trained: Trained, data: Encoded, rows: NDArray[np.int64]) -> Lear
     )
 
 
-def cost(recipe: Recipe) -> int:
+def cost(recipe: TrainingRecipe) -> int:
     """Pictures times steps that a training from scratch processes, however many there are."""
     return recipe.steps * recipe.batch
 
 
-def enough(count: int, purpose: str) -> None:
+def check_enough(count: int, purpose: str) -> None:
     """Raises ProofError if so many pictures are too few."""
     if count < FEWEST:
         raise ProofError(
@@ -143,7 +147,9 @@ def enough(count: int, purpose: str) -> None:
         )
 
 
-def parted(state: Learnt, removed: frozenset[str]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def split_rows(
+    state: TrainedState, removed: frozenset[str]
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """The rows that are to be forgotten, and the ones that are left.
 
     Raises:
@@ -152,5 +158,5 @@ def parted(state: Learnt, removed: frozenset[str]) -> tuple[NDArray[np.int64], N
     row_of = {state.data.ids[row]: int(row) for row in state.rows}
     gone = rows_of(removed, row_of)
     left = np.setdiff1d(state.rows, gone)
-    enough(len(left), "to be left")
+    check_enough(len(left), "to be left")
     return gone, left

@@ -36,8 +36,14 @@ from safetensors.torch import load_file, save_file
 from attribution.errors import CheckpointError, ProofError
 from attribution.validation.model.dalle import Dalle, Ensemble
 from attribution.validation.model.image_tokenizer import Step
-from attribution.validation.model.training import Encoded, Recipe, Trained, train
-from attribution.validation.unlearning.base import Forgotten, Learnt, cost, enough, parted
+from attribution.validation.model.training import EncodedPictures, Trained, TrainingRecipe, train
+from attribution.validation.unlearning.base import (
+    TrainedState,
+    UnlearnedState,
+    check_enough,
+    cost,
+    split_rows,
+)
 from harvester.dataset.atomic import replacing
 from harvester.errors import reason_of
 from harvester.sanitize import clean
@@ -56,7 +62,7 @@ class SliceState:
     """
 
     key: str
-    recipe: Recipe
+    recipe: TrainingRecipe
     seen: frozenset[str]
     seconds: float
     kept: Dalle | Path
@@ -66,7 +72,7 @@ class SliceState:
         """Pictures times steps, of this stage."""
         return cost(self.recipe)
 
-    def model(self, data: Encoded) -> Dalle:
+    def model(self, data: EncodedPictures) -> Dalle:
         """The model, read if it is in a file.
 
         Raises:
@@ -85,7 +91,7 @@ class SliceState:
 
 
 @dataclass(frozen=True)
-class Shard:
+class SisaShard:
     """A part of the pictures that one model knows.
 
     Attributes:
@@ -102,10 +108,10 @@ class Shard:
 
 
 @dataclass(frozen=True)
-class Sharded(Learnt):
+class Sharded(TrainedState):
     """What SISA knows: the shards that are left."""
 
-    shards: tuple[Shard, ...] = ()
+    shards: tuple[SisaShard, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -113,8 +119,8 @@ class Sisa:
     """Sharded, isolated, sliced and aggregated training.
 
     Attributes:
-        shards, slices: how many, and how many of each.
-        artists: the artist of each id; each then has shards of their own, as `by_artist` deals
+        shards, slices: how many, and how many of each. artists: the artist of each id; each then
+        has shards of their own, as `shard_by_artist` deals
             them. Without it the pictures are dealt at random, by seed.
         store: a folder for the states, which a later run takes up; in memory without it.
     """
@@ -124,7 +130,9 @@ class Sisa:
     artists: Mapping[str, str] | None = None
     store: Path | None = None
 
-    def learn(self, data: Encoded, rows: Rows, recipe: Recipe, step: Step | None = None) -> Sharded:
+    def learn(
+        self, data: EncodedPictures, rows: Rows, recipe: TrainingRecipe, step: Step | None = None
+    ) -> Sharded:
         """Learn some rows.
 
         Raises:
@@ -132,19 +140,19 @@ class Sisa:
             CheckpointError: if a stored state is damaged.
         """
         rows = np.unique(rows)
-        enough(len(rows), "to learn from")
+        check_enough(len(rows), "to learn from")
         plan = planned(self._parts(data, rows, recipe.seed), self.slices, recipe)
         return self._built(data, rows, recipe, plan, step)
 
     def forget(
         self, state: Sharded, removed: frozenset[str], step: Step | None = None
-    ) -> Forgotten:
+    ) -> UnlearnedState:
         """As `Forgetting` says.
 
         Raises:
             CheckpointError: if a stored state is missing or damaged.
         """
-        gone, left = parted(state, removed)
+        gone, left = split_rows(state, removed)
         plan = [_without(shard, gone, removed) for shard in state.shards]
         kept = [shard for shard in plan if any(len(part) for part in shard.slices)]
         after = self._built(state.data, left, state.recipe, kept, step)
@@ -157,24 +165,29 @@ class Sisa:
             for one in shard.states
             if one is not None and id(one) not in before
         ]
-        return Forgotten(
+        return UnlearnedState(
             after,
             removed,
             seconds=sum(one.seconds for one in learnt),
             retrained=sum(one.processed for one in learnt),
         )
 
-    def _parts(self, data: Encoded, rows: Rows, seed: int) -> list[Rows]:
+    def _parts(self, data: EncodedPictures, rows: Rows, seed: int) -> list[Rows]:
         dealt = np.random.default_rng([seed, 2]).permutation(rows)
         if self.shards < 1:
             return []
         if self.artists is None:
             return np.array_split(dealt, self.shards)
         artists = [self.artists.get(data.ids[row], "") for row in dealt]
-        return by_artist(dealt, artists, self.shards)
+        return shard_by_artist(dealt, artists, self.shards)
 
     def _built(
-        self, data: Encoded, rows: Rows, recipe: Recipe, plan: list[Shard], step: Step | None
+        self,
+        data: EncodedPictures,
+        rows: Rows,
+        recipe: TrainingRecipe,
+        plan: list[SisaShard],
+        step: Step | None,
     ) -> Sharded:
         """Train every stage that has no state yet."""
         missing = sum(sum(shard.steps[len(shard.states) :]) for shard in plan)
@@ -210,7 +223,7 @@ class Sisa:
         )
 
 
-def planned(parts: Sequence[Rows], slices: int, recipe: Recipe) -> list[Shard]:
+def planned(parts: Sequence[Rows], slices: int, recipe: TrainingRecipe) -> list[SisaShard]:
     """Shards' rows → shards, cut into slices of neighbours, with their steps.
 
     Raises:
@@ -235,11 +248,11 @@ def planned(parts: Sequence[Rows], slices: int, recipe: Recipe) -> list[Shard]:
                 f"expected at least 1 step in each of {slices} stages of {shards} shards, found "
                 f"{recipe.steps} steps in all; take more steps, or fewer shards and slices"
             )
-        plan.append(Shard(number, tuple(np.array_split(part, slices)), steps))
+        plan.append(SisaShard(number, tuple(np.array_split(part, slices)), steps))
     return plan
 
 
-def _without(shard: Shard, gone: Rows, removed: frozenset[str]) -> Shard:
+def _without(shard: SisaShard, gone: Rows, removed: frozenset[str]) -> SisaShard:
     """The shard without some rows, and of its states only those that never touched them."""
     if not any(np.isin(part, gone).any() for part in shard.slices):
         return shard
@@ -264,9 +277,9 @@ def _shifted(step: Step | None, done: int, total: int) -> Step | None:
 
 
 def _learn_slice(
-    data: Encoded,
+    data: EncodedPictures,
     rows: Rows,
-    recipe: Recipe,
+    recipe: TrainingRecipe,
     start: SliceState | None,
     store: Path | None,
     *,
@@ -285,7 +298,9 @@ def _learn_slice(
     return SliceState(key, recipe, told.seen, told.seconds, told.model if path is None else path)
 
 
-def _key(data: Encoded, rows: Rows, recipe: Recipe, start: SliceState | None) -> str:
+def _key(
+    data: EncodedPictures, rows: Rows, recipe: TrainingRecipe, start: SliceState | None
+) -> str:
     told = hashlib.sha256()
     about = {
         "recipe": asdict(recipe),
@@ -334,7 +349,7 @@ def _unfit(path: Path, found: str) -> CheckpointError:
 Rows = NDArray[np.int64]
 
 
-def by_artist(rows: Rows, artists: Sequence[str], shards: int) -> list[Rows]:
+def shard_by_artist(rows: Rows, artists: Sequence[str], shards: int) -> list[Rows]:
     """Rows → shards, so that an artist's pictures have shards of their own.
 
     Then whoever is forgotten takes whole shards along, and nobody else's are touched. Each artist

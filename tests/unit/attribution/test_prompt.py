@@ -11,18 +11,18 @@ from hypothesis import strategies as st
 from attribution.prompt import (
     MOST_NAMES,
     MOST_PARTS,
-    Asked,
-    ask,
-    ask_marked,
-    ask_plainly,
+    PromptParts,
     emphasis_of,
+    from_midjourney,
+    from_plain,
+    from_web_ui,
     plain_emphasis,
 )
 from harvester.midjourney.prompt import parse_prompt
 from harvester.schema import Generation, Reference, ReferenceRole, WeightedText
 
 
-def parts_of(asked: Asked) -> list[tuple[str, float]]:
+def parts_of(asked: PromptParts) -> list[tuple[str, float]]:
     return [(part.text, part.weight) for part in asked.parts]
 
 
@@ -39,11 +39,11 @@ def parts_of(asked: Asked) -> list[tuple[str, float]]:
     ],
 )
 def test_a_prompt_asks_for_its_parts_by_weight(prompt, parts):
-    assert parts_of(ask(parse_prompt(prompt))) == parts
+    assert parts_of(from_midjourney(parse_prompt(prompt))) == parts
 
 
 def test_words_are_what_is_wanted_and_negatives_what_is_not():
-    asked = ask(parse_prompt("red barn::2 a fence:: snow::-1 --no cars"))
+    asked = from_midjourney(parse_prompt("red barn::2 a fence:: snow::-1 --no cars"))
     assert asked.words == "red barn a fence"
     assert asked.negatives == ("snow", "cars")
 
@@ -59,8 +59,8 @@ def test_a_stored_generation_asks_for_the_same_as_its_prompt():
         negatives=read.negatives,
         references=read.references,
     )
-    asked = ask(row, artists=["Ada"])
-    assert asked == ask(read, artists=["Ada"])
+    asked = from_midjourney(row, artists=["Ada"])
+    assert asked == from_midjourney(read, artists=["Ada"])
     assert asked.references == (
         Reference("https://s.mj.run/x", ReferenceRole.IMAGE),
         Reference("123", ReferenceRole.STYLE),
@@ -69,23 +69,27 @@ def test_a_stored_generation_asks_for_the_same_as_its_prompt():
 
 
 def test_without_a_grammar_every_word_is_wanted():
-    assert parts_of(ask_plainly("a::2 b --no c")) == [("a::2 b --no c", 1.0)]
-    assert ask_plainly(" ") == Asked()
+    assert parts_of(from_plain("a::2 b --no c")) == [("a::2 b --no c", 1.0)]
+    assert from_plain(" ") == PromptParts()
 
 
 def test_names_stand_once_and_in_order():
-    asked = ask(parse_prompt("x"), artists=["Klee", "Miró", "Klee"], titles=["The Kiss"])
+    asked = from_midjourney(
+        parse_prompt("x"), artists=["Klee", "Miró", "Klee"], titles=["The Kiss"]
+    )
     assert (asked.artists, asked.titles) == (("Klee", "Miró"), ("The Kiss",))
 
 
 def test_of_too_many_parts_the_weightiest_stay_in_order():
     many = " ".join(f"w{number}::{number % 97 + 1}" for number in range(500))
-    parts = ask(parse_prompt(many), artists=map(str, range(99))).parts
+    parts = from_midjourney(parse_prompt(many), artists=map(str, range(99))).parts
     assert len(parts) == MOST_PARTS
     assert min(part.weight for part in parts) >= 85
     numbers = [int(part.text[1:]) for part in parts]
     assert numbers == sorted(numbers)
-    assert len(ask(parse_prompt("x"), artists=map(str, range(99))).artists) == MOST_NAMES
+    assert (
+        len(from_midjourney(parse_prompt("x"), artists=map(str, range(99))).artists) == MOST_NAMES
+    )
 
 
 @pytest.mark.parametrize(
@@ -115,7 +119,7 @@ def test_emphasis_is_taken_off_and_its_weight_kept(text, runs):
 
 
 def test_a_marked_prompt_asks_by_its_marks_and_refuses_its_negative_prompt():
-    asked = ask_marked(
+    asked = from_web_ui(
         "a barn, (snow:1.5)", "(people:2), text", artists=["(Ada Example:1.2)"], titles=["[Dusk]"]
     )
     assert parts_of(asked) == [
@@ -129,7 +133,7 @@ def test_a_marked_prompt_asks_by_its_marks_and_refuses_its_negative_prompt():
 
 
 def test_a_part_of_weight_nothing_is_not_asked_for():
-    assert ask_marked("(barn:0) sea").parts == (WeightedText("sea", 1.0),)
+    assert from_web_ui("(barn:0) sea").parts == (WeightedText("sea", 1.0),)
 
 
 @given(st.text(alphabet="ab ()[]:.19\\<>{}|", max_size=60))

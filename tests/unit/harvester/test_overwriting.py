@@ -15,7 +15,7 @@ from attribution.calibration.background import SHIPPED, is_background
 from attribution.calibration.fusion import WEIGHTS, is_fusion
 from attribution.report.batch_folder import check_folder
 from attribution.report.html import is_report
-from harvester.dataset.writer import Store
+from harvester.dataset.writer import DatasetWriter
 from harvester.errors import InputError
 from harvester.maintenance.compaction import compact
 from harvester.overwriting import check_output
@@ -114,7 +114,7 @@ def test_other_tables_are_not_replaced_by_rankings(tmp_path, name):
 
 
 def test_a_shard_is_no_ranking(tmp_path):
-    with Store(tmp_path, Candidate) as store:
+    with DatasetWriter(tmp_path, Candidate) as store:
         store.append(Candidate(id="a", url="u"))
     [shard] = tmp_path.glob("part-*.parquet")
     with pytest.raises(InputError, match=FOREIGN):
@@ -169,7 +169,7 @@ def test_events_are_added_to_no_log_that_is_read(tmp_path):
 
 
 def store(folder: Path) -> None:
-    with Store(folder, Candidate) as opened:
+    with DatasetWriter(folder, Candidate) as opened:
         opened.append(Candidate(id="a", url="u"))
 
 

@@ -34,7 +34,7 @@ from attribution.ranking.gallery import load_gallery
 from attribution.ranking.query import query_from_bytes
 from attribution.report.page import show_query
 from attribution.report.wording import conclusion
-from harvester.dataset.writer import Store
+from harvester.dataset.writer import DatasetWriter
 from harvester.pictures.decode import encode_jpeg, open_picture
 from harvester.schema import Candidate
 
@@ -197,7 +197,7 @@ def test_the_text_lets_a_hundred_through_and_ties_stand_by_id():
 
 
 def stored(folder: Path, pictures: list[np.ndarray], titles: list[str] | None = None) -> Path:
-    with Store(folder, Candidate) as opened:
+    with DatasetWriter(folder, Candidate) as opened:
         for number, picture in enumerate(pictures):
             name = hashlib.sha256(str(number).encode()).hexdigest()
             title = titles[number] if titles else None

@@ -15,7 +15,7 @@ from harvester.dataset import shards
 from harvester.errors import InputError, RateLimitedError
 from harvester.schema import Candidate, Finding, Search, SearchStatus
 from harvester.search import commons, openverse
-from harvester.search.registry import Asking, open_engines
+from harvester.search.registry import EngineOptions, open_engines
 from tests.support.servers.fault_server import picture
 from tests.support.servers.offline_commons import OfflineCommons, file
 from tests.support.servers.offline_openverse import OfflineOpenverse
@@ -138,14 +138,14 @@ def test_sources_that_cannot_be_asked_are_refused(text, licenses, told):
 
 
 def test_engines_have_their_pace_and_their_token(monkeypatch):
-    with open_engines(search_commands.SOURCES, Asking()) as engines:
+    with open_engines(search_commands.SOURCES, EngineOptions()) as engines:
         assert [(engine.source, engine.pause_s) for engine in engines] == [
             ("ddg", 1.0),
             ("openverse", 3.0),
             ("commons", 1.0),
         ]
     monkeypatch.setenv("WHENCE_OPENVERSE_TOKEN", "a-token")
-    with open_engines(["openverse"], Asking()) as [engine]:
+    with open_engines(["openverse"], EngineOptions()) as [engine]:
         assert engine.pause_s == 1.0
 
 
@@ -156,5 +156,5 @@ def test_a_token_allows_more_requests_a_day():
 
 
 def test_options_that_cannot_be_used_are_refused():
-    with pytest.raises(InputError), open_engines(["commons"], Asking(licenses=["gpl"])):
+    with pytest.raises(InputError), open_engines(["commons"], EngineOptions(licenses=["gpl"])):
         pass

@@ -11,7 +11,7 @@ import polars as pl
 import pytest
 from PIL import Image
 
-from harvester.dataset.writer import Store
+from harvester.dataset.writer import DatasetWriter
 from harvester.schema import (
     Candidate,
     Finding,
@@ -35,7 +35,7 @@ def jpeg() -> bytes:
 
 @pytest.fixture
 def candidates(tmp_path):
-    with Store(tmp_path / "candidates", Candidate) as store:
+    with DatasetWriter(tmp_path / "candidates", Candidate) as store:
         for number in range(150):
             store.append(
                 Candidate(
@@ -56,7 +56,7 @@ def candidates(tmp_path):
 
 @pytest.fixture
 def generations(tmp_path):
-    with Store(tmp_path / "generations", Generation) as store:
+    with DatasetWriter(tmp_path / "generations", Generation) as store:
         store.append(
             Generation(
                 id="1",

@@ -16,8 +16,8 @@ import pytest
 from harvester.dataset import atomic, lock, manifest, shards
 from harvester.dataset import storage as places
 from harvester.dataset.manifest import read_manifest
-from harvester.dataset.storage import Place, list_files, place_of
-from harvester.dataset.writer import Store
+from harvester.dataset.storage import Location, list_files, location_of
+from harvester.dataset.writer import DatasetWriter
 from harvester.errors import ShardError
 from harvester.maintenance import compaction as compacting
 from harvester.maintenance.compaction import compact
@@ -43,17 +43,17 @@ def where(request, tmp_path) -> str:
 
 
 @pytest.fixture
-def remote(endpoint, tmp_path) -> Place:
-    return place_of(address(endpoint, f"{tmp_path.name}/dataset"))
+def remote(endpoint, tmp_path) -> Location:
+    return location_of(address(endpoint, f"{tmp_path.name}/dataset"))
 
 
 def candidate(number: int, **fields) -> Candidate:
     return Candidate(id=f"{number:04d}", url=f"https://example.org/{number}", **fields)
 
 
-def fill(folder: Place) -> None:
+def fill(folder: Location) -> None:
     """4 pictures, 4 findings and a search in small shards, and one row of each that is replaced."""
-    with Store(folder, Candidate) as store:
+    with DatasetWriter(folder, Candidate) as store:
         failed = failed_id("https://example.org/1")
         store.append(Candidate(id=failed, url="https://example.org/1", status=FetchStatus.TIMEOUT))
         for n in range(4):
@@ -65,7 +65,7 @@ def fill(folder: Place) -> None:
         )
 
 
-def held(folder: Place) -> list[Counter]:
+def held(folder: Location) -> list[Counter]:
     return [
         Counter(map(repr, shards.rows(folder, row_type)))
         for row_type in (Candidate, Finding, Search)
@@ -82,13 +82,13 @@ def python(script: str, *args: str) -> subprocess.Popen:
 
 
 def test_rows_come_back_and_the_manifest_follows(where):
-    folder = place_of(where)
-    with Store(folder, Candidate) as store:
+    folder = location_of(where)
+    with DatasetWriter(folder, Candidate) as store:
         store.note({"consent": "strict"})
         rows = [candidate(n, image=bytes([n]) * 5000) for n in range(250)]
         for row in rows:
             store.append(row)
-    with Store(folder, Candidate) as store:
+    with DatasetWriter(folder, Candidate) as store:
         store.append(candidate(250))
     assert list(shards.rows(folder, Candidate)) == [*rows, candidate(250)]
     assert shards.pick(folder, Candidate, ["0120"])["0120"] == rows[120]
@@ -103,9 +103,9 @@ def test_what_a_flush_acknowledged_survives_kill_9(where):
     """A real process, killed; the next one need not wait for its lock to age."""
     script = (
         "import sys, time\n"
-        "from harvester.dataset.storage import place_of\n"
+        "from harvester.dataset.storage import location_of\n"
         "from harvester.schema import Candidate\n"
-        "from harvester.dataset.writer import Store\n"
+        "from harvester.dataset.writer import DatasetWriter\n"
         "with Store(place_of(sys.argv[1]), Candidate) as store:\n"
         "    store.note({'a': 1})\n"
         "    store.append(Candidate(id='kept', url='u'))\n"
@@ -114,15 +114,15 @@ def test_what_a_flush_acknowledged_survives_kill_9(where):
         "    print('flushed', flush=True)\n"
         "    time.sleep(60)\n"
     )
-    folder = place_of(where)
+    folder = location_of(where)
     with python(script, where) as process:
         assert process.stdout.readline() == "flushed\n"
         told = rf"another process is writing .*process {process.pid} on {socket.gethostname()}"
         with pytest.raises(ShardError, match=told):
-            Store(folder, Candidate).__enter__()
+            DatasetWriter(folder, Candidate).__enter__()
         process.send_signal(signal.SIGKILL)
     assert [row.id for row in shards.rows(folder, Candidate)] == ["kept"]
-    with Store(folder, Candidate) as store:
+    with DatasetWriter(folder, Candidate) as store:
         store.append(candidate(2))
     found = read_manifest(folder)
     assert (found["tables"]["candidate"]["rows"], found["runs"][0]["settings"]) == (2, {"a": 1})
@@ -152,7 +152,7 @@ class Steps:
         return counted
 
 
-def copy_dataset(template: Path, folder: Place) -> None:
+def copy_dataset(template: Path, folder: Location) -> None:
     for path in template.rglob("*"):
         if path.is_file():
             below = path.parent.name if path.parent != template else ""
@@ -168,7 +168,7 @@ def test_compacting_may_die_at_every_step(tmp_path, kind, stride, request, monke
     endpoint = request.getfixturevalue("endpoint") if kind == "s3" else ""
     for step in range(0, 100, stride):
         name = f"{tmp_path.name}/{step}"
-        folder = place_of(address(endpoint, name)) if endpoint else tmp_path / str(step)
+        folder = location_of(address(endpoint, name)) if endpoint else tmp_path / str(step)
         copy_dataset(template, folder)
         with monkeypatch.context() as patch:
             steps = Steps(patch, step)
@@ -180,7 +180,7 @@ def test_compacting_may_die_at_every_step(tmp_path, kind, stride, request, monke
                 assert steps.left >= 0
                 break
         seen = held(folder)
-        with Store(folder, Candidate):  # what opens it next undoes or finishes
+        with DatasetWriter(folder, Candidate):  # what opens it next undoes or finishes
             assert held(folder) == seen
         report = compact(folder, rows_per_shard=2)
         after = held(folder)
@@ -195,13 +195,13 @@ def test_compacting_may_die_at_every_step(tmp_path, kind, stride, request, monke
 
 @pytest.mark.parametrize("step", [3, 8])
 def test_compacting_survives_a_real_kill_9(where, step):
-    folder = place_of(where)
+    folder = location_of(where)
     fill(folder)
     before = held(folder)
     script = (
         "import os, signal, sys\n"
         "from harvester.maintenance import compaction as compacting\n"
-        "from harvester.dataset.storage import place_of\n"
+        "from harvester.dataset.storage import location_of\n"
         "left = int(sys.argv[2])\n"
         "def counted(function):\n"
         "    def call(*args):\n"
@@ -238,17 +238,17 @@ def test_a_writer_elsewhere_holds_until_it_is_silent_for_long(remote, monkeypatc
     stranger = '{"host": "other\\u001b[31m", "machine": "m", "pid": 1, "run": "r", "since": "s", "at": "x"}'
     atomic.write_text(remote / ".lock" / "r.json", stranger)
     with pytest.raises(ShardError, match=r"process 1 on other.* last heard of \d s ago") as told:
-        Store(remote, Candidate).__enter__()
+        DatasetWriter(remote, Candidate).__enter__()
     assert "\x1b" not in str(told.value)
     monkeypatch.setattr(lock, "DEAD_AFTER_S", -1.0)
-    with Store(remote, Candidate) as store:
+    with DatasetWriter(remote, Candidate) as store:
         store.append(candidate(1))
     assert list_files(remote / ".lock") == []
 
 
 def test_a_heart_beats_and_a_lock_that_was_lost_is_noticed(remote, monkeypatch):
     monkeypatch.setattr(lock, "HEARTBEAT_S", 0.05)
-    with Store(remote, Candidate) as store:
+    with DatasetWriter(remote, Candidate) as store:
         name = remote / ".lock" / f"{store.run}.json"
         [entry] = list_files(remote / ".lock")
         deadline = time.monotonic() + 10
@@ -275,11 +275,11 @@ def test_an_object_is_not_there_when_its_writer_raises(remote):
 
 
 def test_a_bucket_that_is_not_there_is_one_line(endpoint):
-    missing = place_of(address(endpoint, "x", bucket="missing"))
+    missing = location_of(address(endpoint, "x", bucket="missing"))
     with pytest.raises(ShardError, match=r"s3://missing/x: .* no bucket missing; check"):
         shards.count_rows(missing, Candidate)
     with pytest.raises(ShardError, match=r"s3://missing/x/.* NO_SUCH_BUCKET") as told:
-        Store(missing, Candidate).__enter__()
+        DatasetWriter(missing, Candidate).__enter__()
     assert "any:any" not in str(told.value)
 
 
@@ -293,7 +293,7 @@ def test_a_server_that_is_away_or_says_nothing_is_given_up(monkeypatch):
             there = f"http://127.0.0.1:{one.getsockname()[1]}"
             began = time.monotonic()
             with pytest.raises(ShardError, match="expected it to be") as told:
-                shards.count_rows(place_of(address(there, "x")), Candidate)
+                shards.count_rows(location_of(address(there, "x")), Candidate)
             assert "\n" not in str(told.value)
             assert time.monotonic() - began < 10
     places._s3.cache_clear()

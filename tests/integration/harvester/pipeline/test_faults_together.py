@@ -15,8 +15,8 @@ import pytest
 import trustme
 
 from harvester.dataset import shards
-from harvester.dataset.writer import Store
-from harvester.dedup.index import Known
+from harvester.dataset.writer import DatasetWriter
+from harvester.dedup.index import SeenIndex
 from harvester.fetch import guard
 from harvester.fetch.fetcher import Fetcher
 from harvester.pipeline.candidates import harvest_candidates
@@ -145,7 +145,7 @@ async def harvest(folder: Path, urls: list[str], web: Web) -> tuple[dict[str, fl
             yield Finding(url=url, source="test")
 
     fetcher = Fetcher(LIMITS, concurrency=256, ssl_context=web.ssl_context)
-    with Store(folder, Candidate) as store, Known(folder) as known:
+    with DatasetWriter(folder, Candidate) as store, SeenIndex(folder) as known:
         async with LocalEngine(fetcher, window=256) as engine:
             start = time.perf_counter()
             outcome: Outcome

@@ -7,7 +7,7 @@ import time
 import pytest
 
 from harvester.dataset import shards
-from harvester.dataset.writer import Store
+from harvester.dataset.writer import DatasetWriter
 from harvester.discord.export import Post
 from harvester.fetch.download import FetchLimits
 from harvester.fetch.fetcher import Fetcher
@@ -25,7 +25,7 @@ def post(url: str | None, name: str = "1", **fields) -> Post:
 
 
 async def harvest(folder, posts, **options):
-    with Store(folder, Generation) as store:
+    with DatasetWriter(folder, Generation) as store:
         async with Fetcher(QUICK, allow_private=True) as fetcher, Decoders(1024) as decoders:
             return [
                 outcome

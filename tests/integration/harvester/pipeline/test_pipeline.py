@@ -10,8 +10,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from harvester.dataset import shards
-from harvester.dataset.writer import Store
-from harvester.dedup.index import Known
+from harvester.dataset.writer import DatasetWriter
+from harvester.dedup.index import SeenIndex
 from harvester.errors import RateLimitedError
 from harvester.fetch.download import FetchLimits
 from harvester.fetch.fetcher import Fetcher
@@ -33,7 +33,7 @@ async def findings(*urls: str, **fields):
 
 async def harvest(folder: Path, found, *, ledger=None, is_retry=False) -> list:
     """Run one harvest to its end; the outcomes in no fixed order."""
-    with Store(folder, Candidate) as store, Known(folder) as known:
+    with DatasetWriter(folder, Candidate) as store, SeenIndex(folder) as known:
         searches = ledger(store) if ledger else None
         async with LocalEngine(Fetcher(QUICK, allow_private=True), window=8) as engine:
             outcomes = [
@@ -154,7 +154,7 @@ async def test_a_broken_source_loses_nothing_that_it_gave(tmp_path, fault_server
 async def test_a_search_is_written_only_when_all_it_found_is_recorded(tmp_path, fault_server):
     """A run that dies in between searches again, instead of skipping what it had not fetched."""
     fault_server.serve("/a.jpg", picture(), "image/jpeg")
-    with Store(tmp_path, Candidate) as store:
+    with DatasetWriter(tmp_path, Candidate) as store:
         ledger = SearchLedger(store)
         ledger.expect(
             Search(query_prompt="p", query="q", source="t", status=SearchStatus.OK, found=2)
@@ -194,7 +194,10 @@ async def test_findings_are_flushed_as_they_come(tmp_path, fault_server):
     for number in range(30):
         fault_server.serve(f"/{number}.png", picture("PNG"), "image/png")
     urls = [fault_server.url(f"/{number}.png") for number in range(30)]
-    with Store(tmp_path, Candidate, rows_per_shard=10) as store, Known(tmp_path) as known:
+    with (
+        DatasetWriter(tmp_path, Candidate, rows_per_shard=10) as store,
+        SeenIndex(tmp_path) as known,
+    ):
         async with LocalEngine(Fetcher(QUICK, allow_private=True)) as engine:
             async for _ in harvest_candidates(findings(*urls), store, engine, known):
                 pass

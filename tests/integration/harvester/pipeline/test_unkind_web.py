@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from harvester.dataset import shards
-from harvester.dataset.writer import Store
-from harvester.dedup.index import Known
+from harvester.dataset.writer import DatasetWriter
+from harvester.dedup.index import SeenIndex
 from harvester.fetch.download import FetchLimits
 from harvester.fetch.fetcher import Fetcher
 from harvester.pipeline.candidates import flush, harvest_candidates
@@ -36,7 +36,7 @@ async def harvest(folder: Path, urls: list[str], **options) -> dict[str, FetchSt
             yield Finding(url=url, source="test")
 
     fetcher = Fetcher(LIMITS, allow_private=True, **options)
-    with Store(folder, Candidate) as store, Known(folder) as known:
+    with DatasetWriter(folder, Candidate) as store, SeenIndex(folder) as known:
         async with LocalEngine(fetcher) as engine:
             ended = {
                 outcome.url: outcome.status
@@ -67,7 +67,7 @@ async def test_a_slow_host_at_the_front_of_a_list_holds_up_no_other(tmp_path, we
         for url in (*slow_urls, quick):
             yield Finding(url=url, source="test")
 
-    with Store(tmp_path, Candidate) as store, Known(tmp_path) as known:
+    with DatasetWriter(tmp_path, Candidate) as store, SeenIndex(tmp_path) as known:
         async with LocalEngine(Fetcher(LIMITS, allow_private=True)) as engine:
             async for outcome in harvest_candidates(found(), store, engine, known):
                 ended[outcome.url] = outcome.status

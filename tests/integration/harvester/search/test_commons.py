@@ -9,7 +9,7 @@ import pytest
 from harvester.errors import RateLimitedError, SourceChangedError, SourceError
 from harvester.search.commons import Commons, plain_text
 from harvester.search.json_api import open_api_client
-from harvester.search.session import Gathering
+from harvester.search.session import QueryProgress
 from tests.support.servers.offline_commons import OfflineCommons, file
 
 SVG = {"mime": "image/svg+xml"}
@@ -37,7 +37,7 @@ def files(count):
 
 
 def search(engine, query="boat", limit=200):
-    gathering = Gathering(query, "a boat", limit, engine.source, engine.scope)
+    gathering = QueryProgress(query, "a boat", limit, engine.source, engine.scope)
     while not gathering.is_over:
         gathering.add(engine.search_page(query, gathering.pages + 1))
     return gathering.findings

@@ -8,7 +8,7 @@ from harvester.errors import InputError, RateLimitedError, SourceChangedError, S
 from harvester.search import json_api
 from harvester.search.json_api import open_api_client
 from harvester.search.openverse import Openverse
-from harvester.search.session import Gathering
+from harvester.search.session import QueryProgress
 from tests.integration.conftest import serving_context
 from tests.support.servers.offline_openverse import OfflineOpenverse
 
@@ -35,7 +35,7 @@ def records(count):
 
 
 def search(engine, query="boat", limit=100):
-    gathering = Gathering(query, "a boat", limit, engine.source, engine.scope)
+    gathering = QueryProgress(query, "a boat", limit, engine.source, engine.scope)
     while not gathering.is_over:
         gathering.add(engine.search_page(query, gathering.pages + 1))
     return gathering.findings

@@ -14,7 +14,7 @@ import pytest
 from attribution.batch.run import Batch, BatchJob, check_ranked
 from attribution.errors import GalleryError, JobError, QueryImageError
 from attribution.ranking.gallery import load_gallery
-from harvester.dataset.writer import Store
+from harvester.dataset.writer import DatasetWriter
 from harvester.pictures.decode import compute_hashes, encode_jpeg
 from harvester.schema import Candidate
 from tests.support.tiny import TinyEmbedder, tiny_method
@@ -34,7 +34,7 @@ def png(seed: int) -> bytes:
 
 @pytest.fixture
 def gallery(tmp_path):
-    with Store(tmp_path / "candidates", Candidate) as store:
+    with DatasetWriter(tmp_path / "candidates", Candidate) as store:
         for seed in range(12):
             hashes = compute_hashes(scene(seed))
             store.append(

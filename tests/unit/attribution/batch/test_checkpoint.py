@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from attribution.batch.checkpoint import Parts
+from attribution.batch.checkpoint import BatchCheckpoint
 from attribution.batch.table import failure_row
 from attribution.errors import JobError
 from harvester.errors import InputError
@@ -18,7 +18,7 @@ SETTINGS = {"candidates": "c", "method": "m", "k": 1, "grid": "auto"}
 
 
 def begin(out: Path, *jobs: str, restart: bool = False, **settings: object) -> None:
-    with Parts(out, SETTINGS | settings, restart=restart) as parts:
+    with BatchCheckpoint(out, SETTINGS | settings, restart=restart) as parts:
         parts.add([failure_row(job, "x.png", None, "e") for job in jobs])
         parts.join()
 
@@ -103,14 +103,14 @@ def ranked(job: str) -> dict[str, object]:
 @pytest.fixture
 def former(tmp_path) -> Path:
     """Three jobs that are done, two of them by number."""
-    with Parts(tmp_path / "r.csv", SETTINGS) as parts:
+    with BatchCheckpoint(tmp_path / "r.csv", SETTINGS) as parts:
         parts.add([ranked("1"), ranked("own"), ranked("2")])
     (tmp_path / "r.csv.parts" / "settings.json").write_text(json.dumps(SETTINGS))
     return tmp_path / "r.csv"
 
 
 def opened(out: Path, *numbers: str) -> tuple[set[str], int]:
-    with Parts(out, SETTINGS, was_number=numbers.__contains__) as parts:
+    with BatchCheckpoint(out, SETTINGS, was_number=numbers.__contains__) as parts:
         parts.join()
         assert {row["job_id"] for row in parts.best()} == parts.finished
         return parts.finished, parts.forgotten
@@ -127,15 +127,15 @@ def test_ids_that_a_list_gives_stay_though_they_are_numbers(former):
 
 def test_a_run_that_is_killed_while_it_takes_them_out_does_so_again(former, monkeypatch):
     with monkeypatch.context() as patched:
-        patched.setattr(Parts, "_write_settings", lambda _: 1 / 0)
+        patched.setattr(BatchCheckpoint, "_write_settings", lambda _: 1 / 0)
         with pytest.raises(ZeroDivisionError):
             opened(former, "1", "2")
-    with Parts(former, SETTINGS, was_number={"2"}.__contains__) as parts:
+    with BatchCheckpoint(former, SETTINGS, was_number={"2"}.__contains__) as parts:
         assert parts.finished == {"own"}
 
 
 def test_a_new_folder_notes_that_ids_are_no_numbers(tmp_path):
     begin(tmp_path / "r.csv", "1")
-    with Parts(tmp_path / "r.csv", SETTINGS) as parts:
+    with BatchCheckpoint(tmp_path / "r.csv", SETTINGS) as parts:
         parts.add([ranked("1")])
     assert opened(tmp_path / "r.csv", "1") == ({"1"}, 0)

@@ -26,7 +26,7 @@ from attribution.errors import BackgroundError
 from attribution.ranking.fit_background import DUPLICATE_BITS, different, fit_on_datasets
 from attribution.ranking.method import default_embedders
 from harvester.dataset import shards
-from harvester.dataset.writer import Store
+from harvester.dataset.writer import DatasetWriter
 from harvester.pictures.decode import open_picture
 from harvester.schema import Candidate
 from tests.support.checkout import SAMPLE
@@ -302,7 +302,7 @@ class TinyCells:
 def dataset(tmp_path_factory) -> Path:
     """210 scenes, and 20 copies of them a shade lighter."""
     folder = tmp_path_factory.mktemp("scenes") / "candidates"
-    with Store(folder, Candidate) as opened:
+    with DatasetWriter(folder, Candidate) as opened:
         for seed in range(210):
             opened.append(candidate(scene(seed, 96)))
         for seed in range(20):
@@ -335,7 +335,7 @@ def test_a_dataset_makes_the_same_background_each_time(dataset, monkeypatch):
 
 
 def test_datasets_of_too_few_different_pictures_are_refused(tmp_path):
-    with Store(tmp_path / "c", Candidate) as opened:
+    with DatasetWriter(tmp_path / "c", Candidate) as opened:
         for seed in range(30):
             opened.append(candidate(scene(seed, 64)))
     with pytest.raises(BackgroundError, match="found 30; harvest more"):

@@ -23,7 +23,7 @@ from attribution.descriptors.hashes import (
 from attribution.descriptors.text import CandidateText, TextIndex
 from attribution.descriptors.texture import LocalBinaryPatterns
 from attribution.descriptors.tfidf import TfidfIndex
-from attribution.prompt import ask_plainly
+from attribution.prompt import from_plain
 from attribution.ranking.tiles import looks_like_grid, split_tiles
 from attribution.ranking.vector_index import VectorIndex
 
@@ -129,7 +129,7 @@ def test_the_table_names_what_the_code_computes():
 
     computed = {LabHistogram.channel, LocalBinaryPatterns.channel, whitening.BASE}
     assert computed | {whitening.CHANNEL} <= CHANNELS.keys()
-    assert set(PLACES) == set(regions.Method.__args__)
+    assert set(PLACES) == set(regions.MatchMethod.__args__)
 
 
 def test_scores_keep_within_what_the_table_says():
@@ -143,7 +143,7 @@ def test_scores_keep_within_what_the_table_says():
     texts = ["a red barn", "a red barn", "the sea"]
     assert 0 <= TfidfIndex(texts).scores("a red barn").max() <= 1 + 1e-9
     index = TextIndex([CandidateText(title=text) for text in texts])
-    assert index.scores(ask_plainly("red barn")).min() == 0
+    assert index.scores(from_plain("red barn")).min() == 0
 
 
 @pytest.mark.parametrize(

@@ -5,16 +5,16 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from attribution.descriptors.crops import LOOKS, parts, whole
+from attribution.descriptors.crops import CROPS, parts, whole
 from attribution.descriptors.hashes import is_flat
 from tests.support.tiny import scene
 
 
-@pytest.mark.parametrize("look", LOOKS)
+@pytest.mark.parametrize("look", CROPS)
 @pytest.mark.parametrize("shape", [(1, 1), (1, 300), (3, 2), (97, 211)])
 def test_every_look_gives_pictures_of_any_size(look, shape):
     picture = np.random.default_rng(1).integers(0, 256, (*shape, 3), np.uint8)
-    made = LOOKS[look](picture)
+    made = CROPS[look](picture)
     assert made
     for one in made:
         assert one.dtype == np.uint8

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from attribution.descriptors.text import FAMILY_NAME_ALONE, CandidateText, TextIndex
-from attribution.prompt import Asked, ask
+from attribution.prompt import PromptParts, from_midjourney
 from harvester.midjourney.prompt import parse_prompt
 from harvester.schema import WeightedText
 
@@ -28,7 +28,7 @@ def index_of(bodies) -> TextIndex:
 
 
 def scores(prompt: str, bodies=BODIES) -> np.ndarray:
-    return index_of(bodies).scores(ask(parse_prompt(prompt)))
+    return index_of(bodies).scores(from_midjourney(parse_prompt(prompt)))
 
 
 def reference(words, bodies=BODIES) -> np.ndarray:
@@ -76,7 +76,7 @@ def test_no_word_in_common_is_a_score_of_nothing(prompt):
 def test_makers_are_no_words_of_the_picture():
     """They have a channel of their own."""
     index = TextIndex([CandidateText("a barn", "", "Green"), CandidateText("a green barn")])
-    found = index.scores(ask(parse_prompt("green")))
+    found = index.scores(from_midjourney(parse_prompt("green")))
     assert found[0] == 0 < found[1]
 
 
@@ -106,8 +106,8 @@ words = st.lists(st.sampled_from("red barn snow dog lighthouse".split()), min_si
 @given(st.lists(words, min_size=2, max_size=6), words, st.sampled_from([0.5, 2.0, 8.0]))
 def test_only_the_proportion_of_weights_counts(texts, wanted, times):
     index = index_of([" ".join(text) for text in texts])
-    plain = Asked((WeightedText(" ".join(wanted), 1.0), WeightedText("collie", -0.5)))
-    scaled = Asked(tuple(WeightedText(one.text, one.weight * times) for one in plain.parts))
+    plain = PromptParts((WeightedText(" ".join(wanted), 1.0), WeightedText("collie", -0.5)))
+    scaled = PromptParts(tuple(WeightedText(one.text, one.weight * times) for one in plain.parts))
     np.testing.assert_allclose(index.scores(plain), index.scores(scaled), rtol=1e-6)
 
 
@@ -115,13 +115,13 @@ def test_only_the_proportion_of_weights_counts(texts, wanted, times):
 def test_refusing_more_never_raises_a_score(texts, wanted, refused):
     index = index_of([" ".join(text) for text in texts])
     kept = WeightedText(" ".join(wanted), 1.0)
-    less = index.scores(Asked((kept,)))
-    more = index.scores(Asked((kept, WeightedText(" ".join(refused), -0.5))))
+    less = index.scores(PromptParts((kept,)))
+    more = index.scores(PromptParts((kept, WeightedText(" ".join(refused), -0.5))))
     assert (more <= less + 1e-6).all()
 
 
 def named(text: CandidateText, *artists: str, titles: tuple[str, ...] = ()) -> float:
-    return float(TextIndex([text]).names(Asked(artists=artists, titles=titles))[0])
+    return float(TextIndex([text]).names(PromptParts(artists=artists, titles=titles))[0])
 
 
 @pytest.mark.parametrize(
@@ -183,7 +183,7 @@ def test_the_share_is_over_all_that_the_prompt_names():
     assert named(text, "Gustav Klimt", "gustav klimt", "Schiele") == 0.5
 
 
-@pytest.mark.parametrize("asked", [Asked(), Asked(artists=("!?",))])
+@pytest.mark.parametrize("asked", [PromptParts(), PromptParts(artists=("!?",))])
 def test_a_prompt_that_names_nobody_has_no_share(asked):
     found = TextIndex([CandidateText("a barn"), CandidateText()]).names(asked)
     assert found.shape == (2,)
@@ -193,7 +193,9 @@ def test_a_prompt_that_names_nobody_has_no_share(asked):
 
 @given(st.permutations(range(len(BODIES))))
 def test_the_order_of_candidates_makes_no_difference(order):
-    asked = Asked((WeightedText("red barn", 1.0), WeightedText("dog", -0.5)), artists=("Roter",))
+    asked = PromptParts(
+        (WeightedText("red barn", 1.0), WeightedText("dog", -0.5)), artists=("Roter",)
+    )
     texts = [CandidateText(body) for body in BODIES]
     straight, shuffled = TextIndex(texts), TextIndex([texts[n] for n in order])
     np.testing.assert_allclose(

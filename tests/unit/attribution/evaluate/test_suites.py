@@ -30,7 +30,7 @@ from attribution.evaluate.suites import (
     make_pairs,
     make_prompts,
 )
-from attribution.evaluate.systems import FUSION, Way, answer, ask, published_way
+from attribution.evaluate.systems import FUSION, System, own_answer, published_system, run_systems
 from attribution.ranking.gallery import load_gallery
 from attribution.ranking.query import query_from_bytes
 from attribution.ranking.rank import rank
@@ -95,7 +95,7 @@ def test_copies_are_asked_for_each_edit_and_each_has_its_one_source(sample):
 def test_a_copy_is_nearest_to_its_own_source(sample):
     """Whoever edits another picture than the one that is called its source fails here."""
     suite = make_copies(sample, edits=["jpeg-90", "resize-75"], queries=8)
-    answers = ask(suite, tiny_method())
+    answers = run_systems(suite, tiny_method())
     best = answers.scores["pdq"].argmax(axis=1)
     np.testing.assert_array_equal(best, [case.sources[0] for case in suite.cases])
 
@@ -139,8 +139,8 @@ def test_a_part_of_a_gallery_ranks_as_if_it_were_all_there_is(sample):
     rows = list(range(0, len(sample.ids), 3))
     part = only(sample, rows)
     query = query_from_bytes(bodies(1)[0], "a.jpg", None)
-    whole = answer(query, sample, tiny_method()).scores["pdq"]
-    np.testing.assert_array_equal(answer(query, part, tiny_method()).scores["pdq"], whole[rows])
+    whole = own_answer(query, sample, tiny_method()).scores["pdq"]
+    np.testing.assert_array_equal(own_answer(query, part, tiny_method()).scores["pdq"], whole[rows])
     ranked = rank(query, part, tiny_method())
     assert {match.candidate_id for match in ranked.matches} <= set(part.ids)
     assert ranked.gallery_size == len(rows)
@@ -148,7 +148,7 @@ def test_a_part_of_a_gallery_ranks_as_if_it_were_all_there_is(sample):
 
 def test_the_fusion_answers_as_a_ranking_does(sample):
     query = query_from_bytes(bodies(3)[2], "a.jpg", KINGFISHER)
-    own = answer(query, sample, tiny_method())
+    own = own_answer(query, sample, tiny_method())
     ranked = rank(query, sample, tiny_method(), k=len(sample.ids))
     for match in ranked.matches:
         row = sample.ids.index(match.candidate_id)
@@ -165,12 +165,12 @@ def test_some_cases_alone_are_asked_of_a_slow_way(sample):
         asked.append(query)
         return np.zeros(len(suite.gallery.ids), np.float32)
 
-    answers = ask(suite, tiny_method(), [Way("slow", slow, frozenset({1, 4}))])
+    answers = run_systems(suite, tiny_method(), [System("slow", slow, frozenset({1, 4}))])
     assert len(asked) == 2
     missing = np.isnan(answers.scores["slow"]).all(axis=1)
     assert np.flatnonzero(~missing).tolist() == [1, 4]
     assert not np.isnan(answers.scores[FUSION]).any()
-    drawn = published_way(suite.gallery, None, 6, queries=2, seed=1).asked
+    drawn = published_system(suite.gallery, None, 6, queries=2, seed=1).asked
     assert len(drawn) == 2
     assert drawn <= set(range(6))
 
@@ -183,7 +183,7 @@ def test_prompts_have_the_candidates_that_they_found(sample):
     assert [KINGFISHER in told for told in prompts_of(sample)] == suite.is_source[0].tolist()
     assert len(case.sources) == 12
     assert case.open().prompt == KINGFISHER
-    answers = ask(suite, tiny_method(), standardised=True)
+    answers = run_systems(suite, tiny_method(), standardised=True)
     assert {"bm25", "tiny", "tiny z", FUSION} <= set(answers.scores)
 
 

@@ -16,7 +16,7 @@ from attribution.calibration.verdicts import Verdict
 from attribution.evaluate.galleries import only
 from attribution.ranking.comparison import compare
 from attribution.ranking.gallery import Gallery, load_gallery
-from attribution.ranking.method import Method
+from attribution.ranking.method import RankingSetup
 from attribution.ranking.query import Query, query_from_bytes
 from attribution.ranking.rank import Ranking, rank
 from harvester.schema import Candidate
@@ -125,7 +125,7 @@ def test_duplicates_tie_wherever_they_stand(tmp_path, count, copies):
 def test_sure_candidates_are_ordered_by_how_sure(gallery):
     """Beyond a log-odds of 17 every probability is 1 as float32; the order goes on."""
     fusion = Fusion(25.0, {"tiny": 1.5}, {}, {})
-    method = Method((TinyEmbedder(),), tiny_background(), fusion, verified=0)
+    method = RankingSetup((TinyEmbedder(),), tiny_background(), fusion, verified=0)
     compared = compare(query_of(blurred(500)), gallery, method)
     assert (np.sort(compared.score)[-10:] == 1).all()
     order = compared.order()
@@ -168,9 +168,9 @@ def flat_gallery(tmp_path_factory) -> Gallery:
     return load_gallery([folder], [Meaned()])
 
 
-def meaned_method() -> Method:
+def meaned_method() -> RankingSetup:
     vectors = tiny_background("meaned")
-    return Method((Meaned(),), vectors, Fusion(-4.0, {"meaned": 1.5}, {"sift": 0.5}, {}))
+    return RankingSetup((Meaned(),), vectors, Fusion(-4.0, {"meaned": 1.5}, {"sift": 0.5}, {}))
 
 
 def test_a_flat_query_and_a_flat_candidate_do_not_match(flat_gallery):

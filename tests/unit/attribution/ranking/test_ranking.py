@@ -16,11 +16,11 @@ from attribution.calibration.verdicts import Verdict
 from attribution.descriptors.hashes import dihedral
 from attribution.descriptors.store import descriptor_folder
 from attribution.errors import DescriptorMismatchError, GalleryError, QueryImageError
-from attribution.prompt import ask_plainly
+from attribution.prompt import from_plain
 from attribution.ranking.gallery import load_gallery
 from attribution.ranking.query import open_query, query_from_bytes
 from attribution.ranking.rank import rank
-from harvester.dataset.writer import Store
+from harvester.dataset.writer import DatasetWriter
 from harvester.pictures.decode import compute_hashes, encode_jpeg, open_picture
 from harvester.schema import Candidate, FetchStatus, Finding
 from tests.support.tiny import TinyEmbedder, scene, tiny_method
@@ -47,7 +47,7 @@ def candidate(picture: np.ndarray, **fields) -> Candidate:
 
 
 def store(folder: Path, rows) -> Path:
-    with Store(folder, Candidate) as opened:
+    with DatasetWriter(folder, Candidate) as opened:
         for row in rows:
             opened.append(row)
     return folder
@@ -173,7 +173,7 @@ def test_flags_of_a_prompt_are_not_looked_for(tmp_path):
     rows = [candidate(scene(3), title="people"), candidate(scene(4), title="village")]
     gallery = load_gallery([store(tmp_path / "c", rows)], [TinyEmbedder()])
     query = query_from_bytes(
-        png(scene(5)), "q.png", "a village --no people", asked=ask_plainly("a village"), grid="no"
+        png(scene(5)), "q.png", "a village --no people", asked=from_plain("a village"), grid="no"
     )
     scores = {
         m.candidate_id: m.channels["bm25"] for m in rank(query, gallery, tiny_method()).matches
@@ -184,7 +184,7 @@ def test_flags_of_a_prompt_are_not_looked_for(tmp_path):
 
 def test_titles_of_later_findings_count_as_text(tmp_path):
     row = candidate(scene(3), title="IMG_0001")
-    with Store(tmp_path / "c", Candidate) as opened:
+    with DatasetWriter(tmp_path / "c", Candidate) as opened:
         opened.append(row)
         opened.append(candidate(scene(4)))
         opened.append(

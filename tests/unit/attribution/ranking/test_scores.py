@@ -10,7 +10,13 @@ import pytest
 from attribution.calibration.background import fit_background
 from attribution.calibration.significance import corrected, hubness, p_values, standardised
 from attribution.ranking.query import Query, View
-from attribution.ranking.scores import ImageChannel, Looked, look_at, score_images, score_prompt
+from attribution.ranking.scores import (
+    ImageChannel,
+    QueryVectors,
+    embed_query,
+    score_images,
+    score_prompt,
+)
 from tests.support.tiny import TinyEmbedder, scene, tiny_background
 
 WHOLE = ImageChannel("tiny", "tiny", "whole")
@@ -26,18 +32,18 @@ def test_every_look_is_described_and_knows_its_view():
     embedder = TinyEmbedder()
     tiles = [scene(seed, 64) for seed in (1, 2, 3, 4)]
     whole = np.vstack([np.hstack(tiles[:2]), np.hstack(tiles[2:])])
-    looked = look_at(query_of(whole, *tiles), [embedder], [WHOLE, PARTS])
+    looked = embed_query(query_of(whole, *tiles), [embedder], [WHOLE, PARTS])
     assert looked.view["tiny", "whole"].tolist() == [0, 1, 2, 3, 4]
     # The parts of a grid's whole are its tiles.
     assert looked.view["tiny", "parts"].tolist() == np.repeat([1, 2, 3, 4], 10).tolist()
     np.testing.assert_allclose(looked.rows["tiny", "whole"], embedder.embed([whole, *tiles]))
-    single = look_at(query_of(whole), [embedder], [WHOLE, PARTS])
+    single = embed_query(query_of(whole), [embedder], [WHOLE, PARTS])
     assert single.view["tiny", "parts"].tolist() == [0] * 10
 
 
 def test_only_the_looks_that_a_channel_needs_are_described():
     embedder = TinyEmbedder()
-    looked = look_at(query_of(scene(1, 64)), [embedder], [WHOLE])
+    looked = embed_query(query_of(scene(1, 64)), [embedder], [WHOLE])
     assert embedder.embedded == 1
     assert looked.rows.keys() == {("tiny", "whole")}
 
@@ -46,7 +52,7 @@ def test_candidates_and_background_are_scored_by_one_formula():
     """Written out: the best of the looks, less hubness, less the query's own, standardised."""
     background = tiny_background()
     rows = TinyEmbedder().embed([scene(seed, 64) for seed in range(20)])
-    looked = look_at(query_of(scene(5, 64)), [TinyEmbedder()], [PARTS])
+    looked = embed_query(query_of(scene(5, 64)), [TinyEmbedder()], [PARTS])
     found = score_images(looked, {"tiny": rows}, background, [PARTS])
     queries = looked.rows["tiny", "parts"]
     reference, null = background.reference["tiny"], background.null["tiny"]
@@ -63,7 +69,7 @@ def test_candidates_and_background_are_scored_by_one_formula():
 def test_a_picture_of_the_null_is_scored_as_it_is_there():
     """As a candidate it has just the z-score that it has as a background picture."""
     background = tiny_background()
-    looked = look_at(query_of(scene(5, 64)), [TinyEmbedder()], [WHOLE, PARTS])
+    looked = embed_query(query_of(scene(5, 64)), [TinyEmbedder()], [WHOLE, PARTS])
     found = score_images(looked, {"tiny": background.null["tiny"]}, background, [WHOLE, PARTS])
     for name in ("tiny", "tiny-parts"):
         np.testing.assert_allclose(found.z[name], found.null[name], atol=1e-4)
@@ -75,7 +81,7 @@ def test_scores_of_unrelated_candidates_are_draws_of_chance():
     rows = TinyEmbedder().embed([scene(seed, 32) for seed in range(300)])
     p = []
     for seed in range(2000, 2040):
-        looked = look_at(query_of(scene(seed, 32)), [TinyEmbedder()], [PARTS])
+        looked = embed_query(query_of(scene(seed, 32)), [TinyEmbedder()], [PARTS])
         found = score_images(looked, {"tiny": rows}, background, [PARTS])
         p.append(p_values(found.z["tiny-parts"], found.null["tiny-parts"]))
     for level in (0.5, 0.1, 0.05):
@@ -93,7 +99,7 @@ def test_equal_vectors_have_equal_scores_wherever_they_stand():
     for count, queries in itertools.product((3, 17, 31, 40, 101, 999), (1, 5, 11)):
         rows = some[:count].copy()
         rows[-1] = rows[count // 2] = rows[0]
-        looked = Looked(
+        looked = QueryVectors(
             {("tiny", "whole"): some[-queries:]}, {("tiny", "whole"): np.arange(queries)}
         )
         found = score_images(looked, {"tiny": rows}, background, [WHOLE])
@@ -104,7 +110,7 @@ def test_equal_vectors_have_equal_scores_wherever_they_stand():
 def test_a_channel_without_background_is_compared_and_not_calibrated():
     embedders = [TinyEmbedder(), TinyEmbedder("other")]
     channels = [WHOLE, ImageChannel("other", "other", "whole")]
-    looked = look_at(query_of(scene(1, 64)), embedders, channels)
+    looked = embed_query(query_of(scene(1, 64)), embedders, channels)
     rows = TinyEmbedder().embed([scene(2, 64)])
     found = score_images(looked, {"tiny": rows, "other": rows}, tiny_background(), channels)
     assert found.raw.keys() == {"tiny", "other"}
@@ -124,7 +130,7 @@ def test_a_prompt_is_compared_by_the_models_that_read():
     tower, plain = TinyTower(), TinyEmbedder("plain")
     rows = tower.embed([scene(seed, 64) for seed in range(10)])
     background = tiny_background()
-    looked = look_at(query_of(scene(1, 64)), [tower], [WHOLE])
+    looked = embed_query(query_of(scene(1, 64)), [tower], [WHOLE])
     images = score_images(looked, {"tiny": rows}, background, [WHOLE])
     found = score_prompt(images, "village", [tower, plain], {"tiny": rows}, background)
     words = tower.embed_texts(["village"])[0]
@@ -156,7 +162,7 @@ def test_hubs_are_near_to_nothing():
         def embed(self, pictures):
             return np.repeat(query, len(pictures), axis=0)
 
-    looked = look_at(query_of(scene(1, 64)), [Fixed()], [WHOLE])
+    looked = embed_query(query_of(scene(1, 64)), [Fixed()], [WHOLE])
     found = score_images(looked, {"tiny": candidates}, background, [WHOLE])
     assert found.raw["tiny"][0] == pytest.approx(found.raw["tiny"][1], abs=0.25)
     assert found.z["tiny"][0] < found.z["tiny"][1]

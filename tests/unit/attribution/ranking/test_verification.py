@@ -11,7 +11,7 @@ from attribution.calibration.fusion import Fusion
 from attribution.descriptors.resnet50 import ResNet50Gem
 from attribution.matching.geometry import Box
 from attribution.ranking.gallery import Gallery, load_gallery
-from attribution.ranking.method import Method
+from attribution.ranking.method import RankingSetup
 from attribution.ranking.verification import verify
 from harvester.dataset import shards
 from harvester.pictures.decode import open_picture
@@ -43,8 +43,8 @@ def network() -> ResNet50Gem:
 
 
 @pytest.fixture(scope="module")
-def method(network) -> Method:
-    return Method((network,), read_background(), Fusion(0, {}, {"sift": 1.0}, {}), network)
+def method(network) -> RankingSetup:
+    return RankingSetup((network,), read_background(), Fusion(0, {}, {"sift": 1.0}, {}), network)
 
 
 @pytest.fixture(scope="module")
@@ -124,7 +124,7 @@ def test_what_chance_reaches_is_counted_and_not_accepted(gallery, method):
 
 
 def test_a_method_without_cells_compares_keypoints_alone(sample, gallery, network):
-    bare = Method((network,), read_background(), Fusion(0, {}, {}, {}))
+    bare = RankingSetup((network,), read_background(), Fusion(0, {}, {}, {}))
     row = np.array([gallery.ids.index(sample[0].id)])
     [one] = verify(pictures(sample)[:1], gallery, row, bare)
     assert one.inliers["cells"] == 0
@@ -146,7 +146,7 @@ def test_a_candidate_that_cannot_be_decoded_or_is_flat_is_skipped(tmp_path, netw
     broken = {n: getattr(whole[0], n) for n in whole[0].__dataclass_fields__}
     store(folder, [Candidate(**broken | {"image": b"no picture"}), *whole[1:]])
     gallery = load_gallery([folder], [TinyEmbedder()])
-    method = Method((TinyEmbedder(),), tiny_background(), Fusion(0, {}, {}, {}), network)
+    method = RankingSetup((TinyEmbedder(),), tiny_background(), Fusion(0, {}, {}, {}), network)
     rows = np.arange(3)
     found = dict(zip(gallery.ids, verify([scene(2)] * 3, gallery, rows, method), strict=True))
     assert found[whole[0].id] is None

@@ -20,12 +20,12 @@ from attribution.matching.geometry import Box
 from attribution.ranking.gallery import Gallery, load_gallery
 from attribution.ranking.query import query_from_bytes
 from attribution.ranking.rank import Match, Ranking, rank
-from attribution.report.facts import Words
+from attribution.report.facts import SafeText
 from attribution.report.overlays import embed, outline
 from attribution.report.page import ShownMatch, show_query
 from attribution.report.score_bars import channels_of, show_shares
 from harvester.dataset import shards
-from harvester.dataset.writer import Store
+from harvester.dataset.writer import DatasetWriter
 from harvester.pictures.decode import encode_jpeg
 from harvester.schema import Candidate
 from tests.support.checkout import ROOT
@@ -58,7 +58,7 @@ def shown(*matches: Match, **given) -> tuple[ShownMatch, ...]:
     return show_query(1, ranking(*matches), {"a": Candidate(id="a", **given)}).matches
 
 
-def facts(**given) -> dict[str, Words | str]:
+def facts(**given) -> dict[str, SafeText | str]:
     (only,) = shown(match(), **given)
     return {fact.label: fact.words or fact.missing for fact in only.facts}
 
@@ -67,7 +67,7 @@ def sample_of(folder: Path, count: int) -> tuple[Gallery, list[Candidate]]:
     """The first candidates of the sample, as a dataset of their own."""
     rows = shards.rows(ROOT / "data" / "sample" / "candidates", Candidate)
     some = list(itertools.islice((row for row in rows if row.image), count))
-    with Store(folder, Candidate) as store:
+    with DatasetWriter(folder, Candidate) as store:
         for row in some:
             store.append(row)
     return load_gallery([folder], (TinyEmbedder(),)), some
@@ -173,16 +173,16 @@ def test_known_facts_are_told():
         fetched_at=datetime(2025, 3, 4, 5, 6, tzinfo=UTC),
         rights=("noai", "TDM-Reservation: 1"),
     )
-    assert told["Page"] == Words(
+    assert told["Page"] == SafeText(
         "example.org/boats",
         "https://www.example.org/boats?x=1",
         "https://www.example.org/boats?x=1",
     )
-    assert told["Creator"] == Words("Ana Lima")
-    assert told["Found by"] == Words("duckduckgo, result 3, searching for “fishing boats”")
-    assert told["Harvested"] == Words("2025-03-04 05:06 UTC")
-    assert told["Size"] == Words("2,048 \N{MULTIPLICATION SIGN} 1,365 pixels, 124 kB")
-    assert told["Owner's signals"] == Words("noai, TDM-Reservation: 1")
+    assert told["Creator"] == SafeText("Ana Lima")
+    assert told["Found by"] == SafeText("duckduckgo, result 3, searching for “fishing boats”")
+    assert told["Harvested"] == SafeText("2025-03-04 05:06 UTC")
+    assert told["Size"] == SafeText("2,048 \N{MULTIPLICATION SIGN} 1,365 pixels, 124 kB")
+    assert told["Owner's signals"] == SafeText("noai, TDM-Reservation: 1")
 
 
 def test_unknown_facts_are_named_as_such():
@@ -194,9 +194,9 @@ def test_unknown_facts_are_named_as_such():
 
 def test_a_licence_is_named_and_linked_as_far_as_it_is_known():
     link = "https://cc.example/by"
-    assert facts(license="CC BY", license_url=link)["Licence"] == Words("CC BY", None, link)
-    assert facts(license_url=link)["Licence"] == Words("cc.example/by", link, link)
-    assert facts(license="CC0", license_url="urn:cc0")["Licence"] == Words("CC0 (urn:cc0)")
+    assert facts(license="CC BY", license_url=link)["Licence"] == SafeText("CC BY", None, link)
+    assert facts(license_url=link)["Licence"] == SafeText("cc.example/by", link, link)
+    assert facts(license="CC0", license_url="urn:cc0")["Licence"] == SafeText("CC0 (urn:cc0)")
 
 
 def test_what_is_only_invisible_is_unknown():

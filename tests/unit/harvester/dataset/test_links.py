@@ -12,7 +12,7 @@ import pytest
 from attribution.descriptors.store import descriptor_folder, write_vectors
 from harvester.dataset import shards
 from harvester.dataset.arrow import KINDS
-from harvester.dataset.writer import Store
+from harvester.dataset.writer import DatasetWriter
 from harvester.errors import ShardError
 from harvester.maintenance.compaction import compact
 from harvester.schema import Candidate, Finding, Search, SearchStatus
@@ -26,7 +26,7 @@ def searched(prompt: str) -> Search:
 
 def dataset(folder: Path) -> Path:
     """Two shards of each kind."""
-    with Store(folder, Candidate) as store:
+    with DatasetWriter(folder, Candidate) as store:
         for number in range(2):
             store.append(Candidate(id=f"{number}", url=f"https://e.org/{number}", image=b"x"))
             store.append(
@@ -48,7 +48,7 @@ def removing(kind: str, names: list[str]) -> str:
 
 
 def add(folder: Path) -> None:
-    with Store(folder, Candidate) as store:
+    with DatasetWriter(folder, Candidate) as store:
         store.append(Candidate(id="9", url="https://e.org/9"))
 
 

@@ -10,8 +10,8 @@ import pytest
 
 from harvester.dataset import shards
 from harvester.dataset import storage as places
-from harvester.dataset.storage import RemotePlace, list_files, place_of
-from harvester.dataset.writer import Store
+from harvester.dataset.storage import RemoteLocation, list_files, location_of
+from harvester.dataset.writer import DatasetWriter
 from harvester.errors import ShardError
 from harvester.maintenance.compaction import compact
 from harvester.schema import Candidate
@@ -27,16 +27,16 @@ from harvester.schema import Candidate
     ],
 )
 def test_what_is_on_a_disk_is_a_path(text, path):
-    assert place_of(text) == Path(path)
+    assert location_of(text) == Path(path)
 
 
 def test_a_path_stays_the_path_that_it_is():
     path = Path("s3:/odd")
-    assert place_of(path) == path
+    assert location_of(path) == path
 
 
 def test_an_address_is_joined_and_shown_without_what_is_secret():
-    place = place_of("s3://key:secret@bucket/a%20b/?region=eu-west-1&endpoint_override=h:1")
+    place = location_of("s3://key:secret@bucket/a%20b/?region=eu-west-1&endpoint_override=h:1")
     assert str(place / "findings" / "part-1.parquet") == "s3://bucket/a b/findings/part-1.parquet"
     assert (place / "" == place, (place / "x").parent == place, place.name) == (True, True, "a b")
     assert "secret" not in repr(place)
@@ -57,36 +57,36 @@ def test_an_address_is_joined_and_shown_without_what_is_secret():
 )
 def test_what_is_no_address_is_one_line(text, found):
     with pytest.raises(ShardError, match=rf"expected a folder, or an address .*{found}") as told:
-        place_of(text)
+        location_of(text)
     assert "\n" not in str(told.value)
     assert "secret" not in str(told.value)
 
 
 def test_a_dataset_in_any_file_system_of_fsspec(tmp_path):
-    folder = place_of(f"memory://{tmp_path.name}/dataset")
-    assert isinstance(folder, RemotePlace)
+    folder = location_of(f"memory://{tmp_path.name}/dataset")
+    assert isinstance(folder, RemoteLocation)
     assert shards.shard_paths(folder, Candidate) == []
     rows = [Candidate(id=f"{n}", url=f"u{n}", image=b"x" * 1000) for n in range(7)]
-    with Store(folder, Candidate) as store:
+    with DatasetWriter(folder, Candidate) as store:
         for row in rows:
             store.append(row)
             store.flush()
         with pytest.raises(ShardError, match="another process is writing"):
-            Store(folder, Candidate).__enter__()
+            DatasetWriter(folder, Candidate).__enter__()
     assert compact(folder).after == 1
     assert list(shards.rows(folder, Candidate)) == rows
 
 
 def test_where_half_written_files_can_be_seen_they_are_written_elsewhere(tmp_path):
     """As on HDFS or SFTP: fsspec's local file system stands for them."""
-    folder = place_of(f"local://{tmp_path}")
+    folder = location_of(f"local://{tmp_path}")
     seen = []
 
-    class Watched(RemotePlace):
+    class Watched(RemoteLocation):
         @property
         def parent(self):
             seen.append(sorted(path.name for path in tmp_path.iterdir()))
-            return RemotePlace.parent.fget(self)
+            return RemoteLocation.parent.fget(self)
 
     with shards.writing(Watched(folder.files, f"{folder.path}/a", folder.root)) as file:
         file.write(b"whole")

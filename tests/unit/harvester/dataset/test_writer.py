@@ -20,7 +20,7 @@ import pytest
 
 from harvester.dataset import atomic, shards
 from harvester.dataset import manifest as manifests
-from harvester.dataset.writer import Store
+from harvester.dataset.writer import DatasetWriter
 from harvester.errors import ShardError
 from harvester.schema import (
     Candidate,
@@ -44,7 +44,7 @@ def manifest(folder: Path) -> dict:
 
 def test_rows_come_back_in_order_with_their_pictures(tmp_path):
     rows = [candidate(n, image=bytes([n % 251])) for n in range(350)]
-    with Store(tmp_path, Candidate) as store:
+    with DatasetWriter(tmp_path, Candidate) as store:
         for row in rows:
             store.append(row)
     assert list(shards.rows(tmp_path, Candidate)) == rows
@@ -52,7 +52,7 @@ def test_rows_come_back_in_order_with_their_pictures(tmp_path):
 
 
 def test_pick_reads_the_named_rows_only(tmp_path):
-    with Store(tmp_path, Candidate, rows_per_shard=100) as store:
+    with DatasetWriter(tmp_path, Candidate, rows_per_shard=100) as store:
         for n in range(250):
             store.append(candidate(n, image=bytes([n % 251]), title=str(n)))
             if store.is_due:
@@ -63,7 +63,7 @@ def test_pick_reads_the_named_rows_only(tmp_path):
 
 
 def test_the_manifest_tells_counts_and_hashes_of_what_is_there(tmp_path):
-    with Store(tmp_path, Candidate) as store:
+    with DatasetWriter(tmp_path, Candidate) as store:
         store.note({"source": "test"})
         store.append(candidate(1))
         store.append(candidate(2, status=FetchStatus.NOT_FOUND))
@@ -83,49 +83,49 @@ def test_the_manifest_tells_counts_and_hashes_of_what_is_there(tmp_path):
 
 def test_a_shard_that_the_manifest_missed_is_taken_up(tmp_path):
     """A run that died between shard and manifest has lost nothing."""
-    with Store(tmp_path, Candidate) as store:
+    with DatasetWriter(tmp_path, Candidate) as store:
         store.append(candidate(1))
     (tmp_path / "manifest.json").unlink()
-    with Store(tmp_path, Candidate) as store:
+    with DatasetWriter(tmp_path, Candidate) as store:
         store.append(candidate(2))
     assert manifest(tmp_path)["tables"]["candidate"]["rows"] == 2
 
 
 def test_a_damaged_manifest_is_made_anew(tmp_path):
-    with Store(tmp_path, Candidate) as store:
+    with DatasetWriter(tmp_path, Candidate) as store:
         store.append(candidate(1))
     (tmp_path / "manifest.json").write_text('{"tables": ')
-    with Store(tmp_path, Candidate):
+    with DatasetWriter(tmp_path, Candidate):
         pass
     assert manifest(tmp_path)["tables"]["candidate"]["rows"] == 1
 
 
 def test_an_exception_does_not_lose_what_was_appended(tmp_path):
-    with pytest.raises(RuntimeError, match="boom"), Store(tmp_path, Candidate) as store:
+    with pytest.raises(RuntimeError, match="boom"), DatasetWriter(tmp_path, Candidate) as store:
         store.append(candidate(1))
         raise RuntimeError("boom")
     assert shards.count_rows(tmp_path, Candidate) == 1
 
 
 def test_a_second_writer_is_told_and_the_first_goes_on(tmp_path):
-    with Store(tmp_path, Candidate) as store:
+    with DatasetWriter(tmp_path, Candidate) as store:
         with pytest.raises(ShardError, match="another process is writing"):
-            Store(tmp_path, Candidate).__enter__()
+            DatasetWriter(tmp_path, Candidate).__enter__()
         store.append(candidate(1))
     assert shards.count_rows(tmp_path, Candidate) == 1
 
 
 def test_a_dataset_of_the_other_kind_is_refused(tmp_path):
-    with Store(tmp_path, Candidate) as store:
+    with DatasetWriter(tmp_path, Candidate) as store:
         store.append(candidate(1))
     with pytest.raises(SchemaError, match="expected generation rows, found 'candidate' rows"):
-        Store(tmp_path, Generation).__enter__()
-    with Store(tmp_path, Candidate):  # the refusal left no lock behind
+        DatasetWriter(tmp_path, Generation).__enter__()
+    with DatasetWriter(tmp_path, Candidate):  # the refusal left no lock behind
         pass
 
 
 def test_another_schema_version_is_refused_with_what_to_do(tmp_path):
-    with Store(tmp_path, Candidate) as store:
+    with DatasetWriter(tmp_path, Candidate) as store:
         store.append(candidate(1))
     [path] = shards.shard_paths(tmp_path, Candidate)
     table = pq.read_table(path)
@@ -160,7 +160,7 @@ def test_a_full_disk_leaves_no_partial_file_and_says_what_to_do(tmp_path, monkey
     def full(*_args, **_kwargs):
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    with Store(tmp_path, Candidate) as store:
+    with DatasetWriter(tmp_path, Candidate) as store:
         store.append(candidate(1))
         store.flush()
         store.append(candidate(2))
@@ -174,7 +174,7 @@ def test_a_full_disk_leaves_no_partial_file_and_says_what_to_do(tmp_path, monkey
 def test_a_folder_that_cannot_be_made_is_one_line(tmp_path):
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(ShardError, match="give another --out"):
-        Store(tmp_path / "file" / "dataset", Candidate).__enter__()
+        DatasetWriter(tmp_path / "file" / "dataset", Candidate).__enter__()
 
 
 def test_what_a_flush_acknowledged_survives_kill_9(tmp_path):
@@ -183,8 +183,8 @@ def test_what_a_flush_acknowledged_survives_kill_9(tmp_path):
         "import sys, time\n"
         "from pathlib import Path\n"
         "from harvester.schema import Candidate\n"
-        "from harvester.dataset.writer import Store\n"
-        "with Store(Path(sys.argv[1]), Candidate) as store:\n"
+        "from harvester.dataset.writer import DatasetWriter\n"
+        "with DatasetWriter(Path(sys.argv[1]), Candidate) as store:\n"
         "    store.append(Candidate(id='kept', url='u'))\n"
         "    store.flush()\n"
         "    store.append(Candidate(id='in flight', url='v'))\n"
@@ -201,13 +201,15 @@ def test_what_a_flush_acknowledged_survives_kill_9(tmp_path):
         assert process.stdout.readline() == "flushed\n"
         process.send_signal(signal.SIGKILL)
     assert [row.id for row in shards.rows(tmp_path, Candidate)] == ["kept"]
-    with Store(tmp_path, Candidate) as store:  # the dead process holds no lock
+    with DatasetWriter(tmp_path, Candidate) as store:  # the dead process holds no lock
         store.append(candidate(2))
     assert manifest(tmp_path)["tables"]["candidate"]["rows"] == 2
 
 
 def test_a_flush_is_due_by_rows_bytes_or_age(tmp_path):
-    with Store(tmp_path, Candidate, rows_per_shard=2, bytes_per_shard=10, max_age_s=0.05) as store:
+    with DatasetWriter(
+        tmp_path, Candidate, rows_per_shard=2, bytes_per_shard=10, max_age_s=0.05
+    ) as store:
         assert not store.is_due
         store.append(candidate(1))
         assert not store.is_due
@@ -225,7 +227,7 @@ def test_a_flush_is_due_by_rows_bytes_or_age(tmp_path):
 
 def test_pictures_are_stored_plain_and_in_small_row_groups(tmp_path):
     """Encoded pictures do not shrink, and one must be readable without its neighbours."""
-    with Store(tmp_path, Candidate) as store:
+    with DatasetWriter(tmp_path, Candidate) as store:
         for n in range(150):
             store.append(candidate(n, image=b"x" * 100, title="t" * 100))
     [path] = shards.shard_paths(tmp_path, Candidate)
@@ -302,7 +304,7 @@ def test_what_a_killed_run_left_half_written_is_swept_and_nothing_else(tmp_path)
     mine = [".notes.tmp", f".rankings.parquet.{token}.tmp", ".part-1.parquet.tmp"]
     for name in mine:
         (tmp_path / name).touch()
-    with Store(tmp_path, Candidate):
+    with DatasetWriter(tmp_path, Candidate):
         pass
     left = {path.name for path in tmp_path.rglob("*.tmp")}
     assert left == {*mine, f".part-2.parquet.{token}.tmp", f".part-3.parquet.{token}.tmp"}
@@ -315,7 +317,7 @@ def test_a_lock_that_leads_elsewhere_is_not_followed(tmp_path):
     folder.mkdir()
     (folder / ".lock").symlink_to(precious)
     with pytest.raises(ShardError, match="expected a folder that can be written"):
-        Store(folder, Candidate).__enter__()
+        DatasetWriter(folder, Candidate).__enter__()
     assert precious.read_text() == "mine"
 
 
@@ -323,7 +325,7 @@ def test_rows_of_a_flush_that_failed_wait_for_the_next_in_their_order(tmp_path, 
     def full(*_args, **_kwargs):
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    with Store(tmp_path, Candidate) as store:
+    with DatasetWriter(tmp_path, Candidate) as store:
         store.append(candidate(1))
         with monkeypatch.context() as patch:
             patch.setattr(shards.pq, "write_table", full)
@@ -335,7 +337,7 @@ def test_rows_of_a_flush_that_failed_wait_for_the_next_in_their_order(tmp_path, 
 
 
 def test_rows_appended_while_a_flush_writes_are_neither_lost_nor_doubled(tmp_path):
-    with Store(tmp_path, Candidate) as store, ThreadPoolExecutor(1) as pool:
+    with DatasetWriter(tmp_path, Candidate) as store, ThreadPoolExecutor(1) as pool:
         for n in range(3000):
             store.append(candidate(n))
             if n % 300 == 0:
@@ -351,7 +353,7 @@ def test_the_manifest_is_written_seldom_and_knows_all_shards(tmp_path, monkeypat
     monkeypatch.setattr(
         manifests, "write_text", lambda path, text: (written.append(path.name), real(path, text))
     )
-    with Store(tmp_path, Candidate) as store:
+    with DatasetWriter(tmp_path, Candidate) as store:
         for n in range(60):
             store.append(candidate(n))
             store.flush()

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from harvester.dataset.writer import Store
-from harvester.dedup.index import STATE, Known
+from harvester.dataset.writer import DatasetWriter
+from harvester.dedup.index import STATE, SeenIndex
 from harvester.errors import ShardError
 from harvester.schema import Candidate, FetchStatus
 
@@ -23,9 +23,9 @@ _PAGE = 4096
 
 
 def dataset(folder: Path) -> Path:
-    with Store(folder, Candidate) as store:
+    with DatasetWriter(folder, Candidate) as store:
         store.append(Candidate(id="1", url=ADDRESS))
-    with Known(folder):
+    with SeenIndex(folder):
         pass
     return folder / STATE
 
@@ -61,7 +61,7 @@ def test_a_journal_that_names_a_file_does_not_delete_it(tmp_path, make):
     victim.write_text("mine")
     body = journal_that_names(victim, pages)
     beside(state, "-journal").write_bytes(body)
-    with Known(tmp_path / "dataset") as known:
+    with SeenIndex(tmp_path / "dataset") as known:
         assert known.settled(ADDRESS) == SETTLED
     assert victim.read_text() == "mine"
     assert not beside(state, "-journal").exists()
@@ -87,7 +87,7 @@ def test_links_are_taken_away_and_what_they_lead_to_stays(tmp_path, ending, link
     place = beside(state, ending)
     place.unlink(missing_ok=True)
     link(place, victim)
-    with Known(tmp_path / "dataset") as known:
+    with SeenIndex(tmp_path / "dataset") as known:
         known.learn(Candidate(id="2", url="https://example.org/2.jpg"))
         known.commit(known.seal())
         assert known.settled(ADDRESS) == SETTLED
@@ -99,7 +99,7 @@ def test_links_are_taken_away_and_what_they_lead_to_stays(tmp_path, ending, link
 def test_a_link_that_leads_nowhere_makes_no_file_there(tmp_path, ending):
     state = dataset(tmp_path / "dataset")
     beside(state, ending).symlink_to(tmp_path / "nothing")
-    with Known(tmp_path / "dataset") as known:
+    with SeenIndex(tmp_path / "dataset") as known:
         known.learn(Candidate(id="2", url="https://example.org/2.jpg"))
         known.commit(known.seal())
     assert not (tmp_path / "nothing").exists()
@@ -109,22 +109,22 @@ def test_a_link_that_leads_nowhere_makes_no_file_there(tmp_path, ending):
 def test_a_folder_or_a_pipe_beside_it_is_one_line(tmp_path, ending):
     state = dataset(tmp_path)
     beside(state, ending).mkdir()
-    with pytest.raises(ShardError, match="found a folder; move it away"), Known(tmp_path):
+    with pytest.raises(ShardError, match="found a folder; move it away"), SeenIndex(tmp_path):
         pass
     beside(state, ending).rmdir()
     os.mkfifo(beside(state, ending))
-    with pytest.raises(ShardError, match="found a pipe; move it away"), Known(tmp_path):
+    with pytest.raises(ShardError, match="found a pipe; move it away"), SeenIndex(tmp_path):
         pass
 
 
 def test_what_a_killed_run_had_written_is_not_read_again_from_the_shards(tmp_path):
     state = dataset(tmp_path / "dataset")
-    with Known(tmp_path / "dataset") as known:
+    with SeenIndex(tmp_path / "dataset") as known:
         known.learn(Candidate(id="2", url="https://example.org/2.jpg"))
         known.commit(known.seal())
         # As `kill -9` leaves it: the log has not gone into the file.
         left = {ending: beside(state, ending).read_bytes() for ending in ("", "-wal", "-shm")}
     for ending, body in left.items():
         beside(state, ending).write_bytes(body)
-    with Known(tmp_path / "dataset") as known:
+    with SeenIndex(tmp_path / "dataset") as known:
         assert known.settled("https://example.org/2.jpg") == ("2", FetchStatus.OK)

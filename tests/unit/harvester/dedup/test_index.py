@@ -16,8 +16,8 @@ from pathlib import Path
 import pytest
 
 from harvester.dataset import shards
-from harvester.dataset.writer import Store
-from harvester.dedup.index import STATE, Known
+from harvester.dataset.writer import DatasetWriter
+from harvester.dedup.index import STATE, SeenIndex
 from harvester.errors import ShardError
 from harvester.schema import Candidate, FailureClass, FetchStatus, Finding, failed_id
 from tests.support.checkout import ROOT
@@ -55,7 +55,7 @@ def content(state: Path) -> dict[str, list[tuple]]:
 
 def made_anew(folder: Path, scratch: Path) -> dict[str, list[tuple]]:
     scratch.unlink(missing_ok=True)
-    with Known(folder, scratch):
+    with SeenIndex(folder, scratch):
         pass
     return content(scratch)
 
@@ -71,10 +71,10 @@ def test_a_picture_and_a_permanent_failure_are_settled_and_a_transient_one_is_op
         failure(3, FetchStatus.TIMEOUT),
         failure(4, FetchStatus.THROTTLED),
     ]
-    with Store(tmp_path, Candidate) as store:
+    with DatasetWriter(tmp_path, Candidate) as store:
         for row in rows:
             store.append(row)
-    with Known(tmp_path) as stored, Known(tmp_path / "nowhere") as learned:
+    with SeenIndex(tmp_path) as stored, SeenIndex(tmp_path / "nowhere") as learned:
         for row in rows:
             learned.learn(row)
         for known in (stored, learned):
@@ -96,7 +96,7 @@ def test_a_picture_and_a_permanent_failure_are_settled_and_a_transient_one_is_op
 
 
 def test_two_spellings_of_one_address_are_one(tmp_path):
-    with Known(tmp_path) as known:
+    with SeenIndex(tmp_path) as known:
         known.learn(picture(1))
         assert known.settled("http://EXAMPLE.org:80/1.jpg?utm_source=a#b") is not None
 
@@ -115,7 +115,7 @@ def test_two_spellings_of_one_address_are_one(tmp_path):
     ],
 )
 def test_of_several_outcomes_the_strongest_holds(tmp_path, first, then, holds, is_committed):
-    with Known(tmp_path) as known:
+    with SeenIndex(tmp_path) as known:
         known.learn(first)
         if is_committed:
             known.commit(known.seal())
@@ -129,7 +129,7 @@ def test_of_several_outcomes_the_strongest_holds(tmp_path, first, then, holds, i
 
 def test_ids_of_another_form_come_back_as_they_were(tmp_path):
     ids = ["0001", "A" * 64, "ü", "a" * 63, "failed-1", " " + "a" * 63]
-    with Known(tmp_path) as known:
+    with SeenIndex(tmp_path) as known:
         for number, name in enumerate(ids):
             known.learn(picture(number, id=name))
         for _ in range(2):
@@ -140,7 +140,7 @@ def test_ids_of_another_form_come_back_as_they_were(tmp_path):
 
 def test_a_way_is_new_once_and_again_when_it_leads_to_a_picture(tmp_path):
     failed = failed_id(address(1))
-    with Known(tmp_path) as known:
+    with SeenIndex(tmp_path) as known:
         for commits in (False, True):
             way = finding(1, query="a" if commits else "b")
             assert known.is_new_finding(way, failed)
@@ -155,7 +155,7 @@ def test_a_way_is_new_once_and_again_when_it_leads_to_a_picture(tmp_path):
 
 def test_another_address_of_a_picture_is_settled_and_is_found_again_in_the_shards(tmp_path):
     row = picture(1)
-    with Store(tmp_path, Candidate) as store, Known(tmp_path) as known:
+    with DatasetWriter(tmp_path, Candidate) as store, SeenIndex(tmp_path) as known:
         store.append(row)
         known.learn(row)
         known.alias(address(2), (row.id, FetchStatus.OK))
@@ -168,7 +168,7 @@ def test_another_address_of_a_picture_is_settled_and_is_found_again_in_the_shard
         known.commit(batch)
         assert known.settled(address(2)) == (row.id, FetchStatus.OK)
         assert known.settled(address(3)) is None
-    with Known(tmp_path, tmp_path / "anew") as known:
+    with SeenIndex(tmp_path, tmp_path / "anew") as known:
         assert known.settled(address(2)) == (row.id, FetchStatus.OK)
         assert known.settled(address(4)) is None  # a finding whose picture no shard holds
         assert not known.is_new_finding(finding(4), picture(4).id)
@@ -178,7 +178,7 @@ def test_a_near_duplicate_is_found_in_memory_and_on_disk(tmp_path):
     row = picture(1)
     number = int(row.pdq, 16)
     near, far = f"{number ^ 0b1010101:064x}", f"{number ^ 0xFFF:064x}"
-    with Known(tmp_path) as known:
+    with SeenIndex(tmp_path) as known:
         known.learn(row)
         known.learn(picture(2, pdq_quality=49))
         known.learn(picture(3, pdq=None))
@@ -194,7 +194,7 @@ def test_a_near_duplicate_is_found_in_memory_and_on_disk(tmp_path):
 def play(folder: Path, seed: int, *, steps: int, flushes: int) -> None:
     """A run with many outcomes, recorded as the pipeline records them."""
     rng = random.Random(seed)
-    with Store(folder, Candidate) as store, Known(folder) as known:
+    with DatasetWriter(folder, Candidate) as store, SeenIndex(folder) as known:
         for step in range(steps):
             number = rng.randrange(steps // 2)
             status = rng.choice([FetchStatus.OK] * 3 + [*FetchStatus])
@@ -225,7 +225,7 @@ def test_the_index_holds_what_one_made_anew_holds(tmp_path):
     folder = tmp_path / "dataset"
     for seed in range(8):
         play(folder, seed, steps=300, flushes=12)
-        with Known(folder) as known:
+        with SeenIndex(folder) as known:
             assert sum(known.counts().values()) > 50
         assert content(folder / STATE) == made_anew(folder, tmp_path / "anew")
 
@@ -257,16 +257,16 @@ def test_a_run_that_is_killed_anywhere_loses_and_invents_nothing(tmp_path):
         assert {one[0] for one in known_before.get("pictures", [])} <= {
             one[0] for one in anew["pictures"]
         }
-        with Store(folder, Candidate), Known(folder):
+        with DatasetWriter(folder, Candidate), SeenIndex(folder):
             pass
         assert content(folder / STATE) == anew
 
 
 def dataset(folder: Path) -> Path:
-    with Store(folder, Candidate) as store:
+    with DatasetWriter(folder, Candidate) as store:
         for number in range(200):
             store.append(picture(number))
-    with Known(folder):
+    with SeenIndex(folder):
         pass
     return folder / STATE
 
@@ -318,7 +318,7 @@ def test_an_index_that_cannot_be_used_is_made_anew(tmp_path, spoil):
     state = dataset(tmp_path)
     before = content(state)
     spoil(state)
-    with Known(tmp_path) as known:
+    with SeenIndex(tmp_path) as known:
         assert known.settled(address(7)) == (picture(7).id, FetchStatus.OK)
     assert content(state) == before
 
@@ -331,7 +331,7 @@ def test_a_link_in_its_place_is_not_followed(tmp_path):
     before = mine.read_bytes()
     state.unlink()
     state.symlink_to(mine)
-    with Known(tmp_path / "dataset") as known:
+    with SeenIndex(tmp_path / "dataset") as known:
         assert known.holds(picture(7).id)
     assert mine.read_bytes() == before
     assert not state.is_symlink()
@@ -339,31 +339,31 @@ def test_a_link_in_its_place_is_not_followed(tmp_path):
 
 def test_a_folder_in_its_place_is_an_error_that_says_so(tmp_path):
     (tmp_path / STATE).mkdir()
-    with pytest.raises(ShardError, match="found a folder; move it away"), Known(tmp_path):
+    with pytest.raises(ShardError, match="found a folder; move it away"), SeenIndex(tmp_path):
         pass
 
 
 def test_damage_that_shows_in_a_run_ends_it_and_is_gone_in_the_next(tmp_path):
     state = dataset(tmp_path)
-    with Known(tmp_path) as known:
+    with SeenIndex(tmp_path) as known:
         damage_pages(state)
         with pytest.raises(ShardError, match=r"damaged .* run the same command again"):
             for number in range(200):
                 known.settled(address(number))
                 known.holds(picture(number).id)
-    with Known(tmp_path) as known:
+    with SeenIndex(tmp_path) as known:
         assert known.holds(picture(7).id)
 
 
 def test_a_shard_that_vanished_is_forgotten(tmp_path):
-    with Store(tmp_path, Candidate) as store:
+    with DatasetWriter(tmp_path, Candidate) as store:
         store.append(picture(1))
         store.flush()
         store.append(picture(2))
-    with Known(tmp_path) as known:
+    with SeenIndex(tmp_path) as known:
         assert known.holds(picture(1).id)
     shards.shard_paths(tmp_path, Candidate)[0].unlink()
-    with Known(tmp_path) as known:
+    with SeenIndex(tmp_path) as known:
         assert not known.holds(picture(1).id)
         assert known.settled(address(1)) is None
         assert known.near(picture(1).pdq, 80) is None
@@ -372,7 +372,7 @@ def test_a_shard_that_vanished_is_forgotten(tmp_path):
 
 @pytest.mark.parametrize("is_told", [True, False])
 def test_shards_that_were_told_at_the_commit_are_not_read_again(tmp_path, is_told):
-    with Store(tmp_path, Candidate) as store, Known(tmp_path) as known:
+    with DatasetWriter(tmp_path, Candidate) as store, SeenIndex(tmp_path) as known:
         store.append(picture(1))
         known.learn(picture(1))
         batch = known.seal()
@@ -381,15 +381,15 @@ def test_shards_that_were_told_at_the_commit_are_not_read_again(tmp_path, is_tol
     [path] = shards.shard_paths(tmp_path, Candidate)
     path.write_bytes(b"x" * path.stat().st_size)  # whoever reads it fails
     if is_told:
-        with Known(tmp_path) as known:
+        with SeenIndex(tmp_path) as known:
             assert known.holds(picture(1).id)
     else:
-        with pytest.raises(ShardError, match="Parquet"), Known(tmp_path):
+        with pytest.raises(ShardError, match="Parquet"), SeenIndex(tmp_path):
             pass
 
 
 def test_what_a_failed_flush_left_goes_with_the_next_one(tmp_path):
-    with Known(tmp_path) as known:
+    with SeenIndex(tmp_path) as known:
         known.learn(failure(1, FetchStatus.TIMEOUT))
         known.seal()  # … and the flush failed
         known.learn(failure(1, FetchStatus.NOT_FOUND))
@@ -401,7 +401,7 @@ def test_what_a_failed_flush_left_goes_with_the_next_one(tmp_path):
 
 
 def test_a_full_disk_is_an_error_and_what_was_learned_stays_known(tmp_path):
-    with Known(tmp_path) as known:
+    with SeenIndex(tmp_path) as known:
         known._file._writer.execute("PRAGMA max_page_count = 12")
         for number in range(2000):
             known.learn(picture(number))
@@ -412,7 +412,7 @@ def test_a_full_disk_is_an_error_and_what_was_learned_stays_known(tmp_path):
 
 
 def test_questions_are_answered_while_a_thread_commits(tmp_path):
-    with Known(tmp_path) as known:
+    with SeenIndex(tmp_path) as known:
         for turn in range(10):
             rows = [picture(turn * 500 + number) for number in range(500)]
             for row in rows:
@@ -427,7 +427,7 @@ def test_questions_are_answered_while_a_thread_commits(tmp_path):
 
 
 def test_failures_are_streamed_once_each_and_never_those_that_opted_out(tmp_path):
-    with Store(tmp_path, Candidate) as store:
+    with DatasetWriter(tmp_path, Candidate) as store:
         store.append(failure(1, FetchStatus.TIMEOUT, query="cat", source="test", rank=3))
         store.append(failure(2, FetchStatus.TIMEOUT))
         store.append(failure(3, FetchStatus.NOT_FOUND))
@@ -439,7 +439,7 @@ def test_failures_are_streamed_once_each_and_never_those_that_opted_out(tmp_path
         store.flush()
         store.append(failure(1, FetchStatus.TIMEOUT))
         store.append(picture(2))
-    with Known(tmp_path) as known:
+    with SeenIndex(tmp_path) as known:
         [only] = known.failures({FailureClass.TRANSIENT})
         assert only == Finding(url=address(1), source="test", query="cat", rank=3)
         every = {one.url for one in known.failures(set(FailureClass))}
@@ -447,7 +447,7 @@ def test_failures_are_streamed_once_each_and_never_those_that_opted_out(tmp_path
 
 
 def test_a_folder_that_does_not_exist_is_left_alone(tmp_path):
-    with Known(tmp_path / "nowhere") as known:
+    with SeenIndex(tmp_path / "nowhere") as known:
         assert known.settled(address(1)) is None
         assert known.counts() == {}
     assert not (tmp_path / "nowhere").exists()

@@ -10,7 +10,7 @@ import pytest
 
 from harvester.fetch.faults import FetchError
 from harvester.fetch.host import Host, PaceLimits
-from harvester.fetch.pace import HostPace, PaceRefusal, Verdict
+from harvester.fetch.pace import HostPace, PaceRefusal, TurnOutcome
 from harvester.schema import FetchStatus
 
 
@@ -122,8 +122,8 @@ def test_a_limit_that_is_not_used_is_not_raised():
 @pytest.mark.parametrize(
     ("verdict", "told"),
     [
-        (Verdict.THROTTLED, {"retry_after_s": 0.01}),
-        (Verdict.FAILED, {"status": FetchStatus.TIMEOUT}),
+        (TurnOutcome.THROTTLED, {"retry_after_s": 0.01}),
+        (TurnOutcome.FAILED, {"status": FetchStatus.TIMEOUT}),
     ],
 )
 async def test_throttling_and_time_outs_halve_the_limit_once_for_all_side_by_side(
@@ -143,33 +143,33 @@ async def test_throttling_and_time_outs_halve_the_limit_once_for_all_side_by_sid
 
 
 async def test_the_pause_that_a_host_names_is_of_all_its_downloads(pace, clock):
-    await ask(pace, Verdict.THROTTLED, retry_after_s=60)
+    await ask(pace, TurnOutcome.THROTTLED, retry_after_s=60)
     with pytest.raises(PaceRefusal, match="wants 60 s of rest") as refused:
-        await ask(pace, Verdict.OK, patience_s=59)
+        await ask(pace, TurnOutcome.OK, patience_s=59)
     assert refused.value.status is FetchStatus.THROTTLED
     assert refused.value.retry_after_s == pytest.approx(60)
     assert isinstance(refused.value, FetchError)
     assert not refused.value.worth_another_try
-    await ask(pace, Verdict.OK, host="b")
+    await ask(pace, TurnOutcome.OK, host="b")
     clock.now += 60
-    await ask(pace, Verdict.OK)
+    await ask(pace, TurnOutcome.OK)
 
 
 async def test_a_pause_that_the_caller_can_wait_is_waited_out():
     pace = HostPace()
     loop = asyncio.get_running_loop()
-    await ask(pace, Verdict.THROTTLED, retry_after_s=0.05)
+    await ask(pace, TurnOutcome.THROTTLED, retry_after_s=0.05)
     start = loop.time()
-    await ask(pace, Verdict.OK, patience_s=1)
+    await ask(pace, TurnOutcome.OK, patience_s=1)
     assert 0.04 <= loop.time() - start < 0.5
 
 
 async def test_those_who_wait_are_told_at_once_of_a_pause_too_long_for_them():
     pace = HostPace(PaceLimits(start=1))
     async with pace.turn("a", patience_s=1) as turn:
-        waiting = [asyncio.create_task(ask(pace, Verdict.OK, patience_s=30)) for _ in range(3)]
+        waiting = [asyncio.create_task(ask(pace, TurnOutcome.OK, patience_s=30)) for _ in range(3)]
         await asyncio.sleep(0)
-        turn.report(Verdict.THROTTLED, 3600)
+        turn.report(TurnOutcome.THROTTLED, 3600)
     async with asyncio.timeout(1):
         ends = await asyncio.gather(*waiting, return_exceptions=True)
     assert [end.status for end in ends] == [FetchStatus.THROTTLED] * 3
@@ -178,17 +178,17 @@ async def test_those_who_wait_are_told_at_once_of_a_pause_too_long_for_them():
 async def test_without_a_named_pause_our_own_doubles_and_ends_with_a_good_answer(pace, clock):
     pauses = []
     for _ in range(12):
-        await ask(pace, Verdict.THROTTLED)
+        await ask(pace, TurnOutcome.THROTTLED)
         pauses.append(round(state_of(pace).ready_at - clock.now))
         clock.now = state_of(pace).ready_at + 1
     assert pauses == [1, 2, 4, 8, 16, 32, 64, 128, 256, 300, 300, 300]
-    await ask(pace, Verdict.OK)
-    await ask(pace, Verdict.THROTTLED)
+    await ask(pace, TurnOutcome.OK)
+    await ask(pace, TurnOutcome.THROTTLED)
     assert round(state_of(pace).ready_at - clock.now) == 1
 
 
 async def test_an_endless_pause_is_of_a_day(pace, clock):
-    await ask(pace, Verdict.THROTTLED, retry_after_s=1e60)
+    await ask(pace, TurnOutcome.THROTTLED, retry_after_s=1e60)
     assert state_of(pace).ready_at - clock.now == 24 * 3600
 
 
@@ -201,7 +201,7 @@ async def test_an_interval_holds_requests_apart():
     async def use():
         async with pace.turn("a", patience_s=5) as turn:
             starts.append(loop.time())
-            turn.report(Verdict.OK)
+            turn.report(TurnOutcome.OK)
 
     await asyncio.gather(*(use() for _ in range(4)))
     gaps = [b - a for a, b in itertools.pairwise(starts)]
@@ -214,8 +214,8 @@ async def test_an_interval_is_capped_and_its_queue_is_no_longer_than_patience(pa
     async with pace.turn("a", patience_s=1):
         pass
     with pytest.raises(PaceRefusal, match="30 s of rest"):
-        await ask(pace, Verdict.OK, patience_s=29)
-    waiting = [asyncio.create_task(ask(pace, Verdict.OK, patience_s=100)) for _ in range(5)]
+        await ask(pace, TurnOutcome.OK, patience_s=29)
+    waiting = [asyncio.create_task(ask(pace, TurnOutcome.OK, patience_s=100)) for _ in range(5)]
     done, pending = await asyncio.wait(waiting, timeout=0.01)
     assert [task.exception().status for task in done] == [FetchStatus.THROTTLED] * 2
     for task in pending:
@@ -226,46 +226,46 @@ async def test_an_interval_is_capped_and_its_queue_is_no_longer_than_patience(pa
 
 async def _kill(pace, status=FetchStatus.CONNECTION, times=5):
     for _ in range(times):
-        await ask(pace, Verdict.FAILED, status=status)
+        await ask(pace, TurnOutcome.FAILED, status=status)
 
 
 async def test_a_dead_host_is_left_alone_and_probed_by_one(pace, clock):
     await _kill(pace, FetchStatus.DNS)
     for _ in range(3):
         with pytest.raises(PaceRefusal, match="5 failures in a row of a") as refused:
-            await ask(pace, Verdict.OK, patience_s=1e9)
+            await ask(pace, TurnOutcome.OK, patience_s=1e9)
         assert refused.value.status is FetchStatus.DNS
     clock.now += 60
     async with pace.turn("a", patience_s=9) as probe:
         with pytest.raises(PaceRefusal):
-            await ask(pace, Verdict.OK, patience_s=1e9)
-        probe.report(Verdict.FAILED, status=FetchStatus.TIMEOUT)
+            await ask(pace, TurnOutcome.OK, patience_s=1e9)
+        probe.report(TurnOutcome.FAILED, status=FetchStatus.TIMEOUT)
     with pytest.raises(PaceRefusal) as refused:
-        await ask(pace, Verdict.OK)
+        await ask(pace, TurnOutcome.OK)
     assert refused.value.status is FetchStatus.TIMEOUT
     clock.now += 60
     async with pace.turn("a", patience_s=9):
         pass  # given up: says nothing
-    await ask(pace, Verdict.REFUSED)
-    await ask(pace, Verdict.FAILED)
-    await ask(pace, Verdict.OK)
+    await ask(pace, TurnOutcome.REFUSED)
+    await ask(pace, TurnOutcome.FAILED)
+    await ask(pace, TurnOutcome.OK)
 
 
-@pytest.mark.parametrize("good", [Verdict.OK, Verdict.REFUSED, Verdict.THROTTLED])
+@pytest.mark.parametrize("good", [TurnOutcome.OK, TurnOutcome.REFUSED, TurnOutcome.THROTTLED])
 async def test_any_answer_between_the_failures_keeps_a_host_alive(pace, clock, good):
     for _ in range(3):
         await _kill(pace, times=4)
         await ask(pace, good)
         clock.now += 1000
-    await ask(pace, Verdict.OK)
+    await ask(pace, TurnOutcome.OK)
 
 
 async def test_those_who_wait_for_a_host_that_dies_are_let_go():
     pace = HostPace(PaceLimits(start=1, failures=1))
     async with pace.turn("a", patience_s=1) as turn:
-        waiting = [asyncio.create_task(ask(pace, Verdict.OK, patience_s=60)) for _ in range(3)]
+        waiting = [asyncio.create_task(ask(pace, TurnOutcome.OK, patience_s=60)) for _ in range(3)]
         await asyncio.sleep(0)
-        turn.report(Verdict.FAILED, status=FetchStatus.TLS)
+        turn.report(TurnOutcome.FAILED, status=FetchStatus.TLS)
     async with asyncio.timeout(1):
         ends = await asyncio.gather(*waiting, return_exceptions=True)
     assert [end.status for end in ends] == [FetchStatus.TLS] * 3
@@ -275,7 +275,7 @@ async def test_those_who_wait_for_a_host_that_dies_are_let_go():
 async def test_standing_behind_others_is_no_rest_and_outlasts_patience():
     pace = HostPace(PaceLimits(start=1))
     async with pace.turn("a", patience_s=1):
-        waiting = asyncio.create_task(ask(pace, Verdict.OK, patience_s=0.01))
+        waiting = asyncio.create_task(ask(pace, TurnOutcome.OK, patience_s=0.01))
         await asyncio.sleep(0.03)
         assert not waiting.done()
     await waiting
@@ -288,7 +288,7 @@ async def test_cancelled_waits_leak_nothing():
         holders = [pace.turn("a", patience_s=9) for _ in range(2)]
         for holder in holders:
             await holder.__aenter__()
-        waiting = [asyncio.create_task(ask(pace, Verdict.OK, patience_s=9)) for _ in range(6)]
+        waiting = [asyncio.create_task(ask(pace, TurnOutcome.OK, patience_s=9)) for _ in range(6)]
         await asyncio.sleep(0)
         waiting[3].cancel()
         for holder in holders:
@@ -305,10 +305,10 @@ async def test_cancelled_waits_leak_nothing():
 async def test_the_first_report_counts_and_an_error_inside_gives_the_turn_back(pace):
     with pytest.raises(ZeroDivisionError):
         async with pace.turn("a", patience_s=1) as turn:
-            turn.report(Verdict.OK)
-            turn.report(Verdict.THROTTLED, 60)
+            turn.report(TurnOutcome.OK)
+            turn.report(TurnOutcome.THROTTLED, 60)
             raise ZeroDivisionError
-    await ask(pace, Verdict.OK)
+    await ask(pace, TurnOutcome.OK)
     assert not pace._used
 
 
@@ -319,34 +319,34 @@ async def test_the_time_to_the_answer_is_measured_not_the_body(pace, clock):
         clock.now += 0.25
         turn.answered()
         clock.now += 60
-        turn.report(Verdict.OK)
+        turn.report(TurnOutcome.OK)
     assert turn.latency_s == pytest.approx(0.25)
     assert state_of(pace).mean_s == pytest.approx(0.25)
 
 
 async def test_idle_hosts_are_forgotten_those_with_a_wish_last(clock):
     pace = HostPace(PaceLimits(max_hosts=10), clock=clock)
-    await ask(pace, Verdict.THROTTLED, host="wish", retry_after_s=9999)
+    await ask(pace, TurnOutcome.THROTTLED, host="wish", retry_after_s=9999)
     for n in range(100):
-        await ask(pace, Verdict.OK, host=str(n))
+        await ask(pace, TurnOutcome.OK, host=str(n))
     assert len(pace) == 10
     with pytest.raises(PaceRefusal):
-        await ask(pace, Verdict.OK, host="wish")
+        await ask(pace, TurnOutcome.OK, host="wish")
     for n in range(100):
-        await ask(pace, Verdict.THROTTLED, host=f"t{n}", retry_after_s=9999)
+        await ask(pace, TurnOutcome.THROTTLED, host=f"t{n}", retry_after_s=9999)
     assert len(pace) <= 10
 
 
 async def test_a_snapshot_shows_the_worst_first(pace):
-    await ask(pace, Verdict.OK, host="fine")
+    await ask(pace, TurnOutcome.OK, host="fine")
     await _kill(pace)
-    await ask(pace, Verdict.THROTTLED, host="wants rest", retry_after_s=60)
+    await ask(pace, TurnOutcome.THROTTLED, host="wants rest", retry_after_s=60)
     async with (
         pace.turn("slow", patience_s=1) as slow,
         pace.turn("quick", patience_s=1) as quick,
     ):
-        slow.report(Verdict.OK)
-        quick.report(Verdict.OK)
+        slow.report(TurnOutcome.OK)
+        quick.report(TurnOutcome.OK)
         states = pace.snapshot()
     assert [state.host for state in states[:2]] == ["a", "wants rest"]
     assert {state.host for state in states[2:]} == {"slow", "quick"}

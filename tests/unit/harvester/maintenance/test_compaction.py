@@ -10,7 +10,7 @@ import sys
 import pytest
 
 from harvester.dataset import shards
-from harvester.dataset.writer import Store
+from harvester.dataset.writer import DatasetWriter
 from harvester.errors import InputError, ShardError
 from harvester.maintenance.compaction import compact
 from harvester.schema import (
@@ -28,7 +28,7 @@ from tests.support.checkout import ROOT
 
 def write(folder, rows, size=1, main=Candidate) -> None:
     """Rows in shards of a few each."""
-    with Store(folder, main) as store:
+    with DatasetWriter(folder, main) as store:
         for at in range(0, len(rows), size):
             for row in rows[at : at + size]:
                 store.append(row)
@@ -153,7 +153,10 @@ def test_of_findings_and_searches_the_last_of_each_kind(tmp_path):
 
 
 def test_a_dataset_in_use_is_refused(tmp_path):
-    with Store(tmp_path, Candidate), pytest.raises(ShardError, match=r"another process .*process"):
+    with (
+        DatasetWriter(tmp_path, Candidate),
+        pytest.raises(ShardError, match=r"another process .*process"),
+    ):
         compact(tmp_path)
 
 
@@ -224,7 +227,7 @@ def test_a_journal_that_is_none_hides_and_removes_nothing(tmp_path, text):
     (tmp_path / "x").write_text("precious")
     (folder / "compact.json").write_text(text)
     assert shards.count_rows(folder, Candidate) == 1
-    with Store(folder, Candidate):
+    with DatasetWriter(folder, Candidate):
         pass
     assert shards.count_rows(folder, Candidate) == 1
     assert (tmp_path / "x").read_text() == "precious"

@@ -10,10 +10,10 @@ import pytest
 from harvester.cli.status_text import describe_status
 from harvester.dataset import shards
 from harvester.dataset.arrow import to_table
-from harvester.dataset.writer import Store
+from harvester.dataset.writer import DatasetWriter
 from harvester.errors import InputError, ShardError
-from harvester.maintenance.latest_status import Endings
-from harvester.maintenance.retry import Failed, retried
+from harvester.maintenance.latest_status import LatestStatuses
+from harvester.maintenance.retry import FailedFindings, retried
 from harvester.maintenance.status import kind_of, read_status
 from harvester.schema import (
     Candidate,
@@ -42,7 +42,7 @@ def way(url, to, *, prompt=None):
 
 
 def write(folder, *rows, main=Candidate, **settings):
-    with Store(folder, main) as store:
+    with DatasetWriter(folder, main) as store:
         store.note(settings)
         for one in rows:
             store.append(one)
@@ -134,7 +134,7 @@ def test_shards_runs_and_their_pace_are_told(dataset):
 
 
 def test_a_dataset_that_is_being_written_to_is_read(dataset):
-    with Store(dataset, Candidate) as store:
+    with DatasetWriter(dataset, Candidate) as store:
         store.append(row("https://new.example/1.jpg", name="c" * 64))
         store.flush()
         assert read_status(dataset).pictures == 3
@@ -148,7 +148,7 @@ def test_shards_that_go_while_they_are_read_are_no_damage(dataset, monkeypatch):
     whole = to_table(list(shards.rows(dataset, Candidate)), Candidate)
     asked = []
 
-    def replace(folder, row_type, real=Endings):
+    def replace(folder, row_type, real=LatestStatuses):
         asked.append(row_type)
         if len(asked) == 1:
             shards.write_shard(small[-1].with_name("part-9.parquet"), whole)
@@ -157,7 +157,7 @@ def test_shards_that_go_while_they_are_read_are_no_damage(dataset, monkeypatch):
             raise ShardError("part-0.parquet: gone")
         return real(folder, row_type)
 
-    monkeypatch.setattr("harvester.maintenance.status.Endings", replace)
+    monkeypatch.setattr("harvester.maintenance.status.LatestStatuses", replace)
     assert read_status(dataset).addresses == 8
     assert len(asked) == 2
 
@@ -182,7 +182,7 @@ def test_generations_are_told_by_their_posts(tmp_path):
     assert status.statuses == {"ok": 2}
     assert status.merged == 0
     assert status.picture_bytes is None
-    with pytest.raises(InputError, match="tries again by itself"), Failed(tmp_path / "g"):
+    with pytest.raises(InputError, match="tries again by itself"), FailedFindings(tmp_path / "g"):
         pass
 
 
@@ -232,7 +232,7 @@ def test_which_statuses_are_asked_for_again():
 )
 def test_every_way_to_an_address_that_failed_is_told(dataset, which, hosts):
     """The opt-out that timed out later is not among them, nor the two that mended."""
-    with Failed(dataset, which) as failed:
+    with FailedFindings(dataset, which) as failed:
         found = list(failed)
         assert failed.findings == len(found)
         assert failed.addresses == len(set(hosts))
@@ -246,14 +246,14 @@ def test_every_way_to_an_address_that_failed_is_told(dataset, which, hosts):
 def test_a_failure_without_a_finding_keeps_what_its_row_tells(tmp_path):
     made = row("https://a.example/1", FetchStatus.DNS, title="T", creator="C", rank=3, license="L")
     write(tmp_path / "c", made)
-    with Failed(tmp_path / "c") as failed:
+    with FailedFindings(tmp_path / "c") as failed:
         [found] = failed
     for name in ("url", "source", "title", "creator", "rank", "license"):
         assert getattr(found, name) == getattr(made, name)
 
 
 def test_rows_that_are_written_meanwhile_are_not_told_again(dataset):
-    with Failed(dataset) as failed:
+    with FailedFindings(dataset) as failed:
         told = []
         for one in failed:
             told.append(one.url)
@@ -263,7 +263,7 @@ def test_rows_that_are_written_meanwhile_are_not_told_again(dataset):
 
 
 def test_pictures_of_folders_are_counted_apart(dataset):
-    with Store(dataset, Candidate) as store:
+    with DatasetWriter(dataset, Candidate) as store:
         store.append(Finding(url="file:f/1.jpg", source="folder"))
-    with Failed(dataset) as failed:
+    with FailedFindings(dataset) as failed:
         assert (failed.addresses, failed.local) == (2, 1)

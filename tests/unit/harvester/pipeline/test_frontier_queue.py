@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harvester.pipeline.frontier import Aside
+from harvester.pipeline.frontier import SpillQueue
 from harvester.schema import Finding
 
 
@@ -14,7 +14,7 @@ def finding(host: str, number: int) -> Finding:
 
 
 def test_findings_come_back_by_host_and_in_order():
-    with Aside() as aside:
+    with SpillQueue() as aside:
         for number in range(5):
             aside.put("a", finding("a", number))
             aside.put("b", finding("b", number))
@@ -29,7 +29,7 @@ def test_findings_come_back_by_host_and_in_order():
 def test_whatever_is_put_is_taken_once(steps):
     """Each step puts one finding of a host and takes some of them."""
     put, taken = [], []
-    with Aside() as aside:
+    with SpillQueue() as aside:
         for number, (host, most) in enumerate(steps):
             aside.put(host, finding(host, number))
             put.append(finding(host, number))

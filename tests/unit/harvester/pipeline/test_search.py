@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from harvester.dataset.writer import Store
+from harvester.dataset.writer import DatasetWriter
 from harvester.errors import InputError
 from harvester.pipeline.search import check_prompts, has_candidates, prompts_of
 from harvester.schema import Candidate, Finding, Generation
@@ -12,7 +12,7 @@ from harvester.schema import Candidate, Finding, Generation
 
 @pytest.fixture
 def dataset(tmp_path):
-    with Store(tmp_path / "c", Candidate) as store:
+    with DatasetWriter(tmp_path / "c", Candidate) as store:
         store.append(Candidate(id="a", url="u"))
         store.append(Finding(url="u", source="ddg", query_prompt="a red lighthouse"))
     return tmp_path / "c"
@@ -30,7 +30,7 @@ def test_without_a_prompt_any_candidate_will_do(dataset, tmp_path):
 
 
 def test_each_prompt_of_a_generations_dataset_is_told_once(tmp_path):
-    with Store(tmp_path / "g", Generation) as store:
+    with DatasetWriter(tmp_path / "g", Generation) as store:
         for number, prompt in enumerate(["a boat", "", "a cat", "a boat"]):
             store.append(Generation(id=str(number), prompt=prompt, raw_content=""))
     assert list(prompts_of(tmp_path / "g")) == ["a boat", "a cat"]

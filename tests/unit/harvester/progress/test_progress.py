@@ -14,7 +14,13 @@ from harvester.errors import InputError
 from harvester.fetch.pace import HostPace
 from harvester.progress.display import HarvestProgress, summarise
 from harvester.progress.event_log import EventLog
-from harvester.progress.snapshot import describe_stop, duration, one_line, stages_of, take_facts
+from harvester.progress.snapshot import (
+    describe_stop,
+    duration,
+    stage_lines,
+    summary_line,
+    take_snapshot,
+)
 from harvester.progress.tally import MAX_HOSTS, Outcome, Tally, Window
 from harvester.schema import CLASSES, FetchStatus, class_of
 from harvester.urls import host_of
@@ -135,8 +141,8 @@ def test_a_rate_before_the_window_is_full_counts_from_the_start():
 
 
 def test_each_stage_has_its_line():
-    facts = take_facts(tally(*MIXED), expected=90, per_s=2.0, hosts=[Host("slow.example")])
-    stages = dict(stages_of(facts))
+    facts = take_snapshot(tally(*MIXED), expected=90, per_s=2.0, hosts=[Host("slow.example")])
+    stages = dict(stage_lines(facts))
     assert list(stages) == ["found", "fetched", "stored", "failed", "slowest"]
     assert stages["found"] == "9 of 90 done (10%), about 40 s left"
     assert "images/s" in stages["fetched"]
@@ -153,13 +159,13 @@ def test_slow_hosts_are_three_and_cannot_act():
         Host("dead.example", is_dead=True),
         Host("fourth.example"),
     ]
-    facts = take_facts(tally(*MIXED), hosts=hosts)
-    slowest = dict(stages_of(facts))["slowest"]
+    facts = take_snapshot(tally(*MIXED), hosts=hosts)
+    slowest = dict(stage_lines(facts))["slowest"]
     assert slowest == (
         "evil.example silent · ….paused.example paused 1 min 1 s · dead.example dead"
     )
     assert "fourth" not in slowest
-    assert "\x1b" not in one_line(facts) + json.dumps(facts.record(), ensure_ascii=False)
+    assert "\x1b" not in summary_line(facts) + json.dumps(facts.record(), ensure_ascii=False)
 
 
 @pytest.mark.parametrize(
@@ -178,7 +184,7 @@ def test_times_are_said_as_a_person_says_them(seconds, said):
 
 
 def test_what_a_stopped_harvest_leaves_is_told():
-    facts = take_facts(tally(*MIXED), expected=1000)
+    facts = take_snapshot(tally(*MIXED), expected=1000)
     said = describe_stop(facts, "data/c")
     assert said == (
         "what was fetched is stored (4 new pictures in data/c), about 991 of 1,000 are left"

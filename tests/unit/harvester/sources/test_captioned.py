@@ -12,7 +12,7 @@ from PIL import Image
 from harvester.errors import InputError
 from harvester.schema import category_of
 from harvester.sources import emoji
-from harvester.sources.captioned import CaptionTally, Choice, as_category, read_captioned
+from harvester.sources.captioned import CaptionFilter, CaptionTally, as_category, read_captioned
 from harvester.sources.emoji import open_package, plain_words
 from harvester.sources.svg import draw_svg
 
@@ -187,13 +187,13 @@ def test_names_become_plain_words(name, words):
 def test_categories_are_taken_and_left_out_without_regard_to_case(tmp_path):
     source = as_folder(tmp_path / "package", files_of("twitter"))
     tally = CaptionTally()
-    (apple,) = read(source, tmp_path / "s", tally, Choice(without=("people & body",)))
+    (apple,) = read(source, tmp_path / "s", tally, CaptionFilter(without=("people & body",)))
     assert category_of(apple.finding.url) == "Food & Drink"
     assert tally.record() == {"taken": 1, "without_caption": 0, "left_out": 1, "lost": 0}
-    (santa,) = read(source, tmp_path / "s", choice=Choice(only=("PEOPLE & BODY",)))
+    (santa,) = read(source, tmp_path / "s", choice=CaptionFilter(only=("PEOPLE & BODY",)))
     assert santa.finding.caption == "father christmas"
     with pytest.raises(InputError, match=r"Food & Drink, People & Body\), found 'Flgas'"):
-        read(source, tmp_path / "s", choice=Choice(without=("Flgas",)))
+        read(source, tmp_path / "s", choice=CaptionFilter(without=("Flgas",)))
 
 
 def test_proprietary_emoji_are_refused_with_the_reason(tmp_path):
@@ -381,10 +381,13 @@ def test_folders_and_rows_name_categories(folder, tmp_path):
         tmp_path / "l.jsonl", {"file": "a.png"}, {"file": "cats/b.png", "category": "dogs/../x"}
     )
     assert captioned(folder, path)["b.png"].url == "file:set/cats/dogs .. x/b.png"
-    assert set(captioned(folder, path, choice=Choice(only=("cats",)))) == {"c.png"}
-    assert set(captioned(folder, path, choice=Choice(without=("Cats",)))) == {"a.png", "b.png"}
+    assert set(captioned(folder, path, choice=CaptionFilter(only=("cats",)))) == {"c.png"}
+    assert set(captioned(folder, path, choice=CaptionFilter(without=("Cats",)))) == {
+        "a.png",
+        "b.png",
+    }
     with pytest.raises(InputError, match=r"category of this set \(cats, dogs .. x\), found 'no'"):
-        read_captioned(folder, path, choice=Choice(only=("no",)), tally=CaptionTally())
+        read_captioned(folder, path, choice=CaptionFilter(only=("no",)), tally=CaptionTally())
 
 
 @pytest.mark.parametrize(

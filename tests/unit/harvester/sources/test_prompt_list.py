@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from harvester.errors import InputError
-from harvester.sources.prompt_list import Job, read_prompts
+from harvester.sources.prompt_list import PromptJob, read_prompts
 
 
 def id_of(prompt: str | None, image: str | None) -> str:
@@ -23,9 +23,9 @@ def test_a_prompt_a_line(tmp_path):
     path = tmp_path / "prompts.txt"
     path.write_text("# my prompts\n\na boat --ar 1:1\r\n   \n#1 on the list\n#\n a fox \n")
     assert list(read_prompts(path)) == [
-        Job(prompt="a boat --ar 1:1", image=None, id=id_of("a boat --ar 1:1", None)),
-        Job(prompt="#1 on the list", image=None, id=id_of("#1 on the list", None)),
-        Job(prompt="a fox", image=None, id=id_of("a fox", None)),
+        PromptJob(prompt="a boat --ar 1:1", image=None, id=id_of("a boat --ar 1:1", None)),
+        PromptJob(prompt="#1 on the list", image=None, id=id_of("#1 on the list", None)),
+        PromptJob(prompt="a fox", image=None, id=id_of("a fox", None)),
     ]
 
 
@@ -58,9 +58,9 @@ def test_tables_name_pictures_from_their_own_folder(tmp_path, name):
     else:
         path.write_text("\n".join(map(json.dumps, rows)))
     assert list(read_prompts(path)) == [
-        Job(prompt="a boat, at sea", image=tmp_path / "gen/1.png", id="b", has_own_id=True),
-        Job("a fox", Path("/elsewhere/2.png"), id_of("a fox", "/elsewhere/2.png")),
-        Job(prompt=None, image=tmp_path / "3.png", id="7", has_own_id=True),
+        PromptJob(prompt="a boat, at sea", image=tmp_path / "gen/1.png", id="b", has_own_id=True),
+        PromptJob("a fox", Path("/elsewhere/2.png"), id_of("a fox", "/elsewhere/2.png")),
+        PromptJob(prompt=None, image=tmp_path / "3.png", id="7", has_own_id=True),
     ]
 
 

@@ -15,8 +15,8 @@ from safetensors.torch import save_file
 
 from attribution.errors import CheckpointError, ProofError
 from attribution.validation import results
-from attribution.validation.experiments.generations import Generated
-from attribution.validation.experiments.retraining import Question, Removal, train_all
+from attribution.validation.experiments.generations import GeneratedQueries
+from attribution.validation.experiments.retraining import Probe, Removal, train_all
 from attribution.validation.experiments.settings import TINY
 from attribution.validation.experiments.unlearning import requests_of
 from attribution.validation.methods.scores import read_scores
@@ -29,7 +29,7 @@ from attribution.validation.model.checkpoints import (
     save_training,
 )
 from attribution.validation.model.dataset import choose_rows, read_pictures
-from attribution.validation.model.process_pool import Workers
+from attribution.validation.model.process_pool import ModelPool
 from attribution.validation.model.training import Trainer, train
 from attribution.validation.outcomes import read_outcome
 from tests.support.small_model import (
@@ -166,10 +166,10 @@ def test_nothing_to_learn_from_is_no_endless_loop(tmp_path):
     with pytest.raises(ProofError, match="expected pictures to learn from, found none left"):
         Trainer(data(), ROWS[:0], SHORT)
     empty = torch.empty(0, 4, dtype=torch.long)
-    question = Question(data(), SHORT, (empty, empty), data().text[:1], tmp_path, "base")
+    question = Probe(data(), SHORT, (empty, empty), data().text[:1], tmp_path, "base")
     removals = [Removal(0, frozenset(data().ids[:1])), Removal(0, frozenset(data().ids))]
     with pytest.raises(ProofError, match="found a removal of all 40; harvest more"):
-        train_all(question, removals, lambda: None, workers=Workers(1))
+        train_all(question, removals, lambda: None, workers=ModelPool(1))
     assert not list(tmp_path.iterdir())  # before any is trained
 
 
@@ -180,7 +180,7 @@ def test_bytes_of_a_command_line_are_a_prompt_too():
 @pytest.mark.parametrize("count", [24, 30, 33, COUNT])
 def test_no_request_leaves_too_few_to_learn_from(tmp_path, count):
     pictures = made_pictures(count)
-    asked = Generated(material(tmp_path, TINY, pictures), {}, {}, np.empty(0), np.empty(0))
+    asked = GeneratedQueries(material(tmp_path, TINY, pictures), {}, {}, np.empty(0), np.empty(0))
     told = requests_of(asked, frozenset(pictures.ids[:2]))
     assert all(count - len(removed) >= 24 for removed in told.values())
     assert ("10 at random" in told) == (count >= 34)

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from attribution.errors import ProofError
 from attribution.validation import results
-from attribution.validation.experiments.generations import Generated, _queries
+from attribution.validation.experiments.generations import GeneratedQueries, _queries
 from attribution.validation.experiments.removals import (
     OWN,
     RANDOM,
@@ -28,7 +28,12 @@ from attribution.validation.experiments.removals import (
 from attribution.validation.experiments.retraining import Removal
 from attribution.validation.experiments.settings import SIZES, Settings
 from attribution.validation.methods.scores import Scored, read_scores, write_scores
-from attribution.validation.outcomes import Outcome, outcome_name, read_outcome, write_outcome
+from attribution.validation.outcomes import (
+    RetrainingOutcome,
+    outcome_name,
+    read_outcome,
+    write_outcome,
+)
 from attribution.validation.results import ALONE, AS_SHARES
 from tests.support.small_model import COUNT, made_pictures, material
 
@@ -44,14 +49,14 @@ PLANNED = Settings(
 ARMS = ("whence", "image", "text", "cosine", "aivalis2025", "phash")
 
 
-def generated(tmp_path, settings=PLANNED, pictures=None) -> Generated:
+def generated(tmp_path, settings=PLANNED, pictures=None) -> GeneratedQueries:
     """The queries of a run; who only plans asks no model."""
     made = material(tmp_path, replace(settings, subset_prompts=settings.prompts + 1), pictures)
     seed, prompt = _queries(settings.seeds, settings.prompts, settings.prompts + 1)
-    return Generated(made, {}, {}, seed, prompt)
+    return GeneratedQueries(made, {}, {}, seed, prompt)
 
 
-def scores_of(asked: Generated, seed: int = 0) -> dict[str, np.ndarray]:
+def scores_of(asked: GeneratedQueries, seed: int = 0) -> dict[str, np.ndarray]:
     draw = np.random.default_rng(seed)
     shape = (len(asked.seed), len(asked.material.pictures))
     return {name: draw.random(shape, np.float32) for name in ARMS}
@@ -191,7 +196,7 @@ def test_the_sizes_fit_together(size):
 # Outcomes and scores
 
 
-OUTCOME = Outcome(
+OUTCOME = RetrainingOutcome(
     seed=2**62,
     removed=("a", "ü\x00\n"),
     query_losses=np.array([1.5, np.nan, -0.0], np.float32),

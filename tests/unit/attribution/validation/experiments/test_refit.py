@@ -16,7 +16,7 @@ from attribution.errors import ProofError
 from attribution.validation.experiments import refit
 from attribution.validation.experiments.refit import Halves, cases_of, open_run, write_fusion
 from attribution.validation.methods.scores import Scored, write_scores
-from attribution.validation.outcomes import Outcome, write_outcome
+from attribution.validation.outcomes import RetrainingOutcome, write_outcome
 from attribution.validation.results import LOG_ODDS, Refitted, read_rows, write_rows
 from attribution.validation.statistics import fit_weights as fitting
 from attribution.validation.statistics.fit_weights import (
@@ -70,7 +70,9 @@ def written(folder: Path, weights, *, prefix="a", names=("gem", "lab", "noise"),
         removed = tuple(name for name, one in zip(ids, mask, strict=True) if not one)
         files.append(f"{number}.parquet")
         codes = np.zeros((1, 1), np.int32)
-        outcome = Outcome(0, removed, losses[:, number], np.zeros(len(ids)), codes, 0.1, 1.0)
+        outcome = RetrainingOutcome(
+            0, removed, losses[:, number], np.zeros(len(ids)), codes, 0.1, 1.0
+        )
         write_outcome(outcomes / files[-1], outcome)
     prompts = tuple("" if row == 1 else f"prompt {row}" for row in range(len(losses)))
     write_rows(results / refit.HALVES, [Halves(f"digest of {prefix}", ids, prompts, tuple(files))])

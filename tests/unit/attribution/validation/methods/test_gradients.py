@@ -13,7 +13,7 @@ from scipy.stats import spearmanr
 from attribution.errors import ProofError
 from attribution.validation.methods.gradients import (
     METHODS,
-    Method,
+    GradientMethod,
     likelihood,
     log_odds,
     mean_square,
@@ -21,8 +21,8 @@ from attribution.validation.methods.gradients import (
     projection,
     ridge_kernel,
 )
-from attribution.validation.model.text_tokenizer import Words, learn_words
-from attribution.validation.model.training import Encoded, Recipe, train
+from attribution.validation.model.text_tokenizer import TextTokenizer, fit_text_tokenizer
+from attribution.validation.model.training import EncodedPictures, TrainingRecipe, train
 
 COUNT, LENGTH, CODES = 24, 9, 40
 TRAK, D_TRAK, GRAD_DOT = METHODS.values()
@@ -41,11 +41,11 @@ class Linear(torch.nn.Module):
 
 
 def encoded(text, codes, words=None, code_count=2):
-    return Encoded(
+    return EncodedPictures(
         ids=tuple(f"{row:03d}" for row in range(len(text))),
         text=torch.as_tensor(text),
         codes=torch.as_tensor(codes),
-        words=words or Words("", 1),
+        words=words or TextTokenizer("", 1),
         code_count=code_count,
         tokenizer="made by hand",
     )
@@ -65,10 +65,10 @@ def learnt():
     """A small DALL·E that knows 24 pictures of random tokens, and what it learnt from."""
     draw = np.random.default_rng(1)
     captions = [f"{colour} {thing}" for colour in "red blue teal".split() for thing in "abcdefgh"]
-    words = learn_words(captions, length=3)
+    words = fit_text_tokenizer(captions, length=3)
     codes = draw.integers(0, CODES, (COUNT, LENGTH))
     data = encoded(words.encode(captions), codes, words, CODES)
-    recipe = Recipe(width=32, depth=1, heads=2, steps=60, batch=12)
+    recipe = TrainingRecipe(width=32, depth=1, heads=2, steps=60, batch=12)
     return train(data, np.arange(COUNT), recipe).model, data
 
 
@@ -326,4 +326,4 @@ def test_what_does_not_fit_is_said(learnt, method, changed, told):
 @pytest.mark.parametrize("damping", [0.0, -1.0, float("nan"), float("inf")])
 def test_a_damping_that_cannot_be_is_refused(damping):
     with pytest.raises(ValueError, match="expected a damping above 0"):
-        Method(log_odds, damping)
+        GradientMethod(log_odds, damping)

@@ -15,18 +15,18 @@ from PIL import Image
 
 from attribution.errors import CheckpointError, ProofError
 from attribution.validation.experiments import corpus as material
-from attribution.validation.experiments.corpus import Material, _others
+from attribution.validation.experiments.corpus import Corpus, _others
 from attribution.validation.experiments.settings import Settings
 from attribution.validation.model.dataset import (
     FEWEST,
-    Pictures,
+    TrainingPictures,
     choose_rows,
     enlarged,
     read_pictures,
     to_square,
 )
 from attribution.validation.model.image_tokenizer import TokenizerRecipe
-from attribution.validation.model.training import Recipe
+from attribution.validation.model.training import TrainingRecipe
 from harvester.schema import FetchStatus
 from tests.support.small_model import candidate, dataset, made_pictures, png
 
@@ -34,7 +34,7 @@ TINY = Settings(
     pictures=30,
     left_out=("group 9",),
     side=16,
-    recipe=Recipe(width=16, depth=1, heads=2, steps=2, batch=4),
+    recipe=TrainingRecipe(width=16, depth=1, heads=2, steps=2, batch=4),
     tokenizer=TokenizerRecipe(steps=2, batch=4),
     prompts=2,
     seeds=(0,),
@@ -186,7 +186,7 @@ def test_more_than_there_are_is_all_of_them():
 # What the tokenizer learns from
 
 
-def picture_sets(draw) -> tuple[Pictures, Pictures]:
+def picture_sets(draw) -> tuple[TrainingPictures, TrainingPictures]:
     """Two sets that share ids, captions in other letters, and pixels."""
     pool = np.random.default_rng(1).integers(0, 256, (12, 4, 4, 3), np.uint8)
     names = st.sampled_from(["Red Apple", "red apple", "RED APPLE", *(f"c{n}" for n in range(90))])
@@ -203,7 +203,7 @@ def picture_sets(draw) -> tuple[Pictures, Pictures]:
         ]
         told = tuple(f"{number:03}" for number in ids)
         empty = ("",) * len(ids)
-        sets.append(Pictures(told, captions, empty, empty, np.stack(shown)))
+        sets.append(TrainingPictures(told, captions, empty, empty, np.stack(shown)))
     return sets[0], sets[1]
 
 
@@ -229,7 +229,7 @@ def test_the_tokenizer_never_learns_from_a_picture_of_the_models(data):
 # A run's folder
 
 
-def prepare(*told: object, counted: MagicMock | None = None) -> Material:
+def prepare(*told: object, counted: MagicMock | None = None) -> Corpus:
     """As a command does, with nobody looking on."""
     return material.prepare(*told, counted=counted or MagicMock())
 

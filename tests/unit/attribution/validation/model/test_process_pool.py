@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from attribution.errors import CheckpointError, ProofError
-from attribution.validation.model.process_pool import Workers, one_thread
+from attribution.validation.model.process_pool import ModelPool, one_thread
 
 
 def act(context: Path, item: object) -> object:
@@ -29,7 +29,7 @@ def act(context: Path, item: object) -> object:
 
 
 def each(function, context, items, workers=None):
-    with Workers(workers) as pool:
+    with ModelPool(workers) as pool:
         yield from pool.each(function, context, items)
 
 

@@ -21,7 +21,7 @@ from attribution.validation.model.image_tokenizer import PATCH, ImageTokenizer, 
 from attribution.validation.model.image_tokenizer import train_tokenizer as learn_codes
 from attribution.validation.model.process_pool import one_thread
 from attribution.validation.model.sampling import sample
-from attribution.validation.model.text_tokenizer import PAD, Words, learn_words
+from attribution.validation.model.text_tokenizer import PAD, TextTokenizer, fit_text_tokenizer
 from attribution.validation.model.training import Trainer, train
 from tests.support.checkout import ROOT
 from tests.support.small_model import (
@@ -358,7 +358,7 @@ def test_each_picture_is_encoded_by_itself():
 
 def test_words_do_not_depend_on_the_order_and_fill_up():
     captions = list(made_pictures().captions)
-    assert learn_words(captions[::-1], length=4).text == words().text
+    assert fit_text_tokenizer(captions[::-1], length=4).text == words().text
     rows = words().encode(["thing 1", "", "THING  1", "thing 1 thing 2 thing 3 thing 4"])
     assert (rows.shape, rows.dtype) == ((4, 4), np.int64)
     assert np.array_equal(rows[0], rows[2])  # neither case nor spaces count
@@ -375,7 +375,7 @@ def test_words_that_were_never_seen_are_words_all_the_same():
 def test_a_vocabulary_of_something_else_is_refused():
     for text in ("", "{}", "[1]", "no json", '{"version": "1.0"}'):
         with pytest.raises(CheckpointError, match=re.escape("expected a vocabulary")):
-            Words(text, 8).encode(["a"])
+            TextTokenizer(text, 8).encode(["a"])
 
 
 def test_the_shape_is_that_of_the_tokens():

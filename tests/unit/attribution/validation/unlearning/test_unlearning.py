@@ -13,17 +13,17 @@ from hypothesis import strategies as st
 
 from attribution.errors import CheckpointError, ProofError
 from attribution.validation.model.dalle import Dalle, losses_of, picture_losses
-from attribution.validation.model.text_tokenizer import learn_words
-from attribution.validation.model.training import Encoded, Recipe
+from attribution.validation.model.text_tokenizer import fit_text_tokenizer
+from attribution.validation.model.training import EncodedPictures, TrainingRecipe
 from attribution.validation.unlearning.approximate import Ascent, Fisher, fisher_information
 from attribution.validation.unlearning.base import Retraining, cost, learn_whole
-from attribution.validation.unlearning.sisa import Sisa, by_artist, planned
+from attribution.validation.unlearning.sisa import Sisa, planned, shard_by_artist
 
 COUNT = 48
 ROWS = np.arange(40)
 """The last eight are held out."""
 
-RECIPE = Recipe(width=32, depth=1, heads=2, steps=60, batch=8, seed=3)
+RECIPE = TrainingRecipe(width=32, depth=1, heads=2, steps=60, batch=8, seed=3)
 SHORT = replace(RECIPE, steps=24, width=16, batch=4)
 SHARDS, SLICES = 4, 3
 
@@ -33,11 +33,11 @@ def losses(model, known, rows):
 
 
 @cache
-def data() -> Encoded:
+def data() -> EncodedPictures:
     draw = np.random.default_rng(0)
     captions = [f"thing {number}" for number in range(COUNT)]
-    words = learn_words(captions, length=4)
-    return Encoded(
+    words = fit_text_tokenizer(captions, length=4)
+    return EncodedPictures(
         ids=tuple(f"{number:03}" for number in range(COUNT)),
         text=torch.from_numpy(words.encode(captions)),
         codes=torch.from_numpy(draw.integers(0, 16, (COUNT, 12))),
@@ -242,7 +242,7 @@ def test_an_artist_s_shards_hold_nobody_else_where_there_are_shards_enough(count
     names = [f"artist {number}" for number, count in enumerate(counts) for _ in range(count)]
     rows = np.array(rng.sample(range(len(names)), len(names)))
     artists = [names[row] for row in rows]
-    parts = by_artist(rows, artists, shards)
+    parts = shard_by_artist(rows, artists, shards)
     assert sorted(np.concatenate(parts)) == [*range(len(names))]
     assert len(parts) == shards
     held = [{names[row] for row in part} for part in parts]
