@@ -14,19 +14,15 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
-from typing import Any, Protocol, cast
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
+from safetensors.numpy import load_file
 
 from attribution.descriptors.hashes import BITS, hamming, pack
 from attribution.descriptors.resnet50 import WEIGHTS, ResNet50Gem
 from attribution.errors import PeerMissingError
-
-# After attribution.descriptors.resnet50, which says how torch's threads are to wait.
-import torch  # isort: skip
-from safetensors.torch import load_file  # isort: skip
-
 
 _CELLS = 49
 _MAPS_AT_ONCE = 16
@@ -91,17 +87,20 @@ class ImagededupCnn:
             from imagededup.methods import CNN  # noqa: PLC0415
             from imagededup.utils import CustomModel  # noqa: PLC0415
             from imagededup.utils.models import MobilenetV3  # noqa: PLC0415
+
+            # torchvision and torch come with imagededup.
+            from attribution.descriptors.resnet50_torch import torchvision_resnet50  # noqa: PLC0415
         except ImportError as exc:
             raise _missing(exc) from exc
-        model = CustomModel("resnet50-imagenet-v1", _resnet50(), MobilenetV3.transform)
+        network = torchvision_resnet50(load_file(WEIGHTS))
+        model = CustomModel("resnet50-imagenet-v1", network, MobilenetV3.transform)
         self._encoder = CNN(verbose=False, model_config=model)
 
     def describe(self, pictures: Sequence[NDArray[np.uint8]]) -> NDArray[np.float32]:
         """Pictures (h, w, 3) uint8 RGB → (n, 2048) float32, each row of length 1."""
         vectors = np.empty((len(pictures), 2048), np.float32)
-        with torch.inference_mode():
-            for row, picture in enumerate(pictures):
-                vectors[row] = self._encoder.encode_image(image_array=picture)
+        for row, picture in enumerate(pictures):
+            vectors[row] = self._encoder.encode_image(image_array=picture)
         return _to_unit(vectors)
 
     def compare(
@@ -149,19 +148,6 @@ PEERS: dict[str, Callable[[], Peer]] = {
     ImagededupPhash.name: ImagededupPhash,
 }
 """Every peer by its name, in the order of tables."""
-
-
-def _resnet50() -> torch.nn.Module:
-    """Torchvision's own ResNet-50 with the weights that whence carries, up to average pooling."""
-    from torchvision.models import resnet50  # noqa: PLC0415  # comes with imagededup
-
-    net = resnet50(weights=None)
-    for layer in (net.layer2, net.layer3, net.layer4):
-        # ResNet v1 halves the picture in a block's first convolution, torchvision in its second.
-        layer[0].conv1.stride, layer[0].conv2.stride = (2, 2), (1, 1)
-    net.fc = torch.nn.Identity()
-    net.load_state_dict({name: values.float() for name, values in load_file(WEIGHTS).items()})
-    return cast("torch.nn.Module", net.eval().to(memory_format=torch.channels_last))
 
 
 def _to_unit(vectors: NDArray[np.float32]) -> NDArray[np.float32]:

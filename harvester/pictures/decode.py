@@ -62,7 +62,7 @@ _PIXELS_A_BYTE = 10_000
 _PDQ_SIDE = 128
 _COSINES: NDArray[np.float64] = np.cos(np.pi * np.outer(np.arange(8), 2 * np.arange(32) + 1) / 64)
 """The 8 lowest of the 32 cosines of the discrete cosine transform, type 2."""
-_CLEAR = 1e-3
+_ROUNDING = 1e-6
 """Far above what rounding can move a frequency, far below what parts two in a photograph."""
 _PILLOW = r"PIL\."
 _TAKEN = "a JPEG, PNG, WebP, GIF, AVIF, BMP or TIFF picture"
@@ -304,7 +304,8 @@ def compute_hashes(rgb: NDArray[np.uint8]) -> Hashes:
     both are first brought to one square. Of the squares tried this one stays nearest to PDQ's own
     512x512 (4 bits on average, 256x256: 13), and it is the fastest.
 
-    Source: pHash and dHash, Krawetz, hackerfactor.com, bit for bit as in the ImageHash package;
+    Source: pHash and dHash, Krawetz, hackerfactor.com, bit for bit as in the ImageHash package
+    (pictures aside whose frequencies equal their median, see `_phash`);
     PDQ: see `pdq`.
     """
     return hash_image(Image.fromarray(rgb))
@@ -331,21 +332,15 @@ def _dhash(grey: Image.Image) -> str:
 def _phash(grey: Image.Image) -> str:
     """The low corner of the cosine transform against its median.
 
-    A product of matrices, where ImageHash loads all of scipy.fft. The two agree to about 1e-9, so
-    where the median does not lie clear of the frequencies next to it, as in pictures that are
-    their own mirror image, ImageHash itself decides.
+    Where frequencies equal the median but for rounding, as all odd ones do in a picture that is its
+    own mirror image, they count as not above it. But: in ImageHash the rounding itself decides
+    there, so that its bits for such pictures depend on SciPy's version and on the processor.
     """
     small = np.asarray(grey.resize((32, 32), Image.Resampling.LANCZOS))
     low = _COSINES @ small.astype(np.float64) @ _COSINES.T
-    ordered = np.sort(low, axis=None)
-    below, above = float(ordered[31]), float(ordered[32])
-    if above - below > _CLEAR:
-        return _to_hex(low > (below + above) / 2)
-    if small.min() == small.max():  # the most common of those: placeholders of one colour
-        return "8000000000000000" if small[0, 0] else "0000000000000000"
-    import imagehash  # noqa: PLC0415  # with scipy it costs 30 MB, and few pictures need it
-
-    return str(imagehash.phash(grey))
+    below, above = np.sort(low, axis=None)[31:33]
+    tied = _ROUNDING if above - below <= _ROUNDING else 0.0
+    return _to_hex(low > (below + above) / 2 + tied)
 
 
 def _to_hex(bits: NDArray[np.uint8] | NDArray[np.bool_]) -> str:

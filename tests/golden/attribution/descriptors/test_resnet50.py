@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
 
 import cv2
 import numpy as np
@@ -14,6 +18,7 @@ from torchvision.models import resnet50
 from attribution.descriptors import resnet50 as embeddings
 from attribution.descriptors.resnet50 import SIDE, WEIGHTS, ResNet50Gem, has_bfloat16
 from attribution.errors import ProcessorError, WeightsMissingError
+from tests.support.checkout import ROOT
 
 
 def scene(seed: int, height: int = 300, width: int = 200) -> np.ndarray:
@@ -80,6 +85,49 @@ def test_a_picture_has_one_vector_whatever_stands_beside_it(pictures):
     together = embedder.embed(pictures * 3)
     alone = np.concatenate([embedder.embed([picture]) for picture in pictures])
     np.testing.assert_allclose(together[:4], alone, atol=2e-5)
+
+
+def test_both_engines_give_the_same_vectors_and_cells(pictures):
+    """Torch runs on the processor here; on a GPU it was not tried."""
+    plain, other = ResNet50Gem(precision="float32"), ResNet50Gem(engine="torch")
+    assert plain.version == other.version
+    assert (plain.embed(pictures) * other.embed(pictures)).sum(axis=1).min() >= 0.9999
+    assert (plain.cells(pictures) * other.cells(pictures)).sum(axis=3).min() >= 0.9999
+    np.testing.assert_allclose(plain.maps(pictures), other.maps(pictures), rtol=1e-3, atol=1e-3)
+
+
+@pytest.mark.skipif(not has_bfloat16(), reason="this processor does not compute in bfloat16")
+def test_vectors_in_bfloat16_are_compared_with_those_in_float32(pictures):
+    plain, half = ResNet50Gem(precision="float32"), ResNet50Gem(precision="bfloat16")
+    assert plain.version == half.version
+    assert (plain.embed(pictures) * half.embed(pictures)).sum(axis=1).min() >= 0.9995
+
+
+def test_a_picture_s_numbers_depend_on_nothing_else(pictures):
+    network = ResNet50Gem()
+    with ThreadPoolExecutor(4) as pool:
+        apart = list(pool.map(lambda picture: network.embed([picture])[0], pictures * 3))
+    assert np.array_equal(np.array(apart), network.embed(pictures * 3))
+
+
+def test_the_engine_reports_nothing_to_anybody(tmp_path):
+    """OpenVINO tells Google Analytics of each import unless it is kept from it."""
+    code = """
+import socket, sys
+def refuse(*_):
+    raise SystemExit("a connection was asked for")
+socket.socket.connect = socket.create_connection = socket.getaddrinfo = refuse
+import numpy as np
+from attribution.descriptors.resnet50 import ResNet50Gem
+ResNet50Gem().embed([np.zeros((9, 9, 3), np.uint8)])
+print([name for name in sys.modules if "telemetry" in name or name.startswith("openvino.tools")])
+"""
+    environment = os.environ | {"HOME": str(tmp_path), "PYTHONPATH": str(ROOT)}
+    ran = subprocess.run(
+        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True
+    )
+    assert ran.stdout == "[]\n"
+    assert not any(tmp_path.iterdir())
 
 
 def test_no_pictures_are_no_vectors():
