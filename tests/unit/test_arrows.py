@@ -89,6 +89,7 @@ ROOMS = {
         "attribution",
         "attribution.descriptors",
         "attribution.ranking",
+        "harvester",
         "harvester.pictures",
     },
     "attribution.report": {
