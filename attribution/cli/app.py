@@ -29,6 +29,7 @@ from harvester.cli.console import (
     Version,
     given_place,
     interruptible,
+    new_app,
     print_json,
     refuse_lost_options,
     say,
@@ -67,7 +68,7 @@ class GridChoice(StrEnum):
     NO = "no"
 
 
-attribute_app = typer.Typer(pretty_exceptions_enable=False, add_completion=False)
+attribute_app = new_app()
 attribute_app.command()(index)
 attribute_app.command()(background)
 attribute_app.add_typer(evaluate_app, name="evaluate")

@@ -55,6 +55,14 @@ def test_every_subcommand_shows_an_example_that_parses(name, command):
     assert words <= options_of(command)
 
 
+@pytest.mark.parametrize(("name", "command"), list(every_command()), ids=lambda x: str(x)[:30])
+def test_an_example_is_broken_at_spaces_only(name, command):
+    """In a terminal of 80 columns; whoever copies two lines then gets a command that runs."""
+    context = command.make_context(name, [], resilient_parsing=True, terminal_width=80)
+    shown = command.get_help(context).partition("Example: ")[2].partition("\n\n")[0]
+    assert not re.search(r"-\n", shown), shown
+
+
 @pytest.mark.parametrize("name", [name for name, _ in every_command()])
 def test_every_command_stands_in_the_readme(name):
     assert name in README
