@@ -10,7 +10,6 @@ import io
 import json
 import logging
 import os
-import resource
 import signal
 import sys
 from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
@@ -355,9 +354,16 @@ Result = TypeVar("Result")
 
 def run_loop(work: Coroutine[Any, Any, Result]) -> Result:
     """Run to the end as `asyncio.run` does, and let it open as many files as it may."""
-    most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
-    with contextlib.suppress(OSError, ValueError):  # a thousand downloads are as many files
-        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
-    import uvloop  # `--help` needs no loop
+    import asyncio  # `--help` needs no loop
 
+    # A thousand downloads are as many files; Windows has neither this limit nor uvloop.
+    with contextlib.suppress(ImportError, OSError, ValueError):
+        import resource
+
+        most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    try:
+        import uvloop
+    except ImportError:
+        return asyncio.run(work)
     return uvloop.run(work)

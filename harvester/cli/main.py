@@ -51,13 +51,14 @@ def run(load: Callable[[], Loaded]) -> None:
     from harvester.sanitize import clean
     from harvester.schema import SchemaError
 
+    foreseen = (HarvestError, SchemaError, *foreseen)
     try:
         signal.signal(signal.SIGINT, before)
         app()
     except KeyboardInterrupt:  # before or between the parts that say what they keep
         say("stopped")
         sys.exit(_INTERRUPTED)
-    except (HarvestError, SchemaError, *foreseen) as exc:
+    except foreseen as exc:
         say(f"error: {clean(str(exc))}")
         sys.exit(getattr(exc, "exit_code", 1))
 
