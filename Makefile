@@ -2,7 +2,9 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+USABLE := $(VENV)/.usable
 READY := $(VENV)/.ready
+PIP := $(BIN)/python -m pip install --disable-pip-version-check --constraint constraints.txt
 OUT := build/demo
 PROOF := build/validate
 EMOJI := emoji-datasource-twitter-16.0.0 emoji-datasource-google-16.0.0
@@ -18,15 +20,26 @@ help:
 	@echo "make validate-full    the same for figures; some three hours, goes on where it stopped"
 	@echo "make clean   remove what these made"
 
-$(READY): pyproject.toml constraints.txt
+# What a user needs; pip shows each package as it comes.
+$(USABLE): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "expected Python 3.11 or later, found " + sys.version.split()[0] + "; set PYTHON=python3.11")'
+	@echo "== 1 of 2: an environment of its own in $(VENV)"
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+	@echo "== 2 of 2: whence and what it needs, pinned by constraints.txt"
+	$(PIP) --editable .
 	@touch $@
 
-demo: $(READY)
+# What a developer needs besides.
+$(READY): $(USABLE)
+	@echo "== linter, type checker, test runner and what the tests compare with"
+	$(PIP) --editable '.[dev]'
+	@touch $@
+
+demo: $(USABLE)
 	@mkdir -p $(OUT)
+	@echo "== harvest: a sample Discord export becomes a dataset"
 	$(BIN)/harvest midjourney --discord-export 'data/sample/discord/*.json' --out $(OUT)/midjourney
+	@echo "== attribute: a generated picture against 79 candidates, offline"
 	$(BIN)/attribute --image data/sample/gen.png --prompt "$$(head -n 1 data/sample/prompts.txt)" \
 	  --candidates data/sample/candidates --offline --top 5 --report $(OUT)/report.html
 	@echo "open $(OUT)/report.html"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import shlex
 import signal
@@ -10,10 +9,13 @@ import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import PurePath
 from types import FrameType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from harvester.sanitize import clean
 from harvester.urls import hide_credentials
+
+if TYPE_CHECKING:
+    import asyncio
 
 
 class Stop:
@@ -39,6 +41,8 @@ class Stop:
 
     async def wait(self) -> None:
         """Return when the wish is there, at once if it was before."""
+        import asyncio  # noqa: PLC0415  # whoever waits has it; `--help` does without
+
         waiting = (asyncio.get_running_loop(), asyncio.Event())
         self._waiting.append(waiting)
         try:

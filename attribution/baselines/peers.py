@@ -23,6 +23,7 @@ from safetensors.numpy import load_file
 from attribution.descriptors.hashes import BITS, hamming, pack
 from attribution.descriptors.resnet50 import WEIGHTS, ResNet50Gem
 from attribution.errors import PeerMissingError
+from harvester.distribution import install_command
 
 _CELLS = 49
 _MAPS_AT_ONCE = 16
@@ -160,5 +161,5 @@ def _to_unit(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
 def _missing(exc: ImportError) -> PeerMissingError:
     return PeerMissingError(
         f"expected the package imagededup for the comparison, found {exc}; "
-        'pip install "whence[compare]", or leave that peer out'
+        f"{install_command('compare')}, or leave that peer out"
     )

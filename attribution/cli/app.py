@@ -29,15 +29,16 @@ from harvester.cli.console import (
     Version,
     given_place,
     interruptible,
+    new_app,
     print_json,
     refuse_lost_options,
     say,
     set_up_logging,
     stderr,
-    whence_version,
     write_out,
 )
 from harvester.cli.on_demand import fetch_declared, harvest_prompt
+from harvester.distribution import VERSION
 from harvester.sanitize import clean
 
 if TYPE_CHECKING:
@@ -67,7 +68,7 @@ class GridChoice(StrEnum):
     NO = "no"
 
 
-attribute_app = typer.Typer(pretty_exceptions_enable=False, add_completion=False)
+attribute_app = new_app()
 attribute_app.command()(index)
 attribute_app.command()(background)
 attribute_app.add_typer(evaluate_app, name="evaluate")
@@ -187,7 +188,7 @@ def rank_one(
     if report is not None:
         from attribution.report.html import made_now, render_report, write_report
 
-        made = made_now(folders, _named(method, ranker), whence_version())
+        made = made_now(folders, _named(method, ranker), VERSION)
         write_report(report, render_report([(ranking, found)], made))
         say(f"report: {report}")
 
@@ -237,7 +238,7 @@ def batch(
     listed = read_jobs(jobs)
     gallery, method = open_gallery(folders, backbone, background)
     named = _named(method, ranker)
-    pages = ReportFolder(report, made_now(folders, named, whence_version())) if report else None
+    pages = ReportFolder(report, made_now(folders, named, VERSION)) if report else None
     counts = {"ranked": 0, "failed": 0, "known": 0}
     again = "finished jobs are kept; run the same command again to go on"
     with (

@@ -17,13 +17,14 @@ from harvester.cli.console import (
     AsJson,
     Verbose,
     given_path,
+    new_app,
     print_json,
     set_up_logging,
     stderr,
     write_out,
 )
 
-evaluate_app = typer.Typer(no_args_is_help=True)
+evaluate_app = new_app(no_args_is_help=True)
 
 
 @evaluate_app.callback()

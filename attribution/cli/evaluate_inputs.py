@@ -5,7 +5,6 @@ Part of the shell, as `inputs` is: folders are read by the harvester, and progre
 
 from __future__ import annotations
 
-import asyncio
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -13,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from attribution.cli.inputs import open_gallery
-from harvester.cli.console import harvesting, interruptible, stderr
+from harvester.cli.console import harvesting, interruptible, run_loop, stderr
 
 if TYPE_CHECKING:
     from attribution.evaluate.suites import Suite
@@ -48,7 +47,7 @@ def _take_in(pictures: Path, out: Path) -> None:
 
     found = read_folder(pictures)
     with harvesting(count_files(pictures)) as progress:
-        tally = asyncio.run(
+        tally = run_loop(
             run.run_found(found, out, run.Plan(merge_near=False), progress.update, source="folder")
         )
     run.check_reached(tally)

@@ -33,6 +33,7 @@ from harvester.cli.console import (
     Verbose,
     given_path,
     interruptible,
+    new_app,
     print_json,
     set_up_logging,
     write_out,
@@ -44,7 +45,7 @@ if TYPE_CHECKING:
     from attribution.ranking.method import RankingSetup
 
 
-validate_app = typer.Typer(no_args_is_help=True)
+validate_app = new_app(no_args_is_help=True)
 for _command in (model_commands.train, model_commands.generate, model_commands.sheet):
     validate_app.command()(_command)
 

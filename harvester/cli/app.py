@@ -22,6 +22,7 @@ from harvester.cli.console import (
     Version,
     given_path,
     harvesting,
+    new_app,
     print_harvest,
     print_json,
     run_loop,
@@ -31,11 +32,7 @@ from harvester.cli.console import (
 from harvester.cli.options import LogJson, NetworkOptions, StoringOptions, takes
 
 GENERATIONS = Path("data/midjourney")
-harvest_app = typer.Typer(
-    no_args_is_help=True,
-    pretty_exceptions_enable=False,
-    add_completion=False,
-)
+harvest_app = new_app(no_args_is_help=True)
 
 
 @harvest_app.callback()

@@ -82,9 +82,9 @@ def captions(
     """Take in a set of pictures with captions, as models are trained on.
 
     Reads the npm packages emoji-datasource-twitter, emoji-datasource-google and openmoji (with
-    whence[captions]), as folder or .tgz, and any folder of pictures with a list of captions.
+    the extra captions), as folder or .tgz, and any folder of pictures with a list of captions.
 
-    Example: harvest captions emoji-datasource-twitter-16.0.0.tgz --without-category Flags
+    Example: harvest captions emoji-datasource-twitter-16.0.0.tgz --category Objects
     """
     from harvester.cli.console import run_loop
     from harvester.pipeline import run

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -48,7 +47,7 @@ def fetch_declared(
         async with network.fetcher(crawls=False) as fetcher:
             return await fetch_references(references, fetcher)
 
-    return asyncio.run(fetch())
+    return run_loop(fetch())
 
 
 def harvest_prompt(

@@ -139,7 +139,7 @@ def openverse(*, wanted: SearchOptions, storing: StoringOptions, network: Networ
     WHENCE_OPENVERSE_TOKEN, the token of a registered application, allows 10,000 requests a day
     instead of 100.
 
-    Example: harvest openverse --prompt "a fishing boat at dawn" --license by,by-sa,cc0
+    Example: harvest openverse --prompt "a fishing boat" --license by,by-sa,cc0
     """
     _search(("openverse",), wanted, storing, network)
 
@@ -264,7 +264,7 @@ def ddg(
 
     Searches that an earlier run finished are not made again, pictures are not fetched twice.
 
-    Example: harvest ddg --prompt "a fisherman village by Ralph Steadman" --per-prompt 30
+    Example: harvest ddg --prompt "a village by Ralph Steadman" --per-prompt 30
     """
     from harvester.pipeline import search as run_search
     from harvester.sources.prompt_list import read_prompts

@@ -51,7 +51,8 @@ def _make_key(path: Path) -> None:
     """Put a new key there, whole; where another process was faster, its key stays."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.NamedTemporaryFile(dir=path.parent, prefix=".author-") as stream:  # mode 0600
-        stream.write(secrets.token_hex(32).encode())
+        key = secrets.token_hex(32).encode()
+        stream.write(key)
         stream.flush()
         os.fsync(stream.fileno())
         try:
@@ -59,7 +60,7 @@ def _make_key(path: Path) -> None:
         except FileExistsError:
             pass
         except (OSError, AttributeError):  # some file systems and platforms have no hard links
-            _write_key(path, Path(stream.name).read_bytes())
+            _write_key(path, key)
 
 
 def _write_key(path: Path, key: bytes) -> None:

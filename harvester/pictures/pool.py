@@ -11,12 +11,17 @@ as its socket closes, and in the midst of a picture when that is done or its tim
 Own processes, and neither `multiprocessing` nor `pebble` on top of it: those import the command's
 main module into each child, and share one pipe and its lock among all, so that a child which is
 killed while it holds the lock stops every other.
+
+But: where the system has no such limits (`worker.CAN_LIMIT`), as on Windows, pictures are decoded
+in threads of this process, and a warning says so once. Only what is checked of a body before it is
+decoded protects then.
 """
 
 from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import os
 import signal
 import socket
@@ -26,18 +31,22 @@ import tempfile
 from collections import deque
 from collections.abc import Coroutine
 from dataclasses import dataclass, field
+from functools import cache
 from typing import IO, Any, Self, cast
 
 from harvester.errors import HarvestError, reason_of
 from harvester.pictures.decode import PictureError
-from harvester.pictures.worker import SIZE, Decoded, Limits, unpack
+from harvester.pictures.worker import CAN_LIMIT, SIZE, Decoded, Limits, attempt, load, unpack
 from harvester.schema import FetchStatus
 
+_LOG = logging.getLogger(__name__)
 _QUEUED = 2
 """Bodies that wait at each process, besides the one in work."""
 _MAX_ANSWER = 64 << 20
 _SOCKET_BUFFER = 1 << 20
-_OUTSIDE = frozenset({-signal.SIGKILL, -signal.SIGTERM, -signal.SIGHUP})
+_OUTSIDE = frozenset(
+    -getattr(signal, name) for name in ("SIGKILL", "SIGTERM", "SIGHUP") if hasattr(signal, name)
+)
 """Ends that come from elsewhere, above all from a system short of memory: tried once more."""
 _KEPT = ("LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "TMPDIR")
 """Of the environment; keys to stores and accounts are not for those who decode."""
@@ -144,7 +153,7 @@ class DecoderPool:
         self._max_side = max_side
         self._limits = limits
         self._most = processes or os.cpu_count() or 1
-        self._slots = asyncio.Semaphore(self._most * (1 + _QUEUED))
+        self._slots = asyncio.Semaphore(self._most * (1 + _QUEUED if CAN_LIMIT else 1))
         self._children: list[_Child] = []
         self._lock_file: IO[bytes] | None = None
         self._tasks: set[asyncio.Task[None]] = set()
@@ -152,6 +161,8 @@ class DecoderPool:
 
     async def __aenter__(self) -> Self:
         """Take work; no process is started before there is some."""
+        if not CAN_LIMIT:
+            _say_unlimited()
         self._lock_file = tempfile.TemporaryFile()  # noqa: SIM115  # held until the end
         return self
 
@@ -175,9 +186,20 @@ class DecoderPool:
             HarvestError: if the processes cannot be started at all.
         """
         await self._slots.acquire()
+        if not CAN_LIMIT:
+            try:
+                return await self._decode_here(body)
+            finally:
+                self._slots.release()
         job = _DecodeJob(body, asyncio.get_running_loop().create_future())
         self._assign(job)
         return await job.done
+
+    async def _decode_here(self, body: bytes) -> Decoded:
+        found = await asyncio.to_thread(attempt, load(self._function), body, self._max_side)
+        if isinstance(found, Exception):
+            raise found
+        return found
 
     def settle(self, job: _DecodeJob, found: Decoded | Exception) -> None:
         """Hand a job its end, and its place to the next one."""
@@ -307,3 +329,11 @@ def _blame(code: int, limits: Limits) -> PictureError:
     else:
         found = f"one on which the decoder ended with code {code}"
     return PictureError(FetchStatus.UNDECODABLE, f"expected a picture, found {found}")
+
+
+@cache
+def _say_unlimited() -> None:
+    _LOG.warning(
+        "pictures are decoded within this process: this system cannot limit the memory and time of "
+        "another, so a file that crashes its decoder ends the run"
+    )

@@ -7,18 +7,17 @@ no event loop), because every process pays for it.
 Answers are JSON and the encoded picture, and no pickle: a stranger's bytes are decoded there, and
 a decoder that they take over must not get to run code in the process that reads the answers.
 
-But: POSIX only, as `signal.setitimer`, `fcntl` and `resource` are.
+But: `serve` is for POSIX alone, as `signal.setitimer`, `fcntl` and `resource` are; where one of
+them is missing (`CAN_LIMIT`), `pool` calls `attempt` itself.
 """
 
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import hashlib
 import importlib
 import json
 import re
-import resource
 import signal
 import socket
 import struct
@@ -38,6 +37,14 @@ from harvester.pictures.decode import (
 )
 from harvester.schema import Encoded, FetchStatus
 
+try:
+    import fcntl
+    import resource
+except ImportError:  # as on Windows
+    CAN_LIMIT = False
+else:
+    CAN_LIMIT = hasattr(signal, "setitimer")
+"""Whether a process here can be held to a limit on its memory and its time."""
 LARGE_BYTES = 8 << 20
 LARGE_PIXELS = 12_000_000
 """A body above either is decoded by one process at a time: memory is what it costs."""
@@ -141,8 +148,7 @@ def serve(function: str, max_side: int, limits: Limits, lock_fd: int) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the process that started this one decides
     # The alarm's default action ends a process that hangs in C, too, and one left alone.
     signal.signal(signal.SIGALRM, signal.SIG_DFL)
-    module, _, name = function.partition(":")
-    work = getattr(importlib.import_module(module), name)
+    work = load(function)
     bytes_ = limits.memory_mb << 20
     with contextlib.suppress(OSError, ValueError):  # not every system has this limit
         resource.setrlimit(resource.RLIMIT_AS, (bytes_, bytes_))
@@ -156,9 +162,16 @@ def serve(function: str, max_side: int, limits: Limits, lock_fd: int) -> None:
             body = bodies.read(SIZE.unpack(size)[0])
             with _alone_if_large(body, lock_fd):
                 signal.setitimer(signal.ITIMER_REAL, limits.timeout_s)
-                answer = _answer(work, body, max_side)
+                answer = pack(attempt(work, body, max_side))
                 signal.setitimer(signal.ITIMER_REAL, 0)
             connection.sendall(answer)
+
+
+def load(function: str) -> Callable[[bytes, int], Decoded]:
+    """A function by its name, `module:name`."""
+    module, _, name = function.partition(":")
+    work: Callable[[bytes, int], Decoded] = getattr(importlib.import_module(module), name)
+    return work
 
 
 @contextlib.contextmanager
@@ -174,17 +187,20 @@ def _alone_if_large(body: bytes, lock_fd: int) -> Iterator[None]:
         fcntl.lockf(lock_fd, fcntl.LOCK_UN)
 
 
-def _answer(work: Callable[[bytes, int], Decoded], body: bytes, max_side: int) -> bytes:
+def attempt(
+    work: Callable[[bytes, int], Decoded], body: bytes, max_side: int
+) -> Decoded | PictureError:
+    """What `work` makes of a body, or why that is no picture; raises nothing."""
     try:
-        return pack(work(body, max_side))
+        return work(body, max_side)
     except PictureError as exc:
-        return pack(exc)
+        return exc
     except MemoryError:
         reason = "expected a picture that can be decoded in memory, found one too large for it"
-        return pack(PictureError(FetchStatus.UNDECODABLE, reason))
+        return PictureError(FetchStatus.UNDECODABLE, reason)
     except Exception as exc:  # noqa: BLE001  # one picture's fault is that picture's row
         reason = f"expected a picture, found one that decoding fails on: {reason_of(exc)}"
-        return pack(PictureError(FetchStatus.UNDECODABLE, reason))
+        return PictureError(FetchStatus.UNDECODABLE, reason)
 
 
 def pack(answer: Decoded | PictureError) -> bytes:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import resource
 import sys
 
-from cli import harvest
+from harvester.cli.main import main as harvest
 from harvester.dataset.writer import DatasetWriter
 
 if __name__ == "__main__":

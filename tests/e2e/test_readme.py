@@ -1,4 +1,4 @@
-"""The README's commands are run, and their output is what it shows."""
+"""The commands of README and guide are run, and their output is what these show."""
 
 from __future__ import annotations
 
@@ -12,9 +12,12 @@ import pytest
 from tests.e2e.conftest import SCRIPTS
 from tests.support.checkout import ROOT
 
-BLOCKS = re.findall(
-    r"^```console\n(.*?)^```", (ROOT / "README.md").read_text("utf-8"), re.MULTILINE | re.DOTALL
-)
+PAGES = [(ROOT / page).read_text("utf-8") for page in ("README.md", "docs/guide.md")]
+BLOCKS = [
+    block
+    for page in PAGES
+    for block in re.findall(r"^```console\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
+]
 EXAMPLES = [
     (command, output)
     for block in BLOCKS

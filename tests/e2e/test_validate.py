@@ -27,7 +27,7 @@ COLOURS = [*COLOURS.split(), "magenta", "coral", "indigo", "tan"]
 EAGER = """
 import sys
 from attribution.validation.experiments import train_one
-from cli import attribute
+from attribution.cli.main import main as attribute
 train_one._SAVED_EVERY_S = 0.0
 if __name__ == "__main__":
     attribute()

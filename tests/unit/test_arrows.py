@@ -89,6 +89,7 @@ ROOMS = {
         "attribution",
         "attribution.descriptors",
         "attribution.ranking",
+        "harvester",
         "harvester.pictures",
     },
     "attribution.report": {
@@ -308,3 +309,51 @@ def test_importing_the_shell_loads_nothing_heavy(statement):
         [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
     )
     assert ran.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize("command", ["harvest", "attribute"])
+def test_help_loads_neither_what_draws_boxes_nor_an_event_loop(command):
+    """They take longer to import than all the rest: `--help` is to answer within .15 s."""
+    heavy = ("rich", "asyncio", "logging.handlers", "attr", "markdown_it", "numpy")
+    code = (
+        f"import atexit, cli, sys; sys.argv = [{command!r}, '--help']\n"
+        f"loaded = lambda: print('loaded', [name for name in {heavy!r} if name in sys.modules])\n"
+        f"atexit.register(loaded); cli.{command}()"
+    )
+    ran = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert ran.stdout.startswith(f"Usage: {command} ")
+    assert ran.stdout.splitlines()[-1] == "loaded []"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "out"),
+    [
+        (["harvest", "--version"], 0, "whence "),
+        (["attribute", "--version"], 0, "whence "),
+        (["rank"], 2, ""),
+        ([], 2, ""),
+    ],
+)
+def test_the_checkout_has_a_door_to_both_commands(arguments, code, out):
+    ran = subprocess.run(
+        [sys.executable, "cli.py", *arguments],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (ran.returncode, ran.stdout[:7]) == (code, out)
+    assert ("expected harvest or attribute" in ran.stderr) == (code == 2)
+
+
+@pytest.mark.parametrize("command", ["harvest", "attribute"])
+def test_completion_can_be_had(command):
+    code = (
+        f"import cli, sys; sys.argv = [{command!r}, '--show-completion', 'bash']; cli.{command}()"
+    )
+    ran = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert f"_{command}_completion" in ran.stdout, ran.stderr

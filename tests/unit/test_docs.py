@@ -12,10 +12,12 @@ from attribution.batch.table import SCHEMA
 from attribution.cli.app import attribute_app
 from harvester.cli.app import harvest_app
 from harvester.dataset.arrow import KINDS
+from harvester.distribution import VERSION
 from harvester.schema import FetchStatus, SearchStatus
 from tests.support.checkout import ROOT
 
 README = (ROOT / "README.md").read_text("utf-8")
+GUIDE = (ROOT / "docs" / "guide.md").read_text("utf-8")
 DATASETS = (ROOT / "docs" / "datasets.md").read_text("utf-8")
 COMMANDS = {
     "harvest": typer.main.get_command(harvest_app),
@@ -55,14 +57,28 @@ def test_every_subcommand_shows_an_example_that_parses(name, command):
     assert words <= options_of(command)
 
 
+@pytest.mark.parametrize(("name", "command"), list(every_command()), ids=lambda x: str(x)[:30])
+def test_an_example_is_broken_at_spaces_only(name, command):
+    """In a terminal of 80 columns; whoever copies two lines then gets a command that runs."""
+    context = command.make_context(name, [], resilient_parsing=True, terminal_width=80)
+    shown = command.get_help(context).partition("Example: ")[2].partition("\n\n")[0]
+    assert not re.search(r"-\n", shown), shown
+
+
 @pytest.mark.parametrize("name", [name for name, _ in every_command()])
-def test_every_command_stands_in_the_readme(name):
-    assert name in README
+def test_every_command_stands_in_the_guide(name):
+    assert name in GUIDE
 
 
-def test_every_command_of_the_readme_exists_with_its_options():
-    lines = re.findall(r"^(?:\$ )?((?:harvest|attribute) .+?)(?:\s{2,}#.*)?$", README, re.MULTILINE)
-    assert len(lines) > 10
+@pytest.mark.parametrize("name", COMMANDS)
+def test_both_commands_stand_in_the_readme(name):
+    assert re.search(rf"^\$ {name} ", README, re.MULTILINE)
+
+
+@pytest.mark.parametrize(("text", "least"), [(README, 7), (GUIDE, 20)], ids=["README", "guide"])
+def test_every_command_of_the_documents_exists_with_its_options(text, least):
+    lines = re.findall(r"^(?:\$ )?((?:harvest|attribute) .+?)(?:\s{2,}#.*)?$", text, re.MULTILINE)
+    assert len(lines) > least
     known = dict(every_command())
     for line in lines:
         words = shlex.split(line.split("  #")[0])
@@ -103,8 +119,52 @@ def test_every_pinned_version_is_exact_and_every_dependency_is_pinned():
     assert set(wanted) <= pinned
 
 
-@pytest.mark.parametrize("path", ["README.md", "docs/scale.md", "benchmarks/README.md"])
+@pytest.mark.parametrize(
+    "path", ["README.md", "docs/guide.md", "docs/scale.md", "benchmarks/README.md"]
+)
 def test_no_figure_is_left_out(path):
     text = (ROOT / path).read_text("utf-8")
     assert "{{" not in text
     assert "}}" not in text
+
+
+@pytest.mark.parametrize("folder", ["harvester", "attribution", "docs", "."])
+def test_nobody_is_told_to_install_the_other_project_of_that_name(folder):
+    """On the package index `whence` is somebody else's; `harvester.distribution` has our name."""
+    found = (ROOT / folder).glob("*" if folder == "." else "**/*")
+    texts = [path for path in found if path.suffix in {".py", ".md", ".j2", ".toml", ".txt"}]
+    assert texts
+    for path in texts:
+        text = path.read_text("utf-8")
+        assert not re.search(r"whence\[|pip install '?\"?whence(?!-)|project/whence(?!-)", text), (
+            path
+        )
+
+
+PAGES = (
+    "README.md",
+    "SECURITY.md",
+    *(f"docs/{path.name}" for path in (ROOT / "docs").glob("*.md")),
+)
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_no_link_leads_nowhere(page):
+    path = ROOT / page
+    for link in re.findall(r"\]\(([^)#\s]+)", path.read_text("utf-8")):
+        if "://" not in link:
+            assert (path.parent / link).exists(), link
+
+
+def test_a_decision_says_why():
+    text = (ROOT / "docs" / "decisions.md").read_text("utf-8")
+    decisions = re.split(r"^## ", text, flags=re.MULTILINE)[1:-1]
+    assert len(decisions) > 20
+    for decision in decisions:
+        assert "\nWhy: " in decision, decision.splitlines()[0]
+
+
+def test_the_citation_names_this_version_and_the_paper():
+    text = (ROOT / "CITATION.cff").read_text("utf-8")
+    assert f"\nversion: {VERSION}\n" in text
+    assert "arXiv:2504.01771" in text
