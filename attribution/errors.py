@@ -11,7 +11,6 @@
     ├── ProcessorError            2   the processor lacks what was asked for
     ├── BackgroundError           5   no background, or one that does not fit
     ├── SuiteError                3   there is nothing to evaluate, or a suite's files are missing
-    ├── PeerMissingError          5   a package that is compared with is not installed
     ├── ProofError                3   a proof's dataset, prompts or pictures do not fit
     └── CheckpointError           5   a trained model is missing, damaged, or of other parts
 """
@@ -71,12 +70,6 @@ class SuiteError(RankingError):
     """An evaluation has nothing to work on, or names files that are not there."""
 
     exit_code = 3
-
-
-class PeerMissingError(RankingError):
-    """A package that a comparison needs is not installed."""
-
-    exit_code = 5
 
 
 class ProofError(RankingError):

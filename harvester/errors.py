@@ -9,6 +9,7 @@
     │   ├── RateLimitedError     … for now: says for how long
     │   └── SourceChangedError   … in the shape this code knows
     ├── ShardError           5   a dataset that cannot be read or written
+    ├── ExtraMissingError    2   a package that only one command needs is not installed
     └── OutputError          5   standard output that cannot be written
 
 A picture that fails is no exception: it is a row with a status (`schema.FetchStatus`).
@@ -80,6 +81,12 @@ class ShardError(HarvestError):
     """A dataset folder cannot be opened, read or written."""
 
     exit_code = 5
+
+
+class ExtraMissingError(HarvestError):
+    """A package that only some commands need is not installed; says what to install."""
+
+    exit_code = 2
 
 
 class OutputError(HarvestError):

@@ -21,6 +21,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from attribution.backbones.spec import Backbone
+from harvester.distribution import needs_extra
 
 if TYPE_CHECKING:
     from attribution.backbones.models import TimmEmbedder, TorchScriptEmbedder
@@ -34,12 +35,14 @@ def load_backbone(backbone: Backbone) -> TimmEmbedder | OpenClipEmbedder | Torch
         An `embedder.Embedder`; that of an open_clip model is a `TextTower` too.
 
     Raises:
-        WeightsMissingError: if timm or open_clip is not installed, the model or its weights are
-            unknown, the file is not there, the hub does not answer, or the hash is another.
+        ExtraMissingError: if torch, timm or open_clip is not installed.
+        WeightsMissingError: if the model or its weights are unknown, the file is not there, the hub
+            does not answer, or the hash is another.
     """
-    # Imported here: both load torch, and to read a specification takes none.
-    from attribution.backbones import models as backbone_models  # noqa: PLC0415
-    from attribution.backbones import openclip as backbone_clip  # noqa: PLC0415
+    # Both import torch, which to read a specification takes none of.
+    with needs_extra("models", backbone.text):
+        from attribution.backbones import models as backbone_models  # noqa: PLC0415
+        from attribution.backbones import openclip as backbone_clip  # noqa: PLC0415
 
     if backbone.kind == "timm":
         return backbone_models.TimmEmbedder(backbone)

@@ -16,7 +16,7 @@ from typing import Any
 
 from attribution.backbones.spec import Backbone
 from attribution.errors import WeightsMissingError
-from harvester.distribution import install_command
+from harvester.distribution import needs_extra
 from harvester.errors import reason_of
 
 HUB_TIMEOUT_S = 10.0
@@ -72,15 +72,10 @@ def package(name: str, backbone: Backbone) -> Any:
     """An optional package, imported now.
 
     Raises:
-        WeightsMissingError: if it is not installed.
+        ExtraMissingError: if it is not installed.
     """
-    try:
+    with needs_extra("models", backbone.text):
         return import_module(name)
-    except ImportError as exc:
-        raise WeightsMissingError(
-            f"{backbone.text}: expected the package {name}, found {reason_of(exc)}; "
-            f"{install_command('backbones')}"
-        ) from exc
 
 
 def _from_hub(backbone: Backbone, repository: str, names: Sequence[str]) -> Path:

@@ -22,8 +22,7 @@ from safetensors.numpy import load_file
 
 from attribution.descriptors.hashes import BITS, hamming, pack
 from attribution.descriptors.resnet50 import WEIGHTS, ResNet50Gem
-from attribution.errors import PeerMissingError
-from harvester.distribution import install_command
+from harvester.distribution import needs_extra
 
 _CELLS = 49
 _MAPS_AT_ONCE = 16
@@ -76,7 +75,7 @@ class ImagededupCnn:
     """imagededup's `CNN`, with whence's ResNet-50 weights.
 
     Raises:
-        PeerMissingError: on construction, if imagededup is not installed.
+        ExtraMissingError: on construction, if imagededup is not installed.
     """
 
     name = "imagededup-cnn"
@@ -84,15 +83,13 @@ class ImagededupCnn:
     def __init__(self) -> None:
         # Without a handler of ours it installs one that prints its progress.
         logging.getLogger("imagededup.methods.cnn").addHandler(logging.NullHandler())
-        try:
+        with needs_extra("compare", self.name):
             from imagededup.methods import CNN  # noqa: PLC0415
             from imagededup.utils import CustomModel  # noqa: PLC0415
             from imagededup.utils.models import MobilenetV3  # noqa: PLC0415
 
             # torchvision and torch come with imagededup.
             from attribution.descriptors.resnet50_torch import torchvision_resnet50  # noqa: PLC0415
-        except ImportError as exc:
-            raise _missing(exc) from exc
         network = torchvision_resnet50(load_file(WEIGHTS))
         model = CustomModel("resnet50-imagenet-v1", network, MobilenetV3.transform)
         self._encoder = CNN(verbose=False, model_config=model)
@@ -115,16 +112,14 @@ class ImagededupPhash:
     """imagededup's `PHash`, 64 bits: of the picture squeezed to 32 px, against another median.
 
     Raises:
-        PeerMissingError: on construction, if imagededup is not installed.
+        ExtraMissingError: on construction, if imagededup is not installed.
     """
 
     name = "imagededup-phash"
 
     def __init__(self) -> None:
-        try:
+        with needs_extra("compare", self.name):
             from imagededup.methods import PHash  # noqa: PLC0415
-        except ImportError as exc:
-            raise _missing(exc) from exc
         self._encoder = PHash(verbose=False)
 
     def describe(self, pictures: Sequence[NDArray[np.uint8]]) -> NDArray[np.uint64]:
@@ -156,10 +151,3 @@ def _to_unit(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
     lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
     unit: NDArray[np.float32] = vectors / np.maximum(lengths, np.float32(1e-12))
     return unit
-
-
-def _missing(exc: ImportError) -> PeerMissingError:
-    return PeerMissingError(
-        f"expected the package imagededup for the comparison, found {exc}; "
-        f"{install_command('compare')}, or leave that peer out"
-    )

@@ -10,16 +10,14 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from enum import StrEnum
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from attribution.cli.prepare import PATH
-from attribution.errors import PeerMissingError
 from harvester.cli.console import given_place, print_json, stderr, write_out
-from harvester.distribution import install_command
+from harvester.distribution import needs_extra
 from harvester.sanitize import clean
 
 if TYPE_CHECKING:
@@ -103,15 +101,11 @@ def check_installed() -> None:
     """The model's packages are an extra: who only ranks needs none of them.
 
     Raises:
-        PeerMissingError: if one is missing.
+        ExtraMissingError: if one is missing.
     """
-    needed = ("transformers", "vector_quantize_pytorch", "tokenizers", "matplotlib")
-    missing = [name for name in needed if find_spec(name) is None]
-    if missing:
-        raise PeerMissingError(
-            f"expected the packages of the local model, found no {', '.join(missing)}; install "
-            f"them with `{install_command('validate')}`"
-        )
+    needed = ("torch", "transformers", "vector_quantize_pytorch", "tokenizers", "matplotlib")
+    with needs_extra("validate", "validate", *needed):
+        pass
 
 
 def finite(value: Any) -> Any:

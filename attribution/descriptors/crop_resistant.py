@@ -10,12 +10,12 @@ is, and a turned or mirrored one is not found at all.
 
 from __future__ import annotations
 
-import imagehash
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
 from attribution.descriptors.hashes import hamming, pack
+from harvester.distribution import needs_extra
 
 BITS = 64
 """A part's dHash."""
@@ -30,7 +30,13 @@ def describe_parts(picture: NDArray[np.uint8]) -> NDArray[np.uint64]:
 
     Returns:
         (n, 1) uint64, 1 to 64 rows: a picture without parts is one part itself.
+
+    Raises:
+        ExtraMissingError: if ImageHash is not installed.
     """
+    with needs_extra("crops", "--crop-resistant"):
+        import imagehash  # noqa: PLC0415
+
     parted = imagehash.crop_resistant_hash(Image.fromarray(picture), limit_segments=MAX_PARTS)
     words, _ = pack((str(part) for part in parted.segment_hashes), BITS)
     return words

@@ -24,6 +24,7 @@ from attribution.evaluate.metrics import (
 )
 from attribution.evaluate.suites import Suite
 from attribution.evaluate.systems import FUSED_IMAGES, FUSION, PUBLISHED, RUNGS, Answers
+from harvester.distribution import needs_extra
 
 SEVERITIES = ("mild", "strong")
 _COMBINED = frozenset({FUSION, FUSED_IMAGES, PUBLISHED})
@@ -176,7 +177,8 @@ def share_of_groups(hits: NDArray[np.bool_], groups: NDArray[np.int64], seed: in
 
 def most_per_million(wrong: int, pairs: int) -> float:
     """How many in a million there are at most, with 95 % confidence (Clopper & Pearson 1934)."""
-    from scipy.stats import beta  # noqa: PLC0415  # takes longer to import than all else together
+    with needs_extra("evaluate", "an interval of false alarms"):
+        from scipy.stats import beta  # noqa: PLC0415  # longer to import than all else together
 
     return 1e6 if wrong >= pairs else float(beta.ppf(0.95, wrong + 1, pairs - wrong)) * 1e6
 

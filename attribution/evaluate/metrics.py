@@ -21,6 +21,8 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from harvester.distribution import needs_extra
+
 
 @dataclass(frozen=True, slots=True)
 class Interval:
@@ -215,7 +217,8 @@ def ks_uniform(p: NDArray[np.floating]) -> Uniformity:
     if not p.size or not ((p >= 0) & (p <= 1)).all():
         raise ValueError(f"expected p-values in 0 to 1, found {p.size} with others among them")
     # Here and not above: the distributions take longer to import than all else together.
-    from scipy.stats import kstest  # noqa: PLC0415
+    with needs_extra("evaluate", "the test of uniformity"):
+        from scipy.stats import kstest  # noqa: PLC0415
 
     result = kstest(p.ravel(), "uniform")
     return Uniformity(float(result.statistic), float(result.pvalue))

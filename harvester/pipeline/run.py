@@ -14,8 +14,8 @@ from typing import Any
 from harvester.dataset.storage import Location
 from harvester.dataset.writer import DatasetWriter
 from harvester.dedup.index import SeenIndex
-from harvester.distribution import install_command
-from harvester.errors import InputError, SourceError
+from harvester.distribution import needs_extra
+from harvester.errors import SourceError
 from harvester.fetch.pace import HostPace
 from harvester.fetch.settings import Network
 from harvester.pipeline.candidates import SearchLedger, flush, harvest_candidates
@@ -60,15 +60,11 @@ class Plan:
 
         Raises:
             InputError: if the network's settings, or Ray, cannot be used.
+            ExtraMissingError: if Ray is not installed.
         """
         if self.engine is EngineName.RAY:
-            try:
-                from harvester.pipeline.ray_engine import RayEngine  # noqa: PLC0415  # an extra
-            except ImportError as exc:
-                raise InputError(
-                    "--engine ray: expected Ray to be installed, found it missing; "
-                    f"{install_command('ray')}, or use --engine local"
-                ) from exc
+            with needs_extra("ray", "--engine ray"):
+                from harvester.pipeline.ray_engine import RayEngine  # noqa: PLC0415
             self.network.fetcher()  # refuses here what every worker would refuse
             return RayEngine(
                 self.network, address=self.address, max_side=self.max_side, stop=self.stop

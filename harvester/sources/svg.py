@@ -10,8 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from xml.parsers import expat
 
-from harvester.distribution import install_command
-from harvester.errors import InputError
+from harvester.distribution import needs_extra
 
 _SIDE = 256  # pixels
 _SHAPES = frozenset("svg g path line circle rect polygon polyline ellipse title desc".split())
@@ -42,15 +41,10 @@ def load_resvg() -> Callable[..., bytes]:
     """What draws SVG.
 
     Raises:
-        InputError: if it is not installed.
+        ExtraMissingError: if it is not installed.
     """
-    try:
-        from resvg_py import svg_to_bytes  # noqa: PLC0415  # an extra
-    except ImportError as exc:
-        raise InputError(
-            "SVG: expected resvg_py to be installed, found it missing; "
-            f"{install_command('captions')}"
-        ) from exc
+    with needs_extra("captions", "SVG"):
+        from resvg_py import svg_to_bytes  # noqa: PLC0415
     return svg_to_bytes
 
 

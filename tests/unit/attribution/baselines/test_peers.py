@@ -117,11 +117,11 @@ def test_a_missing_imagededup_is_one_line_that_says_what_to_install(tmp_path):
     """In a fresh process, with a package of that name that cannot be imported first on the path."""
     (tmp_path / "imagededup.py").write_text("raise ImportError('No module named imagededup')\n")
     code = (
-        "from attribution.errors import PeerMissingError\n"
+        "from harvester.errors import ExtraMissingError\n"
         "from attribution.baselines.peers import PEERS\n"
         "for name in ('imagededup-cnn', 'imagededup-phash'):\n"
         "    try: PEERS[name]()\n"
-        "    except PeerMissingError as exc: print(exc.exit_code, exc)\n"
+        "    except ExtraMissingError as exc: print(exc.exit_code, exc)\n"
         "print(PEERS['resnet50-cosine']().name)\n"
     )
     ran = subprocess.run(
