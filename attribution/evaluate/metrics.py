@@ -67,51 +67,15 @@ def source_ranks(scores: NDArray[np.floating], is_source: NDArray[np.bool_]) -> 
     return np.where(best > -np.inf, ahead + 1, 0).astype(np.int64)
 
 
-def recall_at(ranks: NDArray[np.int64], k: int) -> float:
-    """Share of queries whose source stands among the first k; `ranks` as `source_ranks` gives."""
-    if k < 1:
-        raise ValueError(f"expected k of at least 1, found {k}")
-    return float(np.mean((ranks >= 1) & (ranks <= k))) if ranks.size else np.nan
-
-
-def micro_average_precision(
-    scores: NDArray[np.floating], is_source: NDArray[np.bool_], positives: int
-) -> float:
-    """µAP: the mean, over all sources there are, of the precision at each one's place in the list.
-
-    Among equal scores the others stand before the sources.
-
-    Args:
-        scores: any shape, all pairs of all queries together.
-        is_source: the same shape.
-        positives: true pairs there are, in the list or not.
-
-    Returns:
-        0 to 1; NaN without positives.
-
-    Raises:
-        ValueError: on shapes that differ, or fewer positives than sources in the list.
-    """
-    _check_pairs(scores, is_source)
-    if positives < is_source.sum():
-        raise ValueError(
-            f"expected at least the {int(is_source.sum())} sources of the list as positives, found "
-            f"{positives}"
-        )
-    if not positives:
-        return np.nan
-    answered = ~np.isnan(scores)
-    found = is_source[answered][np.lexsort((is_source[answered], -scores[answered]))]
-    places = np.flatnonzero(found) + 1
-    return float((np.arange(1, len(places) + 1) / places).sum() / positives)
-
-
 @dataclass(frozen=True, slots=True)
 class MicroPrecision:
     """µAP of any draw of queries, with repetitions: what `bootstrap` resamples.
 
+    The mean, over all sources there are, of the precision at each one's place in the list; among
+    equal scores the others stand before the sources.
+
     Sorted once: each draw then costs one product of its counts with `false`. A query drawn twice
-    stands twice in the list, and equals `micro_average_precision` of that list.
+    stands twice in the list.
 
     Attributes:
         false: (g, t) float64, for each group of queries and each found source, by falling score,
