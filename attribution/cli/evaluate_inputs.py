@@ -46,31 +46,33 @@ def _take_in(pictures: Path, out: Path) -> None:
     from harvester.readers.counts import count_files
     from harvester.sources.folder import read_folder
 
-    found = read_folder(pictures)
+    findings = read_folder(pictures)
     with harvesting(count_files(pictures)) as progress:
         tally = asyncio.run(
-            run.run_found(found, out, run.Plan(merge_near=False), progress.update, source="folder")
+            run.run_found(
+                findings, out, run.Plan(merge_near=False), progress.update, source="folder"
+            )
         )
     run.check_reached(tally)
 
 
 def ask_all(
-    suite: Suite, method: RankingSetup, *, peers: bool, published: int, standardised: bool = False
+    suite: Suite, setup: RankingSetup, *, peers: bool, published: int, standardised: bool = False
 ) -> Answers:
     """Ask whence, the peers and the published formula, and show how far that is."""
     from attribution.descriptors.resnet50 import ResNet50Gem
     from attribution.evaluate.systems import System, peer_systems, published_system, run_systems
     from harvester.progress.display import Counting
 
-    ways: list[System] = []
+    systems: list[System] = []
     if peers:
         from attribution.baselines.peers import PEERS
 
-        made = [make() for make in PEERS.values()]
+        all_peers = [make() for make in PEERS.values()]
         with Counting(stderr(), "describing for peers", len(suite.gallery.ids)) as counting:
-            ways += peer_systems(made, suite.gallery, _each(counting.advance))
+            systems += peer_systems(all_peers, suite.gallery, _each(counting.advance))
     if published:
-        ways.append(
+        systems.append(
             published_system(
                 suite.gallery,
                 ResNet50Gem(),
@@ -80,7 +82,7 @@ def ask_all(
             )
         )
     with Counting(stderr(), "asking", len(suite.cases)) as counting:
-        return run_systems(suite, method, ways, standardised=standardised, step=counting.advance)
+        return run_systems(suite, setup, systems, standardised=standardised, step=counting.advance)
 
 
 def _each(advance: Callable[[], None]) -> Callable[[int], None]:
