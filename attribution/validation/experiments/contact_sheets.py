@@ -23,7 +23,7 @@ def sheets_of(test: Test) -> list[Sheet]:
     planned = test.planned
     most = max(arm.k for arm in planned.arms if arm.name == "whence")
     told = []
-    for seed in test.generated.material.settings.seeds:
+    for seed in test.generated.corpus.settings.seeds:
         rows, labels = _before(test, seed)
         for name in _ARMS:
             arm = Arm(name, own_count(test.generated) if name == OWN else most)
@@ -35,7 +35,7 @@ def sheets_of(test: Test) -> list[Sheet]:
         for count in _around(sorted(planned.random), about):
             rows.append(_made(test, planned.random[count][seed]))
             labels.append(f"without {count} at {RANDOM}")
-        captions = test.generated.material.prompts[: len(rows[0])]
+        captions = test.generated.corpus.prompts[: len(rows[0])]
         told.append(
             Sheet(
                 f"seed-{seed}", f"The same prompts and seed {seed}", sheet(rows, labels, captions)
@@ -46,14 +46,14 @@ def sheets_of(test: Test) -> list[Sheet]:
 
 def _before(test: Test, seed: int) -> tuple[list[NDArray[np.uint8]], list[str]]:
     generated = test.generated
-    material = generated.material
-    prompts = material.prompts[: min(_COLUMNS, material.settings.prompts)]
-    own = [material.rows_of_caption(prompt) for prompt in prompts]
+    corpus = generated.corpus
+    prompts = corpus.prompts[: min(_COLUMNS, corpus.settings.prompts)]
+    own = [corpus.rows_of_caption(prompt) for prompt in prompts]
     rows, labels = [], []
     for number in range(max(len(found) for found in own)):
         # Where a caption has fewer, its last one stands again.
         chosen = [found[min(number, len(found) - 1)] for found in own]
-        rows.append(material.pictures.pixels[chosen])
+        rows.append(corpus.pictures.pixels[chosen])
         labels.append("training picture" if not number else f"another of the caption, {number + 1}")
     queries = np.flatnonzero(generated.seed == seed)[: len(prompts)]
     rows.append(generated.pixels[queries])
@@ -63,7 +63,7 @@ def _before(test: Test, seed: int) -> tuple[list[NDArray[np.uint8]], list[str]]:
 
 def _made(test: Test, removal: Removal) -> NDArray[np.uint8]:
     codes = test.outcome(removal).codes[:_COLUMNS]
-    return test.generated.material.tokenizer.decode(torch.from_numpy(codes).long())
+    return test.generated.corpus.tokenizer.decode(torch.from_numpy(codes).long())
 
 
 def _label(arm: Arm, removal: Removal) -> str:

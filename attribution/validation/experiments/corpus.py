@@ -90,7 +90,7 @@ class Corpus:
 
     def text_of(self, captions: Sequence[str]) -> torch.Tensor:
         """Captions as the models take them."""
-        return torch.from_numpy(self.data.words.encode(captions))
+        return torch.from_numpy(self.data.text_tokenizer.encode(captions))
 
     def rows_of_caption(self, caption: str) -> NDArray[np.int64]:
         """The pictures that have it: a prompt's own."""
@@ -136,8 +136,8 @@ def prepare(
     others = _others([everything, *more], pictures)
     _check_same_run(out, settings, pictures)
     tokenizer = _tokenizer(out / TOKENIZER, others, settings, counted)
-    words = fit_text_tokenizer(pictures.captions)
-    data = encode(pictures, tokenizer, digest_of(tokenizer), words)
+    text_tokenizer = fit_text_tokenizer(pictures.captions)
+    data = encode(pictures, tokenizer, digest_of(tokenizer), text_tokenizer)
     return Corpus(out, settings, pictures, others, tokenizer, data)
 
 

@@ -65,7 +65,7 @@ class Test:
 
     def __init__(self, generated: GeneratedQueries, planned: Planned) -> None:
         self.generated, self.planned = generated, planned
-        self._question = generated.question()
+        self._probe = generated.probe()
         self._before = {seed: generated.before(seed) for seed in generated.models}
         self._network = ResNet50Gem()
         self._first = {seed: self._pictures(one.codes) for seed, one in self._before.items()}
@@ -73,11 +73,11 @@ class Test:
 
     def run(self, step: Callable[[], None], *, workers: ModelPool) -> None:
         """Train every model that is still missing."""
-        train_all(self._question, self.planned.removals, step, workers=workers)
+        train_all(self._probe, self.planned.removals, step, workers=workers)
 
     def outcome(self, removal: Removal) -> RetrainingOutcome:
         """Of one removal."""
-        return read_outcome(self._question.path(removal))
+        return read_outcome(self._probe.path(removal))
 
     def changes(self, by_seed: Mapping[int, Removal]) -> Changes:
         """What a removal did, seed by seed."""
@@ -92,7 +92,7 @@ class Test:
 
     def random(self) -> list[RandomEffect]:
         """The points of the random curve."""
-        size = len(self.generated.material.pictures)
+        size = len(self.generated.corpus.pictures)
         told = []
         for count, by_seed in sorted(self.planned.random.items()):
             changes = self.changes(by_seed)
@@ -203,13 +203,13 @@ class Test:
         return self._known[removal]
 
     def _compared(self, removal: Removal) -> Changes:
-        generated, material = self.generated, self.generated.material
-        pictures, prompts = material.pictures, material.prompts[: material.settings.prompts]
+        generated, corpus = self.generated, self.generated.corpus
+        pictures, prompts = corpus.pictures, corpus.prompts[: corpus.settings.prompts]
         after, before = self.outcome(removal), self._before[removal.seed]
         queries = np.flatnonzero(generated.seed == removal.seed)[: len(prompts)]
         old, new = self._first[removal.seed], self._pictures(after.codes)
         own = [
-            any(pictures.ids[row] in removal.removed for row in material.rows_of_caption(prompt))
+            any(pictures.ids[row] in removal.removed for row in corpus.rows_of_caption(prompt))
             for prompt in prompts
         ]
         kept = [
@@ -228,7 +228,7 @@ class Test:
         )
 
     def _pictures(self, codes: NDArray[np.int32]) -> _Looks:
-        pixels = self.generated.material.tokenizer.decode(torch.from_numpy(codes).long())
+        pixels = self.generated.corpus.tokenizer.decode(torch.from_numpy(codes).long())
         flat = self._network.maps(enlarged(pixels))
         maps = flat.reshape(len(flat), *_MAP)
         return _Looks(pixels, maps, maps.mean((1, 2)))

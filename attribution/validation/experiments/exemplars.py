@@ -53,8 +53,8 @@ def choose_exemplars(generated: GeneratedQueries, among: frozenset[str]) -> Trai
         generated: the run.
         among: ids that the gallery has.
     """
-    unseen, settings = _unseen(generated, among), generated.material.settings
-    return generated.material.others.chosen(unseen[: settings.exemplars])
+    unseen, settings = _unseen(generated, among), generated.corpus.settings
+    return generated.corpus.others.chosen(unseen[: settings.exemplars])
 
 
 def searched(
@@ -64,26 +64,26 @@ def searched(
 
     Distractors that share a caption with an exemplar come first.
     """
-    material = generated.material
-    others, captions = material.others, set(chosen.captions)
+    corpus = generated.corpus
+    others, captions = corpus.others, set(chosen.captions)
     unseen = sorted(
         _unseen(generated, among).tolist(), key=lambda row: others.captions[row] not in captions
     )
-    kept = len(chosen) + material.settings.distractors
-    return {*material.pictures.ids, *chosen.ids, *(others.ids[row] for row in unseen[:kept])}
+    kept = len(chosen) + corpus.settings.distractors
+    return {*corpus.pictures.ids, *chosen.ids, *(others.ids[row] for row in unseen[:kept])}
 
 
 def _unseen(generated: GeneratedQueries, among: frozenset[str]) -> NDArray[np.int64]:
     """Rows of pictures that no model saw, of the categories that models learn from, shuffled."""
-    material = generated.material
-    known = {name.casefold() for name in material.pictures.categories}
-    others = material.others
+    corpus = generated.corpus
+    known = {name.casefold() for name in corpus.pictures.categories}
+    others = corpus.others
     rows = [
         row
         for row, name in enumerate(others.ids)
         if name in among and others.categories[row].casefold() in known
     ]
-    draw = np.random.default_rng([material.settings.seeds[0], 19])
+    draw = np.random.default_rng([corpus.settings.seeds[0], 19])
     return draw.permutation(np.array(rows, np.int64))
 
 
@@ -91,11 +91,11 @@ def tune(
     generated: GeneratedQueries, exemplars: TrainingPictures, step: Callable[[], None]
 ) -> Tuned:
     """Tune the first seed's model on each exemplar, and generate from it."""
-    material = generated.material
-    settings = material.settings
+    corpus = generated.corpus
+    settings = corpus.settings
     seed = settings.seeds[0]
     base = generated.models[seed]
-    data = encode(exemplars, material.tokenizer, material.data.tokenizer, material.data.words)
+    data = encode(exemplars, corpus.tokenizer, corpus.data.tokenizer, corpus.data.text_tokenizer)
     recipe = replace(
         settings.recipe,
         steps=settings.exemplar_steps,
@@ -110,7 +110,7 @@ def tune(
         text = data.text[row : row + 1]
         codes.append(sample(tuned.model, text, [seed], length=data.codes.shape[1])[0])
         step()
-    pixels = material.tokenizer.decode(torch.stack(codes))
+    pixels = corpus.tokenizer.decode(torch.stack(codes))
     return Tuned(exemplars.ids, pixels, exemplars.captions)
 
 

@@ -51,26 +51,26 @@ class Subsets:
 
     def __init__(self, generated: GeneratedQueries) -> None:
         self._generated = generated
-        self._question = generated.question()
-        material = generated.material
-        seeds = material.settings.seeds
-        self.removals = half_subsets(material.pictures.ids, material.settings)
+        self._probe = generated.probe()
+        corpus = generated.corpus
+        seeds = corpus.settings.seeds
+        self.removals = half_subsets(corpus.pictures.ids, corpus.settings)
         self.again = [replace(one, seed=max(seeds) + 1) for one in self.removals]
         self.queries = np.flatnonzero(generated.seed == seeds[0])
 
     def run(self, step: Callable[[], None], *, workers: ModelPool) -> None:
         """Train every model that is still missing."""
-        train_all(self._question, [*self.removals, *self.again], step, workers=workers)
+        train_all(self._probe, [*self.removals, *self.again], step, workers=workers)
 
     @property
     def kept(self) -> NDArray[np.bool_]:
         """(m, n): which pictures each subset has."""
-        ids = self._generated.material.pictures.ids
+        ids = self._generated.corpus.pictures.ids
         return np.array([[name not in one.removed for name in ids] for one in self.removals])
 
     def losses(self, removals: Sequence[Removal]) -> NDArray[np.float32]:
         """(q, m) of the queries under the models of `removals`, or of `again`."""
-        outcomes = [read_outcome(self._question.path(one)) for one in removals]
+        outcomes = [read_outcome(self._probe.path(one)) for one in removals]
         return np.stack([one.query_losses[self.queries] for one in outcomes], 1)
 
     def scores(

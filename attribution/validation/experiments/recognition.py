@@ -24,23 +24,23 @@ _AT_ONCE = 128
 
 def recognisable(generated: GeneratedQueries) -> list[Recognisable]:
     """Of every training prompt, once a seed."""
-    material = generated.material
-    pictures = material.pictures
+    corpus = generated.corpus
+    pictures = corpus.pictures
     network = ResNet50Gem()
     reference = network.embed(enlarged(pictures.pixels))
     prompts = sorted(set(pictures.captions))
-    text = material.text_of(prompts)
-    through = network.embed(enlarged(material.tokenizer.decode(material.data.codes)))
+    text = corpus.text_of(prompts)
+    through = network.embed(enlarged(corpus.tokenizer.decode(corpus.data.codes)))
     ceiling = float(nearest_is_own(through, reference, pictures.captions, pictures.captions).mean())
     told = []
     for seed, trained in sorted(generated.models.items()):
         codes = torch.cat(
             [
-                sample(trained.model, part, [seed] * len(part), length=material.data.codes.shape[1])
+                sample(trained.model, part, [seed] * len(part), length=corpus.data.codes.shape[1])
                 for part in torch.split(text, _AT_ONCE)
             ]
         )
-        made = network.embed(enlarged(material.tokenizer.decode(codes)))
+        made = network.embed(enlarged(corpus.tokenizer.decode(codes)))
         own = nearest_is_own(made, reference, prompts, pictures.captions)
         share = share_interval(own)
         told.append(Recognisable(seed, len(prompts), share.value, share.low, share.high, ceiling))

@@ -218,13 +218,13 @@ def halves_of(generated: GeneratedQueries, removals: Sequence[Removal]) -> Halve
         generated: of the run.
         removals: what each half leaves out, all of one seed.
     """
-    pictures, question = generated.material.pictures, generated.question()
+    pictures, probe = generated.corpus.pictures, generated.probe()
     queries = zip(generated.captions, generated.seed.tolist(), strict=True)
     return Halves(
         pictures=pictures.digest,
         ids=pictures.ids,
         prompts=tuple(said if seed == removals[0].seed else "" for said, seed in queries),
-        outcomes=tuple(question.path(one).name for one in removals),
+        outcomes=tuple(probe.path(one).name for one in removals),
     )
 
 

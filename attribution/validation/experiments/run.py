@@ -82,18 +82,18 @@ def _proved(
 ) -> results.Proof:
     started = time.monotonic()
     settings = wanted.settings
-    material = prepare(
+    corpus = prepare(
         wanted.folders, wanted.tokenizer_folders, wanted.out, settings, counted=counted
     )
     with counted("training models that see everything", len(settings.seeds)) as counting:
-        generated = generate(material, counting.advance, workers=workers)
+        generated = generate(corpus, counting.advance, workers=workers)
     whole, method = describe()
     tables = _Tables(wanted.out / "results" / _key(generated, method))
     seen = tables.get("recognisable", results.Recognisable, lambda: recognisable(generated))
-    gallery = _of_pictures(whole, material)
+    gallery = _of_pictures(whole, corpus)
     scored = _scored(tables.path("scores"), generated, gallery, method, counted)
     planned = plan(generated, {name: scored.by_arm[name] for name in scored.arms})
-    proof = replace(_known(tables), told=provenance_of(wanted, material, method), recognisable=seen)
+    proof = replace(_known(tables), told=provenance_of(wanted, corpus, method), recognisable=seen)
     if "counterfactual" in wanted.parts:
         proof = _tested(proof, tables, Test(generated, planned), counted, workers)
     if "lds" in wanted.parts:
@@ -112,7 +112,7 @@ def _proved(
         first = planned.arms[next(arm for arm in planned.arms if arm.name == "whence")]
         seed = settings.seeds[0]
         requests = requests_of(generated, first[seed].removed)
-        asked = UnlearningRequest(material, generated.models[seed], requests)
+        asked = UnlearningRequest(corpus, generated.models[seed], requests)
         proof = replace(proof, forgetting=_forgetting(tables, asked, counted, workers))
     took = {
         "seconds of this call": f"{time.monotonic() - started:,.0f}",
@@ -195,13 +195,13 @@ class _Tables:
 
 def _key(generated: GeneratedQueries, method: RankingSetup) -> str:
     """A folder's name for results: other prompts, seeds, removals or rankings have their own."""
-    pictures = generated.material.pictures
+    pictures = generated.corpus.pictures
     told = json.dumps(
         [
-            generated.material.base,
+            generated.corpus.base,
             pictures.creators,
             pictures.categories,
-            asdict(generated.material.settings),
+            asdict(generated.corpus.settings),
             method.described,
             version("whence"),
             _ANALYSIS,
@@ -210,16 +210,16 @@ def _key(generated: GeneratedQueries, method: RankingSetup) -> str:
     return hashlib.sha256(told.encode()).hexdigest()[:12]
 
 
-def _of_pictures(gallery: Gallery, material: Corpus) -> Gallery:
+def _of_pictures(gallery: Gallery, corpus: Corpus) -> Gallery:
     row_of = {name: row for row, name in enumerate(gallery.ids)}
-    missing = sorted(set(material.pictures.ids) - row_of.keys())
+    missing = sorted(set(corpus.pictures.ids) - row_of.keys())
     if missing:
         raise ProofError(
-            f"expected descriptors of all {len(material.pictures):,} pictures, found "
-            f"{len(material.pictures) - len(missing):,}, without {missing[0][:20]} and so on; "
+            f"expected descriptors of all {len(corpus.pictures):,} pictures, found "
+            f"{len(corpus.pictures) - len(missing):,}, without {missing[0][:20]} and so on; "
             "leave the datasets as they are while it runs, and run the same command again"
         )
-    return only(gallery, [row_of[name] for name in material.pictures.ids])
+    return only(gallery, [row_of[name] for name in corpus.pictures.ids])
 
 
 def _scored(
@@ -240,7 +240,7 @@ def _scored(
     with counted("asking methods that look inside", len(gradients.METHODS)) as counting:
         for name, score in gradients.METHODS.items():
             begun = time.monotonic()
-            scored.by_arm[name] = score(models, generated.material.data, *generated.tokens)
+            scored.by_arm[name] = score(models, generated.corpus.data, *generated.tokens)
             scored.seconds[name] = (time.monotonic() - begun) / len(generated.seed)
             counting.advance()
     write_scores(path, scored)
@@ -309,15 +309,15 @@ def trained_seconds(out: Path) -> float:
     return sum(read_outcome(path).seconds for path in found)
 
 
-def provenance_of(wanted: ProofRequest, material: Corpus, method: RankingSetup) -> dict[str, str]:
+def provenance_of(wanted: ProofRequest, corpus: Corpus, method: RankingSetup) -> dict[str, str]:
     """What a person needs to get the same figures."""
     settings = wanted.settings
     packages = ("whence", "torch", "transformers", "vector-quantize-pytorch", "tokenizers")
     return {
         "command": wanted.command,
-        "pictures": f"{len(material.pictures):,}, sha256 {material.pictures.digest[:16]}",
-        "pictures of the tokenizer": f"{len(material.others):,}",
-        "tokenizer": material.data.tokenizer[:16],
+        "pictures": f"{len(corpus.pictures):,}, sha256 {corpus.pictures.digest[:16]}",
+        "pictures of the tokenizer": f"{len(corpus.others):,}",
+        "tokenizer": corpus.data.tokenizer[:16],
         "seeds": ", ".join(map(str, settings.seeds)),
         "model": f"width {settings.recipe.width}, depth {settings.recipe.depth}, "
         f"{settings.recipe.steps:,} steps of {settings.recipe.batch}, "

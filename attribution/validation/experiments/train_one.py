@@ -88,42 +88,46 @@ def learn(
     """
     # A run's folder is for all seeds.
     common = settings.with_recipe(seed=0)
-    material = prepare(folders, tokenizer_folders, out, common, counted=counted)
-    pictures, recipe = material.pictures, settings.recipe
+    corpus = prepare(folders, tokenizer_folders, out, common, counted=counted)
+    pictures, recipe = corpus.pictures, settings.recipe
     left = np.setdiff1d(np.arange(len(pictures)), pictures.rows(removed))
     check_enough(len(left), "to learn from")
-    trainer = Trainer(material.data, left, recipe)
+    trainer = Trainer(corpus.data, left, recipe)
     path = _path(out / "models", removed, recipe.seed)
     unfinished = path.with_suffix(".training.safetensors")
     shown = list(dict.fromkeys(pictures.captions[row] for row in left))[:_SHOWN]
     sheet = out / "sheets" / f"{path.stem}.png"
 
     def draw() -> None:
-        trained, words = trainer.trained(), material.data.words
-        write_png(sheet, sheet_of(trained, material.tokenizer, words, shown, recipe.seed))
+        trained, text_tokenizer = trainer.trained(), corpus.data.text_tokenizer
+        write_png(sheet, sheet_of(trained, corpus.tokenizer, text_tokenizer, shown, recipe.seed))
 
     def told() -> str:
         loss = np.mean(trainer.losses[-_AVERAGED:])
         return f"training {path.stem}, {loss:.2f} nats a token"
 
-    trained = _finished(path, material, trainer.trained())
+    trained = _finished(path, corpus, trainer.trained())
     if trained is None:
-        resume_training(unfinished, trainer, material.data)
+        resume_training(unfinished, trainer, corpus.data)
         with counted(told, recipe.steps) as counting:
-            _train(trainer, material, unfinished, counting, draw)
+            _train(trainer, corpus, unfinished, counting, draw)
         trained = trainer.trained()
         draw()
-        save_model(path, trained, material.data)
+        save_model(path, trained, corpus.data)
         unfinished.unlink(missing_ok=True)
     return ModelFile(path, sheet, len(left), trained.losses[-1], trained.seconds)
 
 
-def _finished(path: Path, material: Corpus, wanted: Trained) -> Trained | None:
+def _finished(path: Path, corpus: Corpus, wanted: Trained) -> Trained | None:
     """The model that an earlier run of the same training ended with."""
     if not path.exists():
         return None
-    found, words = load_model(path, material.data.tokenizer)
-    same = (found.recipe, found.seen, words) == (wanted.recipe, wanted.seen, material.data.words)
+    found, text_tokenizer = load_model(path, corpus.data.tokenizer)
+    same = (found.recipe, found.seen, text_tokenizer) == (
+        wanted.recipe,
+        wanted.seen,
+        corpus.data.text_tokenizer,
+    )
     return found if same else None
 
 
@@ -137,7 +141,7 @@ def _path(folder: Path, removed: frozenset[str], seed: int) -> Path:
 
 def _train(
     trainer: Trainer,
-    material: Corpus,
+    corpus: Corpus,
     unfinished: Path,
     counting: Counter,
     draw: Callable[[], None],
@@ -149,7 +153,7 @@ def _train(
         counting.advance(done, total)
         now = time.monotonic()
         if now - saved > _SAVED_EVERY_S:
-            save_training(unfinished, trainer, material.data)
+            save_training(unfinished, trainer, corpus.data)
             saved = time.monotonic()
         if now - shown > _SHOWN_EVERY_S:
             draw()

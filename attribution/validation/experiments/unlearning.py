@@ -53,7 +53,7 @@ class UnlearningRequest:
         requests: by what a person would call it, the ids to be forgotten.
     """
 
-    material: Corpus
+    corpus: Corpus
     trained: Trained
     requests: Mapping[str, frozenset[str]]
 
@@ -63,8 +63,8 @@ def requests_of(generated: GeneratedQueries, removed: frozenset[str]) -> dict[st
 
     And some of that artist's, since to be rid of all of them SISA by artist has nothing to train.
     """
-    pictures = generated.material.pictures
-    order = np.random.default_rng([generated.material.settings.seeds[0], 23]).permutation(
+    pictures = generated.corpus.pictures
+    order = np.random.default_rng([generated.corpus.settings.seeds[0], 23]).permutation(
         len(pictures)
     )
     told = {
@@ -94,19 +94,19 @@ def forget_all(asked: UnlearningRequest, ways: tuple[str, ...], workers: ModelPo
 
 def answer_requests(asked: UnlearningRequest, name: str) -> tuple[Forgot, ...]:
     """One way's answers to all requests."""
-    material, settings = asked.material, asked.material.settings
-    way = way_of(name, material, unseen_loss(material, asked.trained.model))
-    rows = np.arange(len(material.pictures))
+    corpus, settings = asked.corpus, asked.corpus.settings
+    way = way_of(name, corpus, unseen_loss(corpus, asked.trained.model))
+    rows = np.arange(len(corpus.pictures))
     if isinstance(way, Sisa):
         recipe = replace(
             settings.recipe,
             seed=settings.seeds[0],
             steps=settings.sisa_effort * settings.recipe.steps,
         )
-        state: TrainedState = way.learn(material.data, rows, recipe)
+        state: TrainedState = way.learn(corpus.data, rows, recipe)
     else:
-        state = of_trained(asked.trained, material.data, rows)
-    look = _Inspection(ResNet50Gem(), material)
+        state = of_trained(asked.trained, corpus.data, rows)
+    look = _Inspection(ResNet50Gem(), corpus)
     told: list[Forgot] = []
     for request, removed in asked.requests.items():
         after = way.forget(state, removed)
@@ -116,7 +116,7 @@ def answer_requests(asked: UnlearningRequest, name: str) -> tuple[Forgot, ...]:
                 (name if together in {None, "logits"} else f"{name}, by {together}", request),
                 (_speaking(state.model, together), _speaking(after.model, together)),
                 after,
-                expected=_expected(name, material, len(removed)),
+                expected=_expected(name, corpus, len(removed)),
             )
             for together in (_TOGETHER if isinstance(way, Sisa) else (None,))
         ]
@@ -130,12 +130,12 @@ def _speaking(model: TokenModel, together: Together | None) -> TokenModel:
     return Ensemble([one for one in model.members if isinstance(one, Dalle)], together).eval()
 
 
-def way_of(name: str, material: Corpus, target: float) -> Forgetting:
+def way_of(name: str, corpus: Corpus, target: float) -> Forgetting:
     """A way of forgetting by its name; the approximate ones stop at a loss, nats a token."""
-    settings = material.settings
-    artists = dict(zip(material.pictures.ids, material.pictures.creators, strict=True))
+    settings = corpus.settings
+    artists = dict(zip(corpus.pictures.ids, corpus.pictures.creators, strict=True))
     # So that a proof that was stopped goes on with the stages that ended.
-    states = material.folder / "sisa" / material.base
+    states = corpus.folder / "sisa" / corpus.base
     made: dict[str, Forgetting] = {
         "retrain": Retraining(),
         "sisa-random": Sisa(settings.shards, settings.slices, store=states),
@@ -146,13 +146,13 @@ def way_of(name: str, material: Corpus, target: float) -> Forgetting:
     return made[name]
 
 
-def unseen_loss(material: Corpus, model: TokenModel) -> float:
+def unseen_loss(corpus: Corpus, model: TokenModel) -> float:
     """What pictures cost a model that never saw them: mean nats a token."""
-    known = {name.casefold() for name in material.pictures.categories}
-    others = material.others
+    known = {name.casefold() for name in corpus.pictures.categories}
+    others = corpus.others
     rows = [row for row, name in enumerate(others.categories) if name.casefold() in known]
     chosen = others.chosen((rows or list(range(len(others))))[:_UNSEEN])
-    data = encode(chosen, material.tokenizer, material.data.tokenizer, material.data.words)
+    data = encode(chosen, corpus.tokenizer, corpus.data.tokenizer, corpus.data.text_tokenizer)
     return float(losses_of(model, data.text, data.codes).mean())
 
 
@@ -176,13 +176,13 @@ def _row(
     expected: float,
 ) -> Forgot:
     """One row: what a way and a request are called, and the models before and after."""
-    material = look.material
-    gone = material.pictures.rows(forgotten.removed)
-    left = np.setdiff1d(np.arange(len(material.pictures)), gone)
+    corpus = look.corpus
+    gone = corpus.pictures.rows(forgotten.removed)
+    left = np.setdiff1d(np.arange(len(corpus.pictures)), gone)
     told = {}
     for moment, model in zip(("before", "after"), models, strict=True):
-        told[f"forgotten_{moment}"] = _mean_loss(model, material, gone)
-        told[f"retained_{moment}"] = _mean_loss(model, material, left)
+        told[f"forgotten_{moment}"] = _mean_loss(model, corpus, gone)
+        told[f"retained_{moment}"] = _mean_loss(model, corpus, left)
     shown = look.retained(models, left)
     return Forgot(
         way=named[0],
@@ -190,7 +190,7 @@ def _row(
         removed=len(gone),
         seconds=forgotten.seconds,
         speedup=float("nan"),
-        share=forgotten.retrained / cost(material.settings.recipe),
+        share=forgotten.retrained / cost(corpus.settings.recipe),
         expected=expected,
         exact=forgotten.exact,
         **told,
@@ -198,19 +198,19 @@ def _row(
     )
 
 
-def _expected(way: str, material: Corpus, removed: int) -> float:
+def _expected(way: str, corpus: Corpus, removed: int) -> float:
     """What share of training anew the formula foretells; it knows random sharding alone."""
     if way == "retrain":
         return 1.0
     if way == "sisa-random":
-        settings = material.settings
+        settings = corpus.settings
         anew = expected_retraining(settings.shards, removed, slices=settings.slices)
         return settings.sisa_effort * anew
     return float("nan")
 
 
-def _mean_loss(model: TokenModel, material: Corpus, rows: NDArray[np.int64]) -> float:
-    data = material.data
+def _mean_loss(model: TokenModel, corpus: Corpus, rows: NDArray[np.int64]) -> float:
+    data = corpus.data
     found = losses_of(model, data.text[rows], data.codes[rows])
     return float(found.mean()) if len(found) else float("nan")
 
@@ -218,20 +218,20 @@ def _mean_loss(model: TokenModel, material: Corpus, rows: NDArray[np.int64]) -> 
 class _Inspection:
     """Looks at what models make of retained prompts."""
 
-    def __init__(self, network: ResNet50Gem, material: Corpus) -> None:
-        self._network, self.material = network, material
-        self._reference = network.embed(enlarged(material.pictures.pixels))
+    def __init__(self, network: ResNet50Gem, corpus: Corpus) -> None:
+        self._network, self.corpus = network, corpus
+        self._reference = network.embed(enlarged(corpus.pictures.pixels))
 
     def retained(
         self, models: tuple[TokenModel, TokenModel], left: NDArray[np.int64]
     ) -> dict[str, float]:
         """What of prompts that should not change has changed, from one model to the other."""
-        material = self.material
-        captions = material.pictures.captions
-        most = _LOOKED_AT * material.settings.prompts
+        corpus = self.corpus
+        captions = corpus.pictures.captions
+        most = _LOOKED_AT * corpus.settings.prompts
         prompts = list(dict.fromkeys(captions[row] for row in left))[:most]
-        text, seeds = material.text_of(prompts), [material.settings.seeds[0]] * len(prompts)
-        length = material.data.codes.shape[1]
+        text, seeds = corpus.text_of(prompts), [corpus.settings.seeds[0]] * len(prompts)
+        length = corpus.data.codes.shape[1]
         before, after = (sample(model, text, seeds, length=length) for model in models)
         old, new = (losses_of(model, text, before) for model in models)
         told = {
@@ -244,5 +244,5 @@ class _Inspection:
         }
 
     def _own(self, codes: torch.Tensor, prompts: list[str]) -> NDArray[np.bool_]:
-        made = self._network.embed(enlarged(self.material.tokenizer.decode(codes)))
-        return nearest_is_own(made, self._reference, prompts, self.material.pictures.captions)
+        made = self._network.embed(enlarged(self.corpus.tokenizer.decode(codes)))
+        return nearest_is_own(made, self._reference, prompts, self.corpus.pictures.captions)

@@ -99,15 +99,15 @@ def load_model(path: Path, tokenizer: str) -> tuple[Trained, TextTokenizer]:
             raise _other(path, "model")
         model = Dalle(shape)
         model.load_state_dict(tensors)
-        words = TextTokenizer(str(told["words"]), shape.text_length)
-        if words.size != shape.words:
+        text_tokenizer = TextTokenizer(str(told["words"]), shape.text_length)
+        if text_tokenizer.size != shape.words:
             raise _other(path, "model")
         losses, seconds = tuple(map(float, told["losses"])), float(told["seconds"])
         seen = frozenset(map(str, told["seen"]))
         captions = tuple(map(str, told["captions"]))
     except _UNFIT as exc:
         raise _other(path, "model") from exc
-    return Trained(model.eval(), recipe, seen, losses, seconds, captions), words
+    return Trained(model.eval(), recipe, seen, losses, seconds, captions), text_tokenizer
 
 
 def save_training(path: Path, trainer: Trainer, data: EncodedPictures) -> None:
@@ -196,7 +196,7 @@ def _told(recipe: TrainingRecipe, data: EncodedPictures, trained: Trained) -> di
     return {
         "recipe": asdict(recipe),
         "shape": asdict(trained.model.shape),
-        "words": data.words.text,
+        "words": data.text_tokenizer.text,
         "tokenizer": data.tokenizer,
         "seen": sorted(trained.seen),
         "losses": list(trained.losses),

@@ -31,7 +31,7 @@ def sample(
 
     Args:
         model: anything that says which token comes next.
-        text: captions, as `words` gives them.
+        text: captions, as a `TextTokenizer` gives them.
         seeds: of the chances, one a caption.
         length: tokens of a picture.
         temperature: 0 always takes the likeliest token; 1 draws as the model says.

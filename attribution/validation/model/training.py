@@ -42,14 +42,14 @@ class EncodedPictures:
     Attributes:
         ids, captions: of the pictures, in the order of the ids.
         text: (n, l) int64; codes: (n, t) int64.
-        words: the vocabulary of text; code_count: how many codes there are.
+        text_tokenizer: of text; code_count: how many codes there are.
         tokenizer: the digest of the image tokenizer.
     """
 
     ids: tuple[str, ...]
     text: torch.Tensor
     codes: torch.Tensor
-    words: TextTokenizer
+    text_tokenizer: TextTokenizer
     code_count: int
     tokenizer: str
     captions: tuple[str, ...] = ()
@@ -57,7 +57,7 @@ class EncodedPictures:
     def shape(self, width: int, depth: int, heads: int) -> DalleShape:
         """Of a model for these tokens."""
         return DalleShape(
-            words=self.words.size,
+            words=self.text_tokenizer.size,
             codes=self.code_count,
             text_length=self.text.shape[1],
             image_length=self.codes.shape[1],
@@ -107,14 +107,17 @@ class Trained:
 
 
 def encode(
-    pictures: TrainingPictures, tokenizer: ImageTokenizer, digest: str, words: TextTokenizer
+    pictures: TrainingPictures,
+    tokenizer: ImageTokenizer,
+    digest: str,
+    text_tokenizer: TextTokenizer,
 ) -> EncodedPictures:
     """The pictures as a model takes them."""
     return EncodedPictures(
         ids=pictures.ids,
-        text=torch.from_numpy(words.encode(pictures.captions)),
+        text=torch.from_numpy(text_tokenizer.encode(pictures.captions)),
         codes=tokenizer.encode(pictures.pixels),
-        words=words,
+        text_tokenizer=text_tokenizer,
         code_count=tokenizer.codes,
         tokenizer=digest,
         captions=pictures.captions,

@@ -309,7 +309,7 @@ def _key(
         # The order of pictures is drawn over all of the data.
         "of": len(data.ids),
         "rows": rows.tolist(),
-        "sizes": [data.words.size, data.code_count],
+        "sizes": [data.text_tokenizer.size, data.code_count],
     }
     told.update(json.dumps(about, sort_keys=True).encode())
     for tokens in (data.text[rows], data.codes[rows]):

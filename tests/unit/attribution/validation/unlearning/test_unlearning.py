@@ -41,7 +41,7 @@ def data() -> EncodedPictures:
         ids=tuple(f"{number:03}" for number in range(COUNT)),
         text=torch.from_numpy(words.encode(captions)),
         codes=torch.from_numpy(draw.integers(0, 16, (COUNT, 12))),
-        words=words,
+        text_tokenizer=words,
         code_count=16,
         tokenizer="0" * 64,
     )
