@@ -107,7 +107,7 @@ def run(
 
         return open_gallery(datasets, None, None)
 
-    wanted = ProofRequest(
+    request = ProofRequest(
         folders=datasets,
         tokenizer_folders=tokenizer_from or [],
         out=out,
@@ -117,13 +117,13 @@ def run(
         parts=frozenset(one.value for one in part or Part),
     )
     with interruptible(STOPPED):
-        proof = prove(wanted, describe, counted)
+        proof = prove(request, describe, counted)
     write_report(out / "report.html", render_proof(proof))
     write_report(out / "tables.md", proof_markdown(proof))
     if as_json:
-        told = asdict(proof)
-        told["sheets"] = [sheet["name"] for sheet in told["sheets"]]
-        print_json(finite(told))
+        content = asdict(proof)
+        content["sheets"] = [sheet["name"] for sheet in content["sheets"]]
+        print_json(finite(content))
     else:
         write_out(proof_text(proof))
         write_out(f"report: {clean(str(out / 'report.html'))}")
@@ -174,14 +174,18 @@ def fit(
         check_output(out, is_fusion, option="--out")
     fitted, tried = refit.open_run(fitted_run), refit.open_run(tried_run)
     with counted("fitting weights", None):
-        made = refit.refit(fitted, tried, load_fusion())
+        refitted = refit.refit(fitted, tried, load_fusion())
     # Before a file of weights, which may be refused: that they do not help is a result.
-    write_rows(tried.results / refit.REFITTED, [made.tried])
+    write_rows(tried.results / refit.REFITTED, [refitted.tried])
     if out is not None:
-        refit.write_fusion(out, made)
+        refit.write_fusion(out, refitted)
     if as_json:
-        told = {"improved": made.improved, **asdict(made.tried), "details": made.fusion.fitted_on}
-        print_json(finite(told))
+        content = {
+            "improved": refitted.improved,
+            **asdict(refitted.tried),
+            "details": refitted.fusion.fitted_on,
+        }
+        print_json(finite(content))
     else:
-        write_out("\n".join(clean(line) for line in refit.lines_of(made)))
+        write_out("\n".join(clean(line) for line in refit.lines_of(refitted)))
         write_out(f"to have this in the report of {clean(tried.name)}, run its command again")

@@ -124,9 +124,9 @@ def finite(value: Any) -> Any:
     return value
 
 
-def tell(told: dict[str, Any], *, as_json: bool) -> None:
+def tell(summary: dict[str, Any], *, as_json: bool) -> None:
     """Names and values: a line each, or one JSON object."""
     if as_json:
-        print_json(told)
+        print_json(summary)
     else:
-        write_out("\n".join(f"{name}: {clean(str(value))}" for name, value in told.items()))
+        write_out("\n".join(f"{name}: {clean(str(value))}" for name, value in summary.items()))

@@ -133,10 +133,10 @@ def prepare_micro_precision(
             f"{len(group)} and {len(per_query)}"
         )
     count = int(group.max(initial=-1)) + 1
-    found = is_source & ~np.isnan(scores)
-    rows = np.nonzero(found)[0]
-    order = np.argsort(-scores[found], kind="stable")
-    thresholds = scores[found][order]
+    is_found = is_source & ~np.isnan(scores)
+    rows = np.nonzero(is_found)[0]
+    order = np.argsort(-scores[is_found], kind="stable")
+    thresholds = scores[is_found][order]
     false = np.empty((count, len(thresholds)))
     for number in range(count):
         own = group == number

@@ -118,30 +118,32 @@ def make_copies(
     taken = {
         row for spare in rows[:SPARE] for row in (int(spare), *twins(gallery, int(spare), same))
     }
-    kept = only(gallery, [row for row in range(len(rows)) if row not in taken])
+    searched = only(gallery, [row for row in range(len(rows)) if row not in taken])
     drawn = {
-        edit.name: rng_for(seed, edit.name, "sources").permutation(len(kept.ids))[:queries].tolist()
+        edit.name: rng_for(seed, edit.name, "sources")
+        .permutation(len(searched.ids))[:queries]
+        .tolist()
         for edit in chosen
     }
     sources = sorted({row for rows in drawn.values() for row in rows})
-    bodies = dict(zip(sources, _bodies(kept, sources), strict=True))
+    bodies = dict(zip(sources, _bodies(searched, sources), strict=True))
     groups = {row: number for number, row in enumerate(sources)}
     cases = []
     for edit in chosen:
         for row in drawn[edit.name]:
             if min(open_picture(bodies[row]).rgb.shape[:2]) < MIN_SIDE:
-                log.warning("candidate %s: too small to be edited; left out", kept.ids[row])
+                log.warning("candidate %s: too small to be edited; left out", searched.ids[row])
                 continue
-            make = partial(_copy, bodies[row], edit, seed, kept.ids[row], others)
-            name = f"{edit.name} of {kept.ids[row]}"
-            alike = np.array(twins(kept, row, same), np.int64)
+            make = partial(_copy, bodies[row], edit, seed, searched.ids[row], others)
+            name = f"{edit.name} of {searched.ids[row]}"
+            alike = np.array(twins(searched, row, same), np.int64)
             cases.append(Case(name, edit.name, groups[row], make, np.array([row]), alike))
     if not cases:
         raise SuiteError(
             f"{_where(gallery)}: expected pictures with sides of {MIN_SIDE} pixels or more, found "
             "none among those drawn; take larger ones"
         )
-    return Suite(kept, tuple(cases), seed)
+    return Suite(searched, tuple(cases), seed)
 
 
 def make_prompts(gallery: Gallery, jobs: Sequence[BatchJob], *, seed: int = 1) -> Suite:
@@ -154,7 +156,9 @@ def make_prompts(gallery: Gallery, jobs: Sequence[BatchJob], *, seed: int = 1) -
     found_by = prompts_of(gallery)
     cases: list[Case] = []
     for job in jobs:
-        own = np.array([row for row, told in enumerate(found_by) if job.prompt in told], np.int64)
+        own = np.array(
+            [row for row, prompts in enumerate(found_by) if job.prompt in prompts], np.int64
+        )
         if job.prompt and job.image is not None and 0 < len(own) < len(gallery.ids):
             make = partial(_open_job, job)
             cases.append(Case(job.name, job.prompt, len(cases), make, own))

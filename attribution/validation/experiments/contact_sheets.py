@@ -22,26 +22,26 @@ def sheets_of(test: Test) -> list[Sheet]:
     """A sheet for each seed: training pictures, generated ones, and those after each removal."""
     planned = test.planned
     most = max(arm.k for arm in planned.arms if arm.name == "whence")
-    told = []
+    sheets = []
     for seed in test.generated.corpus.settings.seeds:
         rows, labels = _before(test, seed)
         for name in _ARMS:
             arm = Arm(name, own_count(test.generated) if name == OWN else most)
             if arm in planned.arms:
                 removal = planned.arms[arm][seed]
-                rows.append(_made(test, removal))
+                rows.append(_generated_without(test, removal))
                 labels.append(_label(arm, removal))
         about = len(planned.arms[Arm("whence", most)][seed].removed)
         for count in _around(sorted(planned.random), about):
-            rows.append(_made(test, planned.random[count][seed]))
+            rows.append(_generated_without(test, planned.random[count][seed]))
             labels.append(f"without {count} at {RANDOM}")
         captions = test.generated.corpus.prompts[: len(rows[0])]
-        told.append(
+        sheets.append(
             Sheet(
                 f"seed-{seed}", f"The same prompts and seed {seed}", sheet(rows, labels, captions)
             )
         )
-    return told
+    return sheets
 
 
 def _before(test: Test, seed: int) -> tuple[list[NDArray[np.uint8]], list[str]]:
@@ -50,9 +50,9 @@ def _before(test: Test, seed: int) -> tuple[list[NDArray[np.uint8]], list[str]]:
     prompts = corpus.prompts[: min(_COLUMNS, corpus.settings.prompts)]
     own = [corpus.rows_of_caption(prompt) for prompt in prompts]
     rows, labels = [], []
-    for number in range(max(len(found) for found in own)):
+    for number in range(max(len(indices) for indices in own)):
         # Where a caption has fewer, its last one stands again.
-        chosen = [found[min(number, len(found) - 1)] for found in own]
+        chosen = [indices[min(number, len(indices) - 1)] for indices in own]
         rows.append(corpus.pictures.pixels[chosen])
         labels.append("training picture" if not number else f"another of the caption, {number + 1}")
     queries = np.flatnonzero(generated.seed == seed)[: len(prompts)]
@@ -61,7 +61,7 @@ def _before(test: Test, seed: int) -> tuple[list[NDArray[np.uint8]], list[str]]:
     return rows, labels
 
 
-def _made(test: Test, removal: Removal) -> NDArray[np.uint8]:
+def _generated_without(test: Test, removal: Removal) -> NDArray[np.uint8]:
     codes = test.outcome(removal).codes[:_COLUMNS]
     return test.generated.corpus.tokenizer.decode(torch.from_numpy(codes).long())
 
@@ -72,7 +72,7 @@ def _label(arm: Arm, removal: Removal) -> str:
     return f"without {name} ({len(removal.removed)} in all)"
 
 
-def _around(counts: Sequence[int], wanted: int) -> list[int]:
+def _around(counts: Sequence[int], target: int) -> list[int]:
     """The random removal next to a number, and the largest."""
-    near = min(counts, key=lambda count: abs(count - wanted))
+    near = min(counts, key=lambda count: abs(count - target))
     return sorted({near, counts[-1]})

@@ -86,18 +86,18 @@ class Test:
     def effects(self) -> list[Effect]:
         """One row an arm and K."""
         counts, curve = self._random()
-        found = {arm: self.changes(by_seed) for arm, by_seed in self.planned.arms.items()}
-        found |= {arm: self._one_by_one(by_seed) for arm, by_seed in self.planned.alone.items()}
-        return [self._effect(arm, changes, counts, curve) for arm, changes in found.items()]
+        by_arm = {arm: self.changes(by_seed) for arm, by_seed in self.planned.arms.items()}
+        by_arm |= {arm: self._one_by_one(by_seed) for arm, by_seed in self.planned.alone.items()}
+        return [self._effect(arm, changes, counts, curve) for arm, changes in by_arm.items()]
 
     def random(self) -> list[RandomEffect]:
         """The points of the random curve."""
         size = len(self.generated.corpus.pictures)
-        told = []
+        rows = []
         for count, by_seed in sorted(self.planned.random.items()):
             changes = self.changes(by_seed)
             mean = _mean(changes.losses)
-            told.append(
+            rows.append(
                 RandomEffect(
                     removed=count,
                     share=count / size,
@@ -108,16 +108,16 @@ class Test:
                     drift=float(changes.drift.mean()),
                 )
             )
-        return told
+        return rows
 
     def paired(self) -> list[Paired]:
         """Whence's own arm against every other at the same K."""
         own = {
-            one.k: self.changes(by_seed).losses
-            for one, by_seed in self.planned.arms.items()
-            if one.name == WHENCE
+            arm.k: self.changes(by_seed).losses
+            for arm, by_seed in self.planned.arms.items()
+            if arm.name == WHENCE
         }
-        told = []
+        rows = []
         for other, by_seed in self.planned.arms.items():
             if other.name == WHENCE or other.k not in own:
                 continue
@@ -126,7 +126,7 @@ class Test:
             test = paired_test(
                 first.ravel(), self.changes(by_seed).losses.ravel(), groups=groups, seed=_SEED
             )
-            told.append(
+            rows.append(
                 Paired(
                     k=other.k,
                     arm=WHENCE,
@@ -138,7 +138,7 @@ class Test:
                     prompts=test.queries,
                 )
             )
-        return told
+        return rows
 
     def _one_by_one(self, by_seed: Mapping[int, Sequence[Removal]]) -> Changes:
         """Changes of prompts that each have a removal of their own."""
@@ -212,11 +212,11 @@ class Test:
             any(pictures.ids[row] in removal.removed for row in corpus.rows_of_caption(prompt))
             for prompt in prompts
         ]
-        kept = [
+        is_bystander = [
             name not in removal.removed and caption not in prompts
             for name, caption in zip(pictures.ids, pictures.captions, strict=True)
         ]
-        drift = (after.picture_losses - before.picture_losses)[np.array(kept)]
+        drift = (after.picture_losses - before.picture_losses)[np.array(is_bystander)]
         return Changes(
             losses=(after.query_losses - before.query_losses)[queries].astype(np.float64),
             pixels=measures.mean_squared(old.pixels, new.pixels),

@@ -69,8 +69,8 @@ def searched(
     unseen = sorted(
         _unseen(generated, among).tolist(), key=lambda row: others.captions[row] not in captions
     )
-    kept = len(chosen) + corpus.settings.distractors
-    return {*corpus.pictures.ids, *chosen.ids, *(others.ids[row] for row in unseen[:kept])}
+    count = len(chosen) + corpus.settings.distractors
+    return {*corpus.pictures.ids, *chosen.ids, *(others.ids[row] for row in unseen[:count])}
 
 
 def _unseen(generated: GeneratedQueries, among: frozenset[str]) -> NDArray[np.int64]:
@@ -114,7 +114,7 @@ def tune(
     return Tuned(exemplars.ids, pixels, exemplars.captions)
 
 
-def found(
+def rank_exemplars(
     tuned: Tuned, ids: tuple[str, ...], by_method: Mapping[str, NDArray[np.float32]]
 ) -> list[ExemplarFound]:
     """Ranks of the exemplars by every method, the best first.
@@ -124,9 +124,9 @@ def found(
         ids: of the gallery, in the order of the scores.
         by_method: (e, n), higher is closer; ties stand by id, as in rankings.
     """
-    place = {name: row for row, name in enumerate(ids)}
-    own = np.array([place[name] for name in tuned.exemplars])
-    told = []
+    row_of = {name: row for row, name in enumerate(ids)}
+    own = np.array([row_of[name] for name in tuned.exemplars])
+    rows = []
     for name, scores in by_method.items():
         mine = scores[np.arange(len(own)), own][:, None]
         before = (scores > mine) | ((scores == mine) & (np.arange(len(ids)) < own[:, None]))
@@ -134,7 +134,7 @@ def found(
         first, ten, precision = (ranks == 1), (ranks <= 10), 1 / ranks
         recall = share_interval(ten)
         mean_ap = _mean(precision)
-        told.append(
+        rows.append(
             ExemplarFound(
                 method=name,
                 exemplars=len(own),
@@ -148,7 +148,7 @@ def found(
                 mean_ap_high=mean_ap[2],
             )
         )
-    return sorted(told, key=lambda row: -row.mean_ap)
+    return sorted(rows, key=lambda row: -row.mean_ap)
 
 
 def _mean(values: NDArray[np.float64]) -> tuple[float, float, float]:

@@ -43,13 +43,14 @@ class GeneratedQueries:
     @property
     def captions(self) -> tuple[str, ...]:
         """The prompt of each query."""
-        return tuple(self.corpus.prompts[place] for place in self.prompt)
+        return tuple(self.corpus.prompts[number] for number in self.prompt)
 
     @cached_property
     def tokens(self) -> tuple[torch.Tensor, torch.Tensor]:
         """Text (q, l) and codes (q, t) of the queries."""
         rows = [
-            self.codes[int(seed)][place] for seed, place in zip(self.seed, self.prompt, strict=True)
+            self.codes[int(seed)][number]
+            for seed, number in zip(self.seed, self.prompt, strict=True)
         ]
         return self.corpus.text_of(self.captions), torch.from_numpy(np.stack(rows)).long()
 
@@ -61,11 +62,11 @@ class GeneratedQueries:
     @cached_property
     def _digest(self) -> str:
         """Of everything that is asked: other queries have other outcomes."""
-        told = hashlib.sha256()
+        digest = hashlib.sha256()
         for tensor in self.tokens:
-            told.update(tensor.numpy().tobytes())
-        told.update(self.seed.tobytes() + self.prompt.tobytes())
-        return told.hexdigest()[:16]
+            digest.update(tensor.numpy().tobytes())
+        digest.update(self.seed.tobytes() + self.prompt.tobytes())
+        return digest.hexdigest()[:16]
 
     def probe(self) -> Probe:
         """What models without some pictures are asked."""
@@ -128,8 +129,12 @@ def _check_same(
     path: Path, trained: Trained, text_tokenizer: TextTokenizer, probe: Probe, seed: int
 ) -> None:
     """A file of the right name may be another training's, as `attribute validate train` leaves."""
-    wanted = replace(probe.recipe, seed=seed), frozenset(probe.data.ids), probe.data.text_tokenizer
-    if (trained.recipe, trained.seen, text_tokenizer) != wanted:
+    expected = (
+        replace(probe.recipe, seed=seed),
+        frozenset(probe.data.ids),
+        probe.data.text_tokenizer,
+    )
+    if (trained.recipe, trained.seen, text_tokenizer) != expected:
         raise ProofError(
             f"{path}: expected the model of this run's pictures and settings, found another; "
             "delete it and run the same command again"
@@ -144,7 +149,7 @@ def _queries(
     seeds: Sequence[int], prompts: int, more: int
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Seeds and prompts of the queries: the test's of every seed, and more of the first one."""
-    pairs = [(seed, place) for seed in seeds for place in range(prompts)]
-    pairs += [(seeds[0], place) for place in range(prompts, more)]
-    told = np.array(pairs, np.int64)
-    return told[:, 0], told[:, 1]
+    pairs = [(seed, number) for seed in seeds for number in range(prompts)]
+    pairs += [(seeds[0], number) for number in range(prompts, more)]
+    rows = np.array(pairs, np.int64)
+    return rows[:, 0], rows[:, 1]

@@ -91,29 +91,29 @@ class Subsets:
             name: predict_outcomes(scores[self.queries], kept) for name, scores in by_method.items()
         }
         foretold[AGAIN] = -self.losses(self.again).astype(np.float64)
-        told = []
+        rows = []
         for name, sums in foretold.items():
             looks = name in inside or name == AGAIN
-            found = mean_datamodeling_score(sums, losses, seed=_SEED)
+            score = mean_datamodeling_score(sums, losses, seed=_SEED)
             ours = foretold.get(WHENCE + AS_SHARES * (looks or is_shares(name)))
-            apart = (
+            difference = (
                 Interval(np.nan, np.nan, np.nan)
                 if ours is None or ours is sums
                 else datamodeling_difference(ours, sums, losses, seed=_SEED)
             )
-            told.append(
+            rows.append(
                 Datamodelling(
                     method=name,
                     looks_inside=looks,
-                    lds=found.value,
-                    low=found.low,
-                    high=found.high,
+                    lds=score.value,
+                    low=score.low,
+                    high=score.high,
                     queries=len(self.queries),
                     subsets=len(self.removals),
                     seconds=seconds.get(name, float("nan")),
-                    above=apart.value,
-                    above_low=apart.low,
-                    above_high=apart.high,
+                    above=difference.value,
+                    above_low=difference.low,
+                    above_high=difference.high,
                 )
             )
-        return sorted(told, key=lambda row: -row.lds)
+        return sorted(rows, key=lambda row: -row.lds)

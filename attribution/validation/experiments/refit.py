@@ -89,7 +89,7 @@ class HalvesRun:
     scored: Scored
 
     @property
-    def asked(self) -> NDArray[np.int64]:
+    def query_rows(self) -> NDArray[np.int64]:
         """(q,) rows of the scores."""
         return np.flatnonzero([bool(prompt) for prompt in self.halves.prompts])
 
@@ -113,7 +113,7 @@ class Refit:
 
 def cases_of(run: HalvesRun, channels: tuple[str, ...]) -> Cases:
     """A run's z by channel, and its words' log-odds last; the rest of whence's is held."""
-    rows, scored = run.asked, run.scored
+    rows, scored = run.query_rows, run.scored
     parts = [np.clip(scored.z[name][rows], -Z_LIMIT, Z_LIMIT) for name in channels]
     whence, image, text = (
         scored.by_arm[name][rows].astype(np.float64) for name in (LOG_ODDS, "image", "text")
@@ -131,24 +131,24 @@ def refit(fitted: HalvesRun, tried: HalvesRun, shipped: Fusion, *, repeats: int 
     channels = tuple(shipped.weights)
     _check(fitted, tried, channels)
     before = np.array([*shipped.weights.values(), 1.0])
-    learnt, asked = cases_of(fitted, channels), cases_of(tried, channels)
-    old = fit_link(learnt, before)
-    new, gains = fit(learnt, before)
+    fitted_cases, tried_cases = cases_of(fitted, channels), cases_of(tried, channels)
+    old = fit_link(fitted_cases, before)
+    new, gains = fit(fitted_cases, before)
     weights = {name: round(float(one), 4) for name, one in zip(channels, new[2:-1], strict=True)}
     texts = {
         "bm25": round(float(new[-1]) * shipped.texts.get("bm25", TEXT_WEIGHT), 4),
         "names": round(float(new[-1]) * shipped.texts.get("names", NAMES_WEIGHT), 4),
     }
-    row = try_weights(asked, old, new, repeats=repeats)
+    row = try_weights(tried_cases, old, new, repeats=repeats)
     row = replace(
         row,
         fitted_on=fitted.name,
         tried_on=tried.name,
         weights=tuple(f"{name}={one:g}" for name, one in (weights | texts).items()),
     )
-    told = {
-        "halves_of": _told(fitted),
-        "tried_on": _told(tried)
+    provenance = {
+        "halves_of": _facts_of(fitted),
+        "tried_on": _facts_of(tried)
         | {
             "shipped_weights": round(row.before, 4),
             "these_weights": round(row.after, 4),
@@ -162,7 +162,7 @@ def refit(fitted: HalvesRun, tried: HalvesRun, shipped: Fusion, *, repeats: int 
             for name, (gain, error) in zip((*channels, TEXTS), gains, strict=True)
         },
     }
-    return Refit(row, replace(shipped, weights=weights, fitted_on=told, texts=texts))
+    return Refit(row, replace(shipped, weights=weights, fitted_on=provenance, texts=texts))
 
 
 def try_weights(cases: Cases, before: Floats, after: Floats, *, repeats: int = REPEATS) -> Refitted:
@@ -171,20 +171,22 @@ def try_weights(cases: Cases, before: Floats, after: Floats, *, repeats: int = R
     The interval is that of other queries and other halves, the same for both sets of weights.
     """
     old, new = (predict_outcomes(cases.influence(beta), cases.kept) for beta in (before, after))
-    apart = datamodeling_difference(new, old, cases.losses, seed=_SEED, repeats=repeats)
-    first, second = (mean_known(scores_of_foretold(told, cases.losses)) for told in (old, new))
-    return Refitted("", "", first, second, apart.value, apart.low, apart.high, ())
+    difference = datamodeling_difference(new, old, cases.losses, seed=_SEED, repeats=repeats)
+    first, second = (
+        mean_known(scores_of_foretold(foretold, cases.losses)) for foretold in (old, new)
+    )
+    return Refitted("", "", first, second, difference.value, difference.low, difference.high, ())
 
 
 def _rounded(*values: float) -> list[float]:
     return [round(float(value), 4) for value in values]
 
 
-def _told(run: HalvesRun) -> dict[str, Any]:
+def _facts_of(run: HalvesRun) -> dict[str, Any]:
     return {
         "pictures": len(run.halves.ids),
         "pictures_sha256": run.halves.pictures,
-        "prompts": len(run.asked),
+        "prompts": len(run.query_rows),
         "halves": len(run.kept),
         "seed": run.seed,
     }
@@ -223,8 +225,8 @@ def halves_of(generated: GeneratedQueries, removals: Sequence[Removal]) -> Halve
     return Halves(
         pictures=pictures.digest,
         ids=pictures.ids,
-        prompts=tuple(said if seed == removals[0].seed else "" for said, seed in queries),
-        outcomes=tuple(probe.path(one).name for one in removals),
+        prompts=tuple(caption if seed == removals[0].seed else "" for caption, seed in queries),
+        outcomes=tuple(probe.path(removal).name for removal in removals),
     )
 
 
@@ -235,21 +237,21 @@ def open_run(folder: Path) -> HalvesRun:
         ProofError: if there are no halves, several sets of them, or files that do not fit.
     """
     name = clean(str(folder))
-    found = sorted(folder.glob(f"results/*/{HALVES}"))
-    if not found:
+    paths = sorted(folder.glob(f"results/*/{HALVES}"))
+    if not paths:
         raise ProofError(
             f"{name}: expected the results of `attribute validate run DATASET --part lds --out "
             f"{name}`, found none; run that first"
         )
-    if len(found) > 1:
-        folders = clean(", ".join(one.parent.name for one in found))
+    if len(paths) > 1:
+        folders = clean(", ".join(one.parent.name for one in paths))
         raise ProofError(
-            f"{name}: expected one set of halves, found {len(found)}, in {folders}; delete all but "
+            f"{name}: expected one set of halves, found {len(paths)}, in {folders}; delete all but "
             "one of these folders in results/"
         )
-    results = found[0].parent
-    told = read_rows(found[0], Halves)
-    halves = told[0] if len(told) == 1 else Halves("", (), (), ())
+    results = paths[0].parent
+    rows = read_rows(paths[0], Halves)
+    halves = rows[0] if len(rows) == 1 else Halves("", (), (), ())
     models = [read_outcome(folder / "outcomes" / Path(one).name) for one in halves.outcomes]
     scored = read_scores(results / "scores.parquet")
     shape = len(halves.prompts), len(halves.ids)
@@ -264,20 +266,20 @@ def open_run(folder: Path) -> HalvesRun:
             "delete its folder results/ and run it again"
         )
     kept = np.array([np.isin(halves.ids, one.removed, invert=True) for one in models])
-    asked = [bool(prompt) for prompt in halves.prompts]
-    losses = np.stack([one.query_losses[asked] for one in models], axis=1)
+    is_asked = [bool(prompt) for prompt in halves.prompts]
+    losses = np.stack([one.query_losses[is_asked] for one in models], axis=1)
     return HalvesRun(folder.resolve().name, results, halves, kept, losses, models[0].seed, scored)
 
 
-def lines_of(made: Refit) -> list[str]:
+def lines_of(refitted: Refit) -> list[str]:
     """What a person is told; names of runs as they came."""
-    row = made.tried
+    row = refitted.tried
     verdict = (
         "the other pictures are foretold better: these weights may replace the shipped ones"
-        if made.improved
+        if refitted.improved
         else "no improvement beyond chance on the other pictures: the shipped weights stay"
     )
-    gains = made.fusion.fitted_on["held_out_gain_of_each_and_standard_error"]
+    gains = refitted.fusion.fitted_on["held_out_gain_of_each_and_standard_error"]
     return [
         f"fitted on: {row.fitted_on}",
         f"tried on: {row.tried_on}",
@@ -290,24 +292,24 @@ def lines_of(made: Refit) -> list[str]:
     ]
 
 
-def write_fusion(path: Path, made: Refit) -> None:
+def write_fusion(path: Path, refitted: Refit) -> None:
     """Write the weights as `fusion.load_fusion` reads them.
 
     Raises:
         ProofError: if it cannot be written, or would replace the shipped weights by none better.
     """
-    row, fusion = made.tried, made.fusion
-    if path.resolve() == WEIGHTS and not made.improved:
+    row, fusion = refitted.tried, refitted.fusion
+    if path.resolve() == WEIGHTS and not refitted.improved:
         raise ProofError(
             f"{clean(str(path))}: expected weights that foretell the other pictures better, found "
             f"no improvement ({row.difference:+.4f}, {row.low:+.4f} to {row.high:+.4f}); the "
             "shipped ones stay, choose another --out"
         )
-    told = {"bias": fusion.bias, "weights": fusion.weights, "regions": fusion.regions}
-    told |= {"texts": fusion.texts, "fitted_on": fusion.fitted_on}
+    content = {"bias": fusion.bias, "weights": fusion.weights, "regions": fusion.regions}
+    content |= {"texts": fusion.texts, "fitted_on": fusion.fitted_on}
     try:
         with replacing(path) as temporary:
-            temporary.write_text(json.dumps(told, indent=2) + "\n", "utf-8")
+            temporary.write_text(json.dumps(content, indent=2) + "\n", "utf-8")
     except OSError as exc:
         raise ProofError(
             f"{clean(str(path))}: expected to write weights, found {reason_of(exc)}"

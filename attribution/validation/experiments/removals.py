@@ -57,12 +57,15 @@ class Planned:
     @property
     def removals(self) -> list[Removal]:
         """Each once."""
-        told = [one for by_seed in self.arms.values() for one in by_seed.values()]
-        told += [one for by_seed in self.random.values() for one in by_seed.values()]
-        told += [
-            one for by_seed in self.alone.values() for many in by_seed.values() for one in many
+        removals = [removal for by_seed in self.arms.values() for removal in by_seed.values()]
+        removals += [removal for by_seed in self.random.values() for removal in by_seed.values()]
+        removals += [
+            removal
+            for by_seed in self.alone.values()
+            for many in by_seed.values()
+            for removal in many
         ]
-        return list(dict.fromkeys(told))
+        return list(dict.fromkeys(removals))
 
 
 def plan(generated: GeneratedQueries, scores: Mapping[str, NDArray[np.float32]]) -> Planned:
@@ -154,8 +157,8 @@ def _at_random(ids: Sequence[str], settings: Settings) -> dict[int, dict[int, Re
 def half_subsets(ids: Sequence[str], settings: Settings) -> list[Removal]:
     """What the subsets of the linear datamodeling score leave out; all of the first seed."""
     left_out = len(ids) - round(settings.subset_share * len(ids))
-    made = []
+    subsets = []
     for number in range(settings.subsets):
         drawn = np.random.default_rng([settings.seeds[0], number, 17]).permutation(len(ids))
-        made.append(Removal(settings.seeds[0], frozenset(ids[row] for row in drawn[:left_out])))
-    return made
+        subsets.append(Removal(settings.seeds[0], frozenset(ids[row] for row in drawn[:left_out])))
+    return subsets

@@ -69,10 +69,10 @@ def probe_model(
 def train_without(probe: Probe, removal: Removal) -> None:
     """Train one model and write down what it answers."""
     data = probe.data
-    kept = np.array(
+    rows = np.array(
         [row for row, name in enumerate(data.ids) if name not in removal.removed], np.int64
     )
-    trained = train(data, kept, replace(probe.recipe, seed=removal.seed))
+    trained = train(data, rows, replace(probe.recipe, seed=removal.seed))
     queries, pictures, codes = probe_model(trained.model, probe, removal.seed)
     if not (np.isfinite(queries).all() and np.isfinite(pictures).all()):
         raise ProofError(
@@ -110,15 +110,15 @@ def train_all(
     Raises:
         ProofError: if a removal leaves nothing to learn from, or a worker is killed.
     """
-    wanted = list(dict.fromkeys(removals))
+    distinct = list(dict.fromkeys(removals))
     size = len(probe.data.ids)
-    if any(len(one.removed) >= size for one in wanted):
+    if any(len(removal.removed) >= size for removal in distinct):
         raise ProofError(
             f"expected pictures left to learn from, found a removal of all {size:,}; harvest more "
             "pictures, or take a smaller --size"
         )
-    missing = [one for one in wanted if not probe.path(one).exists()]
-    for _ in range(len(wanted) - len(missing)):
+    missing = [removal for removal in distinct if not probe.path(removal).exists()]
+    for _ in range(len(distinct) - len(missing)):
         step()
     for _ in workers.each(train_without, probe, missing):
         step()

@@ -36,7 +36,7 @@ from attribution.validation.experiments.recognition import recognisable
 from attribution.validation.experiments.removals import plan
 from attribution.validation.experiments.settings import Counted, Settings
 from attribution.validation.experiments.unlearning import (
-    WAYS,
+    UNLEARNERS,
     UnlearningRequest,
     forget_all,
     requests_of,
@@ -57,12 +57,12 @@ _ANALYSIS = 4
 
 
 def prove(
-    wanted: ProofRequest, describe: Callable[[], tuple[Gallery, RankingSetup]], counted: Counted
+    request: ProofRequest, describe: Callable[[], tuple[Gallery, RankingSetup]], counted: Counted
 ) -> results.Proof:
     """Carry everything out that has no results yet, and read the rest.
 
     Args:
-        wanted: what is asked for.
+        request: what is asked for.
         describe: gives the datasets' candidates with their descriptors, and the method.
         counted: shows how far each step is.
 
@@ -70,53 +70,53 @@ def prove(
         ProofError, CheckpointError: as the steps do.
         GalleryError, SchemaError, ShardError: if the datasets cannot be read.
     """
-    with ModelPool(wanted.workers) as workers:
-        return _proved(wanted, describe, counted, workers)
+    with ModelPool(request.workers) as workers:
+        return _proved(request, describe, counted, workers)
 
 
 def _proved(
-    wanted: ProofRequest,
+    request: ProofRequest,
     describe: Callable[[], tuple[Gallery, RankingSetup]],
     counted: Counted,
     workers: ModelPool,
 ) -> results.Proof:
     started = time.monotonic()
-    settings = wanted.settings
+    settings = request.settings
     corpus = prepare(
-        wanted.folders, wanted.tokenizer_folders, wanted.out, settings, counted=counted
+        request.folders, request.tokenizer_folders, request.out, settings, counted=counted
     )
     with counted("training models that see everything", len(settings.seeds)) as counting:
         generated = generate(corpus, counting.advance, workers=workers)
-    whole, method = describe()
-    tables = _Tables(wanted.out / "results" / _key(generated, method))
+    whole, setup = describe()
+    tables = _Tables(request.out / "results" / _key(generated, setup))
     seen = tables.get("recognisable", results.Recognisable, lambda: recognisable(generated))
     gallery = _of_pictures(whole, corpus)
-    scored = _scored(tables.path("scores"), generated, gallery, method, counted)
+    scored = _scored(tables.path("scores"), generated, gallery, setup, counted)
     planned = plan(generated, {name: scored.by_arm[name] for name in scored.arms})
-    proof = replace(_known(tables), told=provenance_of(wanted, corpus, method), recognisable=seen)
-    if "counterfactual" in wanted.parts:
+    proof = replace(_known(tables), told=provenance_of(request, corpus, setup), recognisable=seen)
+    if "counterfactual" in request.parts:
         proof = _tested(proof, tables, Test(generated, planned), counted, workers)
-    if "lds" in wanted.parts:
+    if "lds" in request.parts:
         proof = replace(
             proof,
             datamodelling=_datamodelling(tables, generated, scored, counted, workers),
         )
-    if "exemplars" in wanted.parts:
-        found = tables.get(
+    if "exemplars" in request.parts:
+        exemplar_rows = tables.get(
             "exemplars",
             results.ExemplarFound,
-            lambda: _exemplars(generated, whole, method, counted),
+            lambda: _exemplars(generated, whole, setup, counted),
         )
-        proof = replace(proof, exemplars=found)
-    if "forgetting" in wanted.parts:
+        proof = replace(proof, exemplars=exemplar_rows)
+    if "forgetting" in request.parts:
         first = planned.arms[next(arm for arm in planned.arms if arm.name == "whence")]
         seed = settings.seeds[0]
         requests = requests_of(generated, first[seed].removed)
-        asked = UnlearningRequest(corpus, generated.models[seed], requests)
-        proof = replace(proof, forgetting=_forgetting(tables, asked, counted, workers))
+        unlearning_request = UnlearningRequest(corpus, generated.models[seed], requests)
+        proof = replace(proof, forgetting=_forgetting(tables, unlearning_request, counted, workers))
     took = {
         "seconds of this call": f"{time.monotonic() - started:,.0f}",
-        "seconds of one core in training": f"{trained_seconds(wanted.out):,.0f}",
+        "seconds of one core in training": f"{trained_seconds(request.out):,.0f}",
     }
     return replace(proof, told=proof.told | took)
 
@@ -185,29 +185,29 @@ class _Tables:
         return results.read_rows(self.path(name), kind)
 
     def get(self, name: str, kind: type[T], make: Callable[[], Sequence[T]]) -> tuple[T, ...]:
-        found = self.read(name, kind)
-        if not found:
-            found = tuple(make())
-            if found:
-                results.write_rows(self.path(name), found)
-        return found
+        rows = self.read(name, kind)
+        if not rows:
+            rows = tuple(make())
+            if rows:
+                results.write_rows(self.path(name), rows)
+        return rows
 
 
-def _key(generated: GeneratedQueries, method: RankingSetup) -> str:
+def _key(generated: GeneratedQueries, setup: RankingSetup) -> str:
     """A folder's name for results: other prompts, seeds, removals or rankings have their own."""
     pictures = generated.corpus.pictures
-    told = json.dumps(
+    identity = json.dumps(
         [
             generated.corpus.base,
             pictures.creators,
             pictures.categories,
             asdict(generated.corpus.settings),
-            method.described,
+            setup.described,
             version("whence"),
             _ANALYSIS,
         ]
     )
-    return hashlib.sha256(told.encode()).hexdigest()[:12]
+    return hashlib.sha256(identity.encode()).hexdigest()[:12]
 
 
 def _of_pictures(gallery: Gallery, corpus: Corpus) -> Gallery:
@@ -226,14 +226,14 @@ def _scored(
     path: Path,
     generated: GeneratedQueries,
     gallery: Gallery,
-    method: RankingSetup,
+    setup: RankingSetup,
     counted: Counted,
 ) -> Scored:
     """Every method's scores of every picture for every query."""
     if path.exists():
         return read_scores(path)
     with counted("asking every arm", len(generated.seed)) as counting:
-        scored = open_rankers(gallery, method).score(
+        scored = open_rankers(gallery, setup).score(
             list(generated.pixels), generated.captions, step=counting.advance
         )
     models = [trained.model for _, trained in sorted(generated.models.items())]
@@ -248,7 +248,7 @@ def _scored(
 
 
 def _exemplars(
-    generated: GeneratedQueries, gallery: Gallery, method: RankingSetup, counted: Counted
+    generated: GeneratedQueries, gallery: Gallery, setup: RankingSetup, counted: Counted
 ) -> list[results.ExemplarFound]:
     chosen = exemplars.choose_exemplars(generated, frozenset(gallery.ids))
     if not len(chosen):
@@ -260,18 +260,20 @@ def _exemplars(
     rows = [row for row, name in enumerate(gallery.ids) if name in known]
     searched = only(gallery, rows)
     with counted("asking every arm for exemplars", len(chosen)) as counting:
-        told = open_rankers(searched, method).score(
+        scored = open_rankers(searched, setup).score(
             list(tuned.pixels), tuned.captions, step=counting.advance
         )
-    return exemplars.found(tuned, searched.ids, {one: told.by_arm[one] for one in told.arms})
+    return exemplars.rank_exemplars(
+        tuned, searched.ids, {arm: scored.by_arm[arm] for arm in scored.arms}
+    )
 
 
 def _forgetting(
-    tables: _Tables, asked: UnlearningRequest, counted: Counted, workers: ModelPool
+    tables: _Tables, request: UnlearningRequest, counted: Counted, workers: ModelPool
 ) -> tuple[results.Forgot, ...]:
-    missing = tuple(way for way in WAYS if not tables.path(f"forgetting-{way}").exists())
+    missing = tuple(name for name in UNLEARNERS if not tables.path(f"forgetting-{name}").exists())
     with counted("forgetting in every way", len(missing)) as counting:
-        for rows in forget_all(asked, missing, workers):
+        for rows in forget_all(request, missing, workers):
             results.write_rows(tables.path(f"forgetting-{rows[0].way}"), rows)
             counting.advance()
     return _forgot(tables)
@@ -279,8 +281,8 @@ def _forgetting(
 
 def _forgot(tables: _Tables) -> tuple[results.Forgot, ...]:
     """What each way that was carried out has done."""
-    ways = [tables.read(f"forgetting-{way}", results.Forgot) for way in WAYS]
-    return tuple(with_speedups([row for rows in ways for row in rows]))
+    by_unlearner = [tables.read(f"forgetting-{name}", results.Forgot) for name in UNLEARNERS]
+    return tuple(with_speedups([row for rows in by_unlearner for row in rows]))
 
 
 @dataclass(frozen=True)
@@ -305,16 +307,16 @@ class ProofRequest:
 
 def trained_seconds(out: Path) -> float:
     """Seconds of one core that all trainings of a run took, whenever that was."""
-    found = [path for name in ("bases", "outcomes") for path in (out / name).glob("*.parquet")]
-    return sum(read_outcome(path).seconds for path in found)
+    paths = [path for name in ("bases", "outcomes") for path in (out / name).glob("*.parquet")]
+    return sum(read_outcome(path).seconds for path in paths)
 
 
-def provenance_of(wanted: ProofRequest, corpus: Corpus, method: RankingSetup) -> dict[str, str]:
+def provenance_of(request: ProofRequest, corpus: Corpus, setup: RankingSetup) -> dict[str, str]:
     """What a person needs to get the same figures."""
-    settings = wanted.settings
+    settings = request.settings
     packages = ("whence", "torch", "transformers", "vector-quantize-pytorch", "tokenizers")
     return {
-        "command": wanted.command,
+        "command": request.command,
         "pictures": f"{len(corpus.pictures):,}, sha256 {corpus.pictures.digest[:16]}",
         "pictures of the tokenizer": f"{len(corpus.others):,}",
         "tokenizer": corpus.data.tokenizer[:16],
@@ -329,7 +331,7 @@ def provenance_of(wanted: ProofRequest, corpus: Corpus, method: RankingSetup) ->
         f"{settings.subsets} subsets of {settings.subset_share:.0%}",
         "SISA": f"{settings.shards} shards of {settings.slices} slices, "
         f"{settings.sisa_effort} times the steps",
-        "method": method.described,
+        "method": setup.described,
         "versions": ", ".join(f"{name} {version(name)}" for name in packages),
         "machine": f"Python {platform.python_version()}, {platform.machine()}",
     }

@@ -67,8 +67,8 @@ class Settings:
     @property
     def digest(self) -> str:
         """Short, of everything that decides what a model becomes."""
-        told = json.dumps([asdict(self.recipe), asdict(self.tokenizer), self.side])
-        return hashlib.sha256(told.encode()).hexdigest()[:12]
+        identity = json.dumps([asdict(self.recipe), asdict(self.tokenizer), self.side])
+        return hashlib.sha256(identity.encode()).hexdigest()[:12]
 
     def with_recipe(self, **changes: float) -> Settings:
         """The same with another recipe."""

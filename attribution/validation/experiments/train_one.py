@@ -57,8 +57,8 @@ def read_ids(path: Path) -> frozenset[str]:
             body = file.read(_MOST_BYTES + 1)
         text = body.decode("utf-8")
     except (OSError, UnicodeDecodeError) as exc:
-        found = reason_of(exc) if isinstance(exc, OSError) else "other bytes than UTF-8"
-        raise ProofError(f"{path}: expected a list of ids, found {found}") from exc
+        reason = reason_of(exc) if isinstance(exc, OSError) else "other bytes than UTF-8"
+        raise ProofError(f"{path}: expected a list of ids, found {reason}") from exc
     if len(body) > _MOST_BYTES:
         raise ProofError(
             f"{path}: expected a list of ids of at most {_MOST_BYTES >> 20} MB, found more; name "
@@ -102,14 +102,14 @@ def learn(
         trained, text_tokenizer = trainer.trained(), corpus.data.text_tokenizer
         write_png(sheet, sheet_of(trained, corpus.tokenizer, text_tokenizer, shown, recipe.seed))
 
-    def told() -> str:
+    def label() -> str:
         loss = np.mean(trainer.losses[-_AVERAGED:])
         return f"training {path.stem}, {loss:.2f} nats a token"
 
     trained = _finished(path, corpus, trainer.trained())
     if trained is None:
         resume_training(unfinished, trainer, corpus.data)
-        with counted(told, recipe.steps) as counting:
+        with counted(label, recipe.steps) as counting:
             _train(trainer, corpus, unfinished, counting, draw)
         trained = trainer.trained()
         draw()
@@ -118,25 +118,25 @@ def learn(
     return ModelFile(path, sheet, len(left), trained.losses[-1], trained.seconds)
 
 
-def _finished(path: Path, corpus: Corpus, wanted: Trained) -> Trained | None:
+def _finished(path: Path, corpus: Corpus, expected: Trained) -> Trained | None:
     """The model that an earlier run of the same training ended with."""
     if not path.exists():
         return None
-    found, text_tokenizer = load_model(path, corpus.data.tokenizer)
-    same = (found.recipe, found.seen, text_tokenizer) == (
-        wanted.recipe,
-        wanted.seen,
+    trained, text_tokenizer = load_model(path, corpus.data.tokenizer)
+    same = (trained.recipe, trained.seen, text_tokenizer) == (
+        expected.recipe,
+        expected.seen,
         corpus.data.text_tokenizer,
     )
-    return found if same else None
+    return trained if same else None
 
 
 def _path(folder: Path, removed: frozenset[str], seed: int) -> Path:
     """Where a model is kept: two lists of the same length have two names."""
     if not removed:
         return model_path(folder, seed)
-    told = hashlib.sha256("\0".join(sorted(removed)).encode()).hexdigest()
-    return folder / f"without-{len(removed)}-{told[:8]}-{seed}.safetensors"
+    digest = hashlib.sha256("\0".join(sorted(removed)).encode()).hexdigest()
+    return folder / f"without-{len(removed)}-{digest[:8]}-{seed}.safetensors"
 
 
 def _train(

@@ -67,60 +67,64 @@ def requests_of(generated: GeneratedQueries, removed: frozenset[str]) -> dict[st
     order = np.random.default_rng([generated.corpus.settings.seeds[0], 23]).permutation(
         len(pictures)
     )
-    told = {
+    requests = {
         f"{count} at random": frozenset(pictures.ids[row] for row in order[:count])
         for count in _AT_RANDOM
     }
-    told["whence's first"] = removed
+    requests["whence's first"] = removed
     artists = Counter(name for name in pictures.creators if name)
     if len(artists) > 1:
         artist = min(artists, key=lambda name: (artists[name], name))
         own = [row for row in order if pictures.creators[row] == artist]
-        told[f"{_OF_ARTIST} of {artist}"] = frozenset(pictures.ids[row] for row in own[:_OF_ARTIST])
-        told[f"{WHOLE_ARTIST}{artist}"] = frozenset(pictures.ids[row] for row in own)
+        requests[f"{_OF_ARTIST} of {artist}"] = frozenset(
+            pictures.ids[row] for row in own[:_OF_ARTIST]
+        )
+        requests[f"{WHOLE_ARTIST}{artist}"] = frozenset(pictures.ids[row] for row in own)
     # What would leave too few to learn from is not asked for.
     return {
-        name: removed for name, removed in told.items() if len(pictures) - len(removed) >= FEWEST
+        name: removed
+        for name, removed in requests.items()
+        if len(pictures) - len(removed) >= FEWEST
     }
 
 
-WAYS = ("retrain", "sisa-random", "sisa-artist", "ascent", "fisher")
+UNLEARNERS = ("retrain", "sisa-random", "sisa-artist", "ascent", "fisher")
 
 
-def forget_all(asked: UnlearningRequest, ways: tuple[str, ...], workers: ModelPool) -> Any:
+def forget_all(request: UnlearningRequest, names: tuple[str, ...], workers: ModelPool) -> Any:
     """Yields each way's rows as it ends; `speedup` is filled in by `with_speedups`."""
-    return workers.each(answer_requests, asked, ways)
+    return workers.each(answer_requests, request, names)
 
 
-def answer_requests(asked: UnlearningRequest, name: str) -> tuple[Forgot, ...]:
+def answer_requests(request: UnlearningRequest, name: str) -> tuple[Forgot, ...]:
     """One way's answers to all requests."""
-    corpus, settings = asked.corpus, asked.corpus.settings
-    way = way_of(name, corpus, unseen_loss(corpus, asked.trained.model))
+    corpus, settings = request.corpus, request.corpus.settings
+    unlearner = unlearner_of(name, corpus, unseen_loss(corpus, request.trained.model))
     rows = np.arange(len(corpus.pictures))
-    if isinstance(way, Sisa):
+    if isinstance(unlearner, Sisa):
         recipe = replace(
             settings.recipe,
             seed=settings.seeds[0],
             steps=settings.sisa_effort * settings.recipe.steps,
         )
-        state: TrainedState = way.learn(corpus.data, rows, recipe)
+        state: TrainedState = unlearner.learn(corpus.data, rows, recipe)
     else:
-        state = of_trained(asked.trained, corpus.data, rows)
+        state = of_trained(request.trained, corpus.data, rows)
     look = _Inspection(ResNet50Gem(), corpus)
-    told: list[Forgot] = []
-    for request, removed in asked.requests.items():
-        after = way.forget(state, removed)
-        told += [
+    answers: list[Forgot] = []
+    for title, removed in request.requests.items():
+        after = unlearner.forget(state, removed)
+        answers += [
             _row(
                 look,
-                (name if together in {None, "logits"} else f"{name}, by {together}", request),
+                (name if together in {None, "logits"} else f"{name}, by {together}", title),
                 (_speaking(state.model, together), _speaking(after.model, together)),
                 after,
                 expected=_expected(name, corpus, len(removed)),
             )
-            for together in (_TOGETHER if isinstance(way, Sisa) else (None,))
+            for together in (_TOGETHER if isinstance(unlearner, Sisa) else (None,))
         ]
-    return tuple(told)
+    return tuple(answers)
 
 
 def _speaking(model: TokenModel, together: Together | None) -> TokenModel:
@@ -130,20 +134,20 @@ def _speaking(model: TokenModel, together: Together | None) -> TokenModel:
     return Ensemble([one for one in model.members if isinstance(one, Dalle)], together).eval()
 
 
-def way_of(name: str, corpus: Corpus, target: float) -> Forgetting:
+def unlearner_of(name: str, corpus: Corpus, target: float) -> Forgetting:
     """A way of forgetting by its name; the approximate ones stop at a loss, nats a token."""
     settings = corpus.settings
     artists = dict(zip(corpus.pictures.ids, corpus.pictures.creators, strict=True))
     # So that a proof that was stopped goes on with the stages that ended.
     states = corpus.folder / "sisa" / corpus.base
-    made: dict[str, Forgetting] = {
+    unlearners: dict[str, Forgetting] = {
         "retrain": Retraining(),
         "sisa-random": Sisa(settings.shards, settings.slices, store=states),
         "sisa-artist": Sisa(settings.shards, settings.slices, artists, store=states),
         "ascent": Ascent(target),
         "fisher": Fisher(target),
     }
-    return made[name]
+    return unlearners[name]
 
 
 def unseen_loss(corpus: Corpus, model: TokenModel) -> float:
@@ -179,10 +183,10 @@ def _row(
     corpus = look.corpus
     gone = corpus.pictures.rows(forgotten.removed)
     left = np.setdiff1d(np.arange(len(corpus.pictures)), gone)
-    told = {}
+    losses = {}
     for moment, model in zip(("before", "after"), models, strict=True):
-        told[f"forgotten_{moment}"] = _mean_loss(model, corpus, gone)
-        told[f"retained_{moment}"] = _mean_loss(model, corpus, left)
+        losses[f"forgotten_{moment}"] = _mean_loss(model, corpus, gone)
+        losses[f"retained_{moment}"] = _mean_loss(model, corpus, left)
     shown = look.retained(models, left)
     return Forgot(
         way=named[0],
@@ -193,16 +197,16 @@ def _row(
         share=forgotten.retrained / cost(corpus.settings.recipe),
         expected=expected,
         exact=forgotten.exact,
-        **told,
+        **losses,
         **shown,
     )
 
 
-def _expected(way: str, corpus: Corpus, removed: int) -> float:
+def _expected(name: str, corpus: Corpus, removed: int) -> float:
     """What share of training anew the formula foretells; it knows random sharding alone."""
-    if way == "retrain":
+    if name == "retrain":
         return 1.0
-    if way == "sisa-random":
+    if name == "sisa-random":
         settings = corpus.settings
         anew = expected_retraining(settings.shards, removed, slices=settings.slices)
         return settings.sisa_effort * anew
@@ -211,8 +215,8 @@ def _expected(way: str, corpus: Corpus, removed: int) -> float:
 
 def _mean_loss(model: TokenModel, corpus: Corpus, rows: NDArray[np.int64]) -> float:
     data = corpus.data
-    found = losses_of(model, data.text[rows], data.codes[rows])
-    return float(found.mean()) if len(found) else float("nan")
+    losses = losses_of(model, data.text[rows], data.codes[rows])
+    return float(losses.mean()) if len(losses) else float("nan")
 
 
 class _Inspection:
@@ -234,15 +238,15 @@ class _Inspection:
         length = corpus.data.codes.shape[1]
         before, after = (sample(model, text, seeds, length=length) for model in models)
         old, new = (losses_of(model, text, before) for model in models)
-        told = {
+        shares = {
             f"recognisable_{moment}": float(self._own(codes, prompts).mean())
             for moment, codes in (("before", before), ("after", after))
         }
-        return told | {
+        return shares | {
             "prompts_drift": float((new - old).mean()),
             "prompts_changed": float((before != after).float().mean()),
         }
 
     def _own(self, codes: torch.Tensor, prompts: list[str]) -> NDArray[np.bool_]:
-        made = self._network.embed(enlarged(self.corpus.tokenizer.decode(codes)))
-        return nearest_is_own(made, self._reference, prompts, self.corpus.pictures.captions)
+        features = self._network.embed(enlarged(self.corpus.tokenizer.decode(codes)))
+        return nearest_is_own(features, self._reference, prompts, self.corpus.pictures.captions)

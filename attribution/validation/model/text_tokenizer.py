@@ -54,8 +54,8 @@ class TextTokenizer:
         rows = np.full((len(captions), self.length), PAD, np.int64)
         # A lone surrogate, as from bytes of a command line, has no UTF-8.
         plain = [caption.encode("utf-8", "replace").decode() for caption in captions]
-        for row, told in zip(rows, self._tokenizer.encode_batch(plain), strict=True):
-            ids = told.ids[: self.length]
+        for row, encoding in zip(rows, self._tokenizer.encode_batch(plain), strict=True):
+            ids = encoding.ids[: self.length]
             row[: len(ids)] = ids
         return rows
 

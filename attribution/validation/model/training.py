@@ -228,7 +228,7 @@ class Trainer:
         seen = {name for name, kept in zip(self._data.ids, self._kept, strict=True) if kept}
         if self._before is not None:
             seen |= self._before.seen
-        told = [one for one, kept in zip(self._data.captions, self._kept, strict=False) if kept]
+        captions = [one for one, kept in zip(self._data.captions, self._kept, strict=False) if kept]
         parts = np.array_split(self.losses, 10) if self.losses else []
         return Trained(
             model=self._here(),
@@ -236,7 +236,7 @@ class Trainer:
             seen=frozenset(seen),
             losses=tuple(float(part.mean()) for part in parts if len(part)),
             seconds=self.seconds,
-            captions=tuple(dict.fromkeys(told)),
+            captions=tuple(dict.fromkeys(captions)),
         )
 
 

@@ -73,25 +73,29 @@ def interval_cell(
 
 
 def _censored(
-    one: Effect, value: float, low: float, high: float, show: Callable[[float], str]
+    effect: Effect, value: float, low: float, high: float, show: Callable[[float], str]
 ) -> Cell:
     """A count that no random removal reached is a lower bound, and its upper end none."""
     if not math.isfinite(value):
         return interval_cell(value, low, high, show)
-    if not one.at_least:
-        if not one.equivalent_high >= one.largest or not math.isfinite(low):
+    if not effect.at_least:
+        if not effect.equivalent_high >= effect.largest or not math.isfinite(low):
             return interval_cell(value, low, high, show)
         return Cell(show(value), f"{show(low)} to \N{GREATER-THAN OR EQUAL TO} {show(high)}")
     return Cell(f"≥ {show(value)}", f"from {show(low)}" if math.isfinite(low) else "")
 
 
-def equivalent_cell(one: Effect) -> Cell:
+def equivalent_cell(effect: Effect) -> Cell:
     """How many random removals do the same."""
     return _censored(
-        one, one.equivalent, one.equivalent_low, one.equivalent_high, lambda value: number(value, 0)
+        effect,
+        effect.equivalent,
+        effect.equivalent_low,
+        effect.equivalent_high,
+        lambda value: number(value, 0),
     )
 
 
-def multiple_cell(one: Effect) -> Cell:
+def multiple_cell(effect: Effect) -> Cell:
     """The same over what the arm removed."""
-    return _censored(one, one.multiple, one.multiple_low, one.multiple_high, times)
+    return _censored(effect, effect.multiple, effect.multiple_low, effect.multiple_high, times)

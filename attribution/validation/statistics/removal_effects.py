@@ -46,9 +46,9 @@ class RandomEquivalent:
     @property
     def multiple(self) -> Interval:
         """The count as a multiple of what the arm removed."""
-        found = self.count
+        count = self.count
         return Interval(
-            found.value / self.removed, found.low / self.removed, found.high / self.removed
+            count.value / self.removed, count.low / self.removed, count.high / self.removed
         )
 
 

@@ -280,9 +280,9 @@ def test_stored_states_are_taken_up_and_damaged_ones_refused(tmp_path):
     stored.learn(data(), ROWS, replace(SHORT, seed=4), lambda *told: seen.append(told))
     assert len(seen) == 24
     other = ids(int(state.shards[0].slices[2][1]))
-    path = state.shards[0].states[1].kept
+    path = state.shards[0].states[1].stored
     whole = path.read_bytes()
-    for body in (whole[:-40], b"", state.shards[1].states[1].kept.read_bytes()):
+    for body in (whole[:-40], b"", state.shards[1].states[1].stored.read_bytes()):
         path.write_bytes(body)
         with pytest.raises(CheckpointError, match="delete the file and learn again"):
             stored.forget(state, other)
