@@ -1,4 +1,4 @@
-"""The commands of `attribute evaluate`: what they take and print.
+"""These are the commands of `attribute evaluate`: what they take and print.
 
 Part of the shell, as `attribution.cli.app` is. Nothing heavy is imported before a command runs.
 """

@@ -1,4 +1,4 @@
-"""A folder or dataset → candidates and what they are ranked by; a suite → all answers to it.
+"""This opens a dataset or folder for `attribute evaluate`, and gets all answers to a suite.
 
 Part of the shell, as `inputs` is: folders are read by the harvester, and progress is shown.
 """

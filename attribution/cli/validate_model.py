@@ -1,4 +1,4 @@
-"""The commands of `attribute validate` that are about one model: train, generate, sheet.
+"""These are the commands of `attribute validate` for one model: train, generate, sheet.
 
 Part of the shell, as `attribution.cli.app` is. Nothing heavy is imported before a command runs.
 """

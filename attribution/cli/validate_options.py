@@ -1,4 +1,4 @@
-"""What the commands of `attribute validate` have in common: options, and how they tell.
+"""These are the options that the commands of `attribute validate` share, and how they print.
 
 Part of the shell, as `attribution.cli.app` is. Nothing heavy is imported before a command runs.
 """

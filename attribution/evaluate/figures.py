@@ -1,8 +1,8 @@
-"""Answers and the truth → the figures of each suite, with intervals by resampling queries.
+"""These are the figures of a suite: answers held against the truth, with intervals.
 
-Intervals are of the 95 % kind that `metrics.bootstrap` makes, over source pictures (copies),
-queries (prompts, null) or images (pairs). A way that was asked some of the queries is judged by
-these.
+Intervals are of the 95 % kind that `metrics.bootstrap` makes, by drawing source pictures (copies),
+queries (prompts, null) or images (pairs) again. A system that was asked some of the queries is
+judged by these.
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ from attribution.evaluate.systems import FUSED_IMAGES, FUSION, PUBLISHED, RUNGS,
 
 SEVERITIES = ("mild", "strong")
 _COMBINED = frozenset({FUSION, FUSED_IMAGES, PUBLISHED})
-"""Ways that are no single descriptor."""
+"""Systems that are no single descriptor."""
 _SHOWN = 20
 
 
 @dataclass(frozen=True, slots=True)
 class RetrievalFigures:
-    """How well a way finds sources.
+    """How well a system finds sources.
 
     Attributes:
         queries: how many it was asked.
@@ -74,7 +74,7 @@ class SuiteFigures:
     """Figures of the suites of copies and of pairs.
 
     Attributes:
-        ways: in the order of tables.
+        ways: the systems, in the order of tables.
         best_single: the descriptor, own or a peer's, with the highest µAP.
         error_ratio: of the fusion's 1 - µAP to that of the best single one; NaN where it has none.
         by_family: recall@1 by family of edits, for the fusion and for the best single one.
@@ -82,7 +82,7 @@ class SuiteFigures:
         pairs: of a query and a picture that is no source of it.
         passed_over: pairs left out, as twins of a source.
         worst: verdict, query and candidate of wrong pairs, the strongest first, to be looked at.
-        seconds: by way.
+        seconds: by system.
     """
 
     queries: int
@@ -100,7 +100,7 @@ class SuiteFigures:
 
 @dataclass(frozen=True, slots=True)
 class SeparationFigures:
-    """How well a way tells a query's own candidates from others: AUC, averaged over queries."""
+    """How well a system tells a query's own candidates from others: AUC, averaged over queries."""
 
     name: str
     queries: int

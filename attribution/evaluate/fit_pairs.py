@@ -1,4 +1,8 @@
-"""Pairs of pictures that belong together, or do not: what `fit_fusion` fits the fusion on."""
+"""These are the training pairs of the fusion: pictures that belong together, or do not.
+
+They are edited copies and views of one scene, and pictures of one subject; `fit_fusion` fits the
+fusion on them.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a suite needs to know of a gallery: parts of it, twins, where its pictures were found."""
+"""This is what a suite has to know of a gallery: parts, twins, where its pictures were found."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A list of generated pictures with their known sources, as a csv file with `image` and `source`.
+"""This reads the ground truth: a csv file of generated pictures (`image`) and their `source`.
 
 A source is a candidate's id, or a file: candidates are named by the SHA-256 of the bytes they were
 served as, so that a file is found again by its content. Paths are relative to the list's own

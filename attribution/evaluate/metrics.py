@@ -1,4 +1,4 @@
-"""Figures of merit, each with the rule for ties, and intervals by resampling queries.
+"""These are the metrics of retrieval, each with its rule for ties, and bootstrap intervals.
 
 Scores point one way: higher is closer. µAP is micro-averaged as in Douze et al., "The 2021 Image
 Similarity Dataset and Challenge" (arXiv 2106.09672): one list of all pairs of all queries by

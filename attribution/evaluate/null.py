@@ -1,4 +1,4 @@
-"""Queries without a source: whether p-values are uniform, and how often something is found.
+"""This is the null test, of queries without a source: are p-values uniform, is something found?
 
 A query's p-values are not independent of each other, for all stand against one query's background;
 so the test of uniformity takes one candidate's of each query, drawn. The p-values of all its

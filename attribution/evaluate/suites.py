@@ -1,4 +1,4 @@
-"""What is asked of a ranking, and what the right answer is: queries, gallery, truth.
+"""These are the test suites of a ranking: queries, the gallery they are asked of, and the truth.
 
 Four suites. *Copies*: seeded edits of the gallery's own pictures. *Prompts*: generated pictures
 against what their own prompt found and what others did. *Pairs*: a list of pictures and their known

@@ -1,8 +1,8 @@
-"""Every way to answer a suite, as scores over its gallery: whence's channels, its fusion, others.
+"""These are the systems under test: whence's channels and fusion, peers, the published ranker.
 
-A way is a function from a query to rows of scores by name, each (n,) over the gallery: higher is
+A system is a function from a query to rows of scores by name, each (n,) over the gallery: higher is
 closer, NaN where a candidate was not compared. Queries are opened one at a time, and asked of every
-way while they are open.
+system while they are open.
 
 But: the published ranker describes all candidates anew for each query, which takes seconds, so it
 is asked some of the queries only; its row says how many.

@@ -1,4 +1,4 @@
-"""Figures of a suite as tables for a person, at most 100 columns wide, and as a record for JSON.
+"""These are a suite's figures as tables of at most 100 columns for a person, and as JSON values.
 
 A figure stands with its 95 % interval behind it: `.912 [.880, .941]`.
 """

@@ -1,7 +1,8 @@
-"""What became of one model that was trained without some pictures, as a file of a run.
+"""This is the record of one retrained model: what it answers after training without some pictures.
 
-A file's name says what the model was: the settings, the training seed, and what was removed. The
-same removal by two arms is trained once, and a run that was stopped goes on from the files.
+It is a file of a run, whose name says what the model was: the settings, the training seed, and
+what was removed. So the same removal by two arms is trained once, and a run that was stopped goes
+on from the files.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
-"""What a proof finds, as rows: each kind is a Parquet file of the run, and a table of its report.
+"""These are the tables of results of a validation run, one dataclass for each kind of row.
 
-Losses and effects are in nats a token of the generated picture; an effect is a loss after
-forgetting minus the loss before. Intervals are of 95 %. NaN stands where there is no figure.
+Each kind is a Parquet file of the run, and a table of its report. Losses and effects are in nats a
+token of the generated picture; an effect is a loss after forgetting minus the loss before.
+Intervals are of 95 %. NaN stands where there is no figure.
 """
 
 from __future__ import annotations

@@ -1,4 +1,8 @@
-"""What a proof looks like: the same prompts and seeds, before and after forgetting, as sheets."""
+"""These are the contact sheets of the counterfactual test: pictures before and after removals.
+
+A sheet is of one seed. Its columns are prompts; its rows are training pictures, what was generated,
+and what models without some pictures make of the same prompts.
+"""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""Everything that a proof rests on: the pictures, the tokenizer, the vocabulary, and the prompts.
+"""This is the training corpus of a run: pictures, image tokenizer, text tokenizer, and prompts.
 
-The image tokenizer learns from pictures that no model of the proof ever sees, whose captions no
+The image tokenizer learns from pictures that no model of the run ever sees, whose captions no
 prompt has: what is forgotten later must not live on in it.
 """
 

@@ -1,9 +1,10 @@
-"""The counterfactual test: what the models without an arm's pictures make of the same prompts.
+"""This is the counterfactual test: what models without an arm's pictures make of the same prompts.
 
-Effects are changes of the generated pictures' losses (Wang et al., "Evaluating Data Attribution for
+An effect is the change of a generated picture's loss (Wang et al., "Evaluating Data Attribution for
 Text-to-Image Models", 2023, and "Data Attribution for Text-to-Image Models by Unlearning
-Synthesized Images", 2024, arXiv 2406.09408), prompt by prompt and seed by seed, against the model
-of the same seed that saw everything; cosines are those of Aivalis & Klampanos (arXiv 2504.01771).
+Synthesized Images", 2024, arXiv 2406.09408), prompt by prompt and seed by seed. It is measured
+against the model of the same seed that saw everything. Cosines are those of Aivalis & Klampanos
+(arXiv 2504.01771).
 
 But: the pictures of all prompts are removed together, so that a prompt's effect has a small part
 that other prompts' removals made. Every arm has it, the random one too, and the number removed is

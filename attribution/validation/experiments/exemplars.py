@@ -1,4 +1,4 @@
-"""The exemplar test: a model is tuned on one picture; is that picture found?
+"""This is the exemplar test: a model is tuned on one picture, and every method has to find it.
 
 After Wang et al., "Evaluating Data Attribution for Text-to-Image Models" (ICCV 2023): what a model
 makes after it was tuned on one exemplar is influenced by that exemplar by construction. The gallery

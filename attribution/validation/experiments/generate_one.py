@@ -1,4 +1,7 @@
-"""A trained model asked for pictures: of prompts, and as a sheet of what it learnt."""
+"""This is generation with one trained model: pictures of prompts, and a sheet of what it learnt.
+
+Both are written as PNG, with a mark by which whence knows its own picture again and may replace it.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""The models that saw everything, and what they make of the prompts: the queries of a proof."""
+"""These are the queries of a run: what models that saw everything make of the prompts.
+
+There is one such model a seed; it is trained here, or read where an earlier call has left it.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The linear datamodeling score of every method: do its scores foretell what subsets do?
+"""This is the linear datamodeling score (LDS): do a method's scores foretell what subsets do?
 
 Park et al., "TRAK: Attributing Model Behavior at Scale" (2023, arXiv 2303.14186): models are
 trained on random halves of the pictures; a method foretells each generated picture's loss by the

@@ -1,7 +1,7 @@
-"""Does a model make what it is asked for? A check without a classifier.
+"""This is a check of a model without a classifier: does it make what it is asked for?
 
-A generated picture is recognisable where, of all training pictures, the nearest one by ResNet-50's
-features has the prompt for its caption.
+A generated picture is recognisable where its nearest training picture, by ResNet-50's features, has
+the prompt for its caption.
 """
 
 from __future__ import annotations

@@ -1,13 +1,13 @@
-"""The fusion's weights, learnt from what halves of one set of pictures did, tried on another's.
+"""This is the refit of the fusion's weights: learnt from halves of one corpus, tried on another.
 
 The halves are those of the linear datamodeling score (`lds`); `statistics.fit_weights` says how
-weights are learnt from them. Regions, copies and the file's bias stay as they are; words have one
-weight together.
+weights are learnt from them. Regions, copies and the file's bias stay as they are; the text
+channels have one weight together.
 
-But: a datamodeling score here is one of influences, whose bias and scale are fitted, and that of
-`lds` for whence one of the score that is shown: the two are not the same figure. A model that
-learnt captions follows words more closely than one that read the web: a weight of words holds for
-such models. The weights of one training seed.
+But: a datamodeling score here is one of influences, whose bias and scale are fitted; that of `lds`
+for whence is one of the score that is shown. The two are not the same figure. A model that learnt
+captions follows words more closely than one that read the web: a weight of words holds for such
+models. The weights are of one training seed.
 """
 
 from __future__ import annotations

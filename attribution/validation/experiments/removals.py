@@ -1,4 +1,4 @@
-"""Which pictures each arm of the counterfactual test removes.
+"""This is the plan of the counterfactual test: which pictures each arm removes.
 
 An arm is a ranking of the pictures for one generated picture; its removal at K is the first K of
 every prompt's ranking together, so that one training answers all prompts of a seed. What is removed

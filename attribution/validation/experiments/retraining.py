@@ -1,4 +1,8 @@
-"""Many models, each without some pictures, and what every one of them is asked."""
+"""This is leave-some-out retraining: many models, each without some pictures, all probed alike.
+
+A model is trained by a removal (a seed, and the ids that are left out), and only its answers are
+kept (`outcomes`). What has an outcome already is not trained again.
+"""
 
 from __future__ import annotations
 

@@ -1,9 +1,9 @@
-"""The whole proof, step by step; each step's results are files, and a run that was stopped goes on.
+"""This is a whole validation run, step by step; one that was stopped goes on from its files.
 
-1. `corpus`: pictures, tokenizer, vocabulary. 2. `generations`: models that saw everything, a seed
+1. `corpus`: pictures, tokenizers, prompts. 2. `generations`: models that saw everything, a seed
 each, and what they make. 3. Scores of every method, those that look inside too. 4. `removals` and
-`counterfactual`: the counterfactual test. 5. `lds`. 6. `exemplars`. 7. `unlearning`: the ways of
-forgetting. 8. Tables, sheets and the page.
+`counterfactual`: the counterfactual test. 5. `lds`. 6. `exemplars`. 7. `unlearning`. 8. The tables
+and contact sheets, from which `report` makes the page.
 """
 
 from __future__ import annotations
@@ -280,7 +280,7 @@ def _forgetting(
 
 
 def _forgot(tables: _Tables) -> tuple[results.Forgot, ...]:
-    """What each way that was carried out has done."""
+    """What each unlearner that was run has done."""
     by_unlearner = [tables.read(f"forgetting-{name}", results.Forgot) for name in UNLEARNERS]
     return tuple(with_speedups([row for rows in by_unlearner for row in rows]))
 

@@ -1,7 +1,8 @@
-"""What a proof is made with: how many pictures, prompts, seeds, removals, and how long to train.
+"""These are the settings of a run: how many pictures, prompts, seeds, removals; how long to train.
 
-Two sizes are given: `SMALL` is done in minutes on two cores and shows that everything works; `FULL`
-takes some three hours there, and is what figures are reported from.
+There are three sizes. `TINY` takes seconds and shows nothing. `SMALL` is done in minutes on two
+cores and shows that everything works. `FULL` takes some three hours there, and is what figures are
+reported from.
 """
 
 from __future__ import annotations

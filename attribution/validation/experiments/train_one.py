@@ -1,4 +1,7 @@
-"""One model by itself, learnt with checkpoints and sheets on the way."""
+"""This is the training of one model by itself, with checkpoints and contact sheets on the way.
+
+A training that was stopped goes on from its last checkpoint.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,8 @@
-"""What each way of forgetting makes of some requests, with what it costs; a row of results each."""
+"""This is the unlearning test: what each unlearner makes of some requests, and what that costs.
+
+A request names pictures to be forgotten. Each unlearner's answer is a row of results: its time, and
+how the model does before and after on what was to be forgotten and on what was to stay.
+"""
 
 from __future__ import annotations
 
@@ -46,7 +50,7 @@ _LOOKED_AT = 3
 
 @dataclass(frozen=True)
 class UnlearningRequest:
-    """What a process needs to answer the requests by one way.
+    """What a process needs to answer the requests by one unlearner.
 
     Attributes:
         trained: the model that saw everything.
@@ -92,12 +96,12 @@ UNLEARNERS = ("retrain", "sisa-random", "sisa-artist", "ascent", "fisher")
 
 
 def forget_all(request: UnlearningRequest, names: tuple[str, ...], workers: ModelPool) -> Any:
-    """Yields each way's rows as it ends; `speedup` is filled in by `with_speedups`."""
+    """Yields each unlearner's rows as it ends; `speedup` is filled in by `with_speedups`."""
     return workers.each(answer_requests, request, names)
 
 
 def answer_requests(request: UnlearningRequest, name: str) -> tuple[Forgot, ...]:
-    """One way's answers to all requests."""
+    """One unlearner's answers to all requests."""
     corpus, settings = request.corpus, request.corpus.settings
     unlearner = unlearner_of(name, corpus, unseen_loss(corpus, request.trained.model))
     rows = np.arange(len(corpus.pictures))
@@ -128,14 +132,14 @@ def answer_requests(request: UnlearningRequest, name: str) -> tuple[Forgot, ...]
 
 
 def _speaking(model: TokenModel, together: Together | None) -> TokenModel:
-    """An ensemble in another way of speaking; any other model as it is."""
+    """An ensemble whose members are put together otherwise; any other model as it is."""
     if together is None or not isinstance(model, Ensemble):
         return model
     return Ensemble([one for one in model.members if isinstance(one, Dalle)], together).eval()
 
 
 def unlearner_of(name: str, corpus: Corpus, target: float) -> Forgetting:
-    """A way of forgetting by its name; the approximate ones stop at a loss, nats a token."""
+    """An unlearner by its name; the approximate ones stop at a loss, nats a token."""
     settings = corpus.settings
     artists = dict(zip(corpus.pictures.ids, corpus.pictures.creators, strict=True))
     # So that a proof that was stopped goes on with the stages that ended.
@@ -179,7 +183,7 @@ def _row(
     *,
     expected: float,
 ) -> Forgot:
-    """One row: what a way and a request are called, and the models before and after."""
+    """One row: what an unlearner and a request are called, and the models before and after."""
     corpus = look.corpus
     gone = corpus.pictures.rows(forgotten.removed)
     left = np.setdiff1d(np.arange(len(corpus.pictures)), gone)

@@ -1,4 +1,4 @@
-"""Rankings that may look inside the model: TRAK, D-TRAK and plain products of gradients.
+"""These are attribution methods that look inside the model: TRAK, D-TRAK and gradient products.
 
 Each asks how a picture's gradient of some output f of the model lies to the generated picture's.
 With φ the gradient of f by all parameters, projected at random, and Φ (n, k) those of all pictures:

@@ -1,4 +1,4 @@
-"""Every arm of the counterfactual test: scores of all training pictures for generated ones.
+"""These are the arms of the counterfactual test: each scores all training pictures for a query.
 
 An arm is a way to order the training pictures, of which the first K are then removed: whence as it
 ranks, its image and its text channels alone, every channel by itself, plain cosine, and the formula

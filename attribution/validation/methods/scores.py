@@ -1,4 +1,7 @@
-"""Every method's scores of the pictures for the queries, as one Parquet file."""
+"""These are the attribution scores of a run, of every method, as one Parquet file.
+
+A row is one method's scores of all training pictures for one query.
+"""
 
 from __future__ import annotations
 

@@ -1,7 +1,8 @@
-"""Trained parts as files: safetensors, with what they are in the header; nothing in them runs.
+"""These are checkpoints of trained models: safetensors files whose header says what they are.
 
-A model belongs to the image tokenizer and the vocabulary that it was trained with: its file names
-the one by digest and holds the other, and with another tokenizer it is refused.
+Nothing in them is executed. A model belongs to the image tokenizer and the vocabulary that it was
+trained with: its file names the one by digest and holds the other, and with another tokenizer it
+is refused.
 """
 
 from __future__ import annotations

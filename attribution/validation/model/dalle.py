@@ -1,4 +1,4 @@
-"""The second half of a DALL·E: a causal transformer over a caption's tokens and a picture's.
+"""This is the second half of a DALL·E: a causal transformer over text tokens and image tokens.
 
 Ramesh et al., "Zero-Shot Text-to-Image Generation" (2021, arXiv 2102.12092), at small size: one
 stream of text and image tokens, each kind with its own part of the vocabulary, the loss of text

@@ -1,4 +1,4 @@
-"""A captioned dataset → the small squares and words that a local model learns from.
+"""These are the training pictures: a captioned dataset as small squares with their captions.
 
 Any dataset in the Parquet contract will do. A picture's prompt is its caption, else its title; its
 artist is the creator; its category is the sub-folder that it came from, else the prompt that it was

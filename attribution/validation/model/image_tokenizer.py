@@ -1,4 +1,4 @@
-"""The first half of a DALL·E: pictures → a grid of discrete tokens, and back.
+"""This is the first half of a DALL·E: it turns pictures into a grid of discrete tokens, and back.
 
 A small convolutional autoencoder with finite scalar quantization (Mentzer et al., "Finite Scalar
 Quantization: VQ-VAE Made Simple", 2023, arXiv 2309.15505, as vector-quantize-pytorch has it) in the

@@ -1,4 +1,4 @@
-"""The same work done side by side: a process for each core, one thread of torch in each.
+"""This is a process pool for trainings: a process for each core, one thread of torch in each.
 
 A small model uses one core well and two badly, and with one thread its weights do not depend on
 how many cores there are.

@@ -1,4 +1,4 @@
-"""A model and captions → pictures, token by token; the same seed gives the same chances.
+"""This is the sampler: a model turns captions into pictures, token by token, by a seed.
 
 The chance of a token is drawn as Gumbel noise from the seed and the caption alone. Two models that
 are asked for one caption by one seed share it, so that their pictures differ where the models do.

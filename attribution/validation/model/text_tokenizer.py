@@ -1,4 +1,4 @@
-"""Captions → tokens: byte-pair encoding learnt from the captions themselves.
+"""This is the text tokenizer: byte-pair encoding, learnt from the captions themselves.
 
 Sennrich, Haddow & Birch, "Neural Machine Translation of Rare Words with Subword Units" (2016), as
 the `tokenizers` package has it. Words of the captions are mostly one token; others are spelled.

@@ -1,15 +1,15 @@
-"""Training from scratch, or on from a state, on chosen pictures; the same seed gives the same bits.
+"""This is the trainer: on chosen pictures, from scratch or on from a model, the same bits by seed.
 
-Matrices inside the blocks are moved by Muon (Jordan et al., "Muon: An Optimizer for Hidden Layers
-in Neural Networks", 2024, as torch has it), everything else by AdamW: here Muon knows the pictures
-by heart in fewer steps than AdamW alone needs.
+Muon moves the matrices inside the blocks (Jordan et al., "Muon: An Optimizer for Hidden Layers in
+Neural Networks", 2024, as torch has it), AdamW everything else. With Muon the model knows the
+pictures by heart in fewer steps than with AdamW alone.
 
 The order of pictures is drawn from the seed and the epoch over all of a dataset, and the ones that
 are left out are skipped, so that the rest keeps its order. The number of steps is the recipe's,
 however many pictures there are, so that a smaller set is not trained less.
 
-But: what comes after a picture that is skipped moves up, into other batches, at other rates: a part
-of any difference is luck, and a removal that means nothing shows how large a part.
+But: what comes after a picture that is skipped moves up, into other batches, at other rates. A part
+of any difference is therefore luck; a removal that means nothing shows how large a part.
 """
 
 from __future__ import annotations

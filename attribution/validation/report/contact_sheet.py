@@ -1,4 +1,4 @@
-"""Pictures of pictures: rows and columns of small ones, enlarged, with words beside them.
+"""This is a contact sheet: small pictures in rows and columns, enlarged, with words beside them.
 
 Enlarged without smoothing, since a picture of 32 pixels is to be seen as the model made it.
 

@@ -1,4 +1,4 @@
-"""What a proof has to reach, and whether it did: each goal with its figures, in words. Pure.
+"""These are the goals of a validation run, and whether it reached them, in words. Pure.
 
 But: a goal that could not be decided, or whose part was not run, is never called reached; and a
 mean over every K and request counts for nothing, each has to reach it.

@@ -1,4 +1,4 @@
-"""Numbers with their intervals, as short words for a table or a sentence. Pure.
+"""This is how the report writes numbers and their intervals, in a table or a sentence. Pure.
 
 But: a figure that is not there is a dash, never 0.
 """

@@ -1,4 +1,4 @@
-"""A proof as one page of HTML, as Markdown, and as a few lines for a terminal: one set of figures.
+"""This is the report of a run: a page of HTML, Markdown, and some lines for a terminal, all alike.
 
 The page has the look of a ranking's report, and its promises: no script, no request, no second
 file, every name escaped by jinja2, the same bytes for the same rows.

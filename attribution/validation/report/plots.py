@@ -1,4 +1,4 @@
-"""A proof's figures as drawings, each an `<svg>` element for the report's page.
+"""These are the plots of the report's page, each an `<svg>` element.
 
 whence is drawn strongly, its single channels faintly; kinds of arms differ in colour, and arms of
 one kind in markers and dashes, so that no drawing needs its colours to be told apart.

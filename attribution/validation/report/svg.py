@@ -1,4 +1,4 @@
-"""A drawing by matplotlib as an element of a page, in the page's own colours and letters.
+"""This turns a plot by matplotlib into an `<svg>` element in the page's own colours and letters.
 
 Drawn without a screen, and the same drawing gives the same bytes. Colours become names of the
 page's style sheet, so that a drawing follows it into the dark and onto paper. matplotlib is loaded

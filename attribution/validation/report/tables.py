@@ -1,4 +1,4 @@
-"""A proof's rows as tables of words and short numbers: the same on a page and in Markdown.
+"""These are the tables of the report, in words and short numbers: alike in HTML and in Markdown.
 
 Pure. Names of arms, methods and requests may be a stranger's: they are cleaned here, and escaped
 where they are laid out.

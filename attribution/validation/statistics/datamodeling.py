@@ -1,4 +1,4 @@
-"""The linear datamodeling score, of what a method foretells of models and what these do. Pure.
+"""This is the linear datamodeling score: what a method foretells, against what models do. Pure.
 
 Park et al., "TRAK" (2023, arXiv 2303.14186); Ilyas et al., "Datamodels" (2022): do the scores of
 the pictures that a model was trained on, added up, order models as their losses do?

@@ -1,4 +1,4 @@
-"""Weights of log-odds, fitted so that halves of the pictures foretell losses. Pure.
+"""This is the fit of channel weights to losses that models of half the pictures have. Pure.
 
 A picture's influence on a query is taken to be the logistic of its log-odds, so that the many that
 have nothing to do with a query add up to little; a half foretells a query by the sum over its

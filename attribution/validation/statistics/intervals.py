@@ -1,4 +1,4 @@
-"""Intervals and paired tests for effects measured on few queries and fewer seeds. Pure.
+"""These are intervals and paired tests for effects on few queries and fewer seeds. Pure.
 
 A query is what repeats: all seeds of a query are averaged and drawn together, since they are not
 independent of one another. Benjamini & Hochberg's correction over several tests is

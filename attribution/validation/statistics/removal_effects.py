@@ -1,4 +1,4 @@
-"""How far a model moved when pictures were forgotten, and what does the same. Pure.
+"""These are measures of how far a removal moves a model, and of what does the same. Pure.
 
 - random-equivalent count (after Wang et al., "Data Attribution for Text-to-Image Models by
   Unlearning Synthesized Images", 2024): how many pictures have to go at random to do what the

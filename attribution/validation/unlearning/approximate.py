@@ -1,4 +1,4 @@
-"""Forgetting without training again: quick, and never sure.
+"""This is approximate unlearning, which does not train again: quick, and never sure.
 
 `Ascent` climbs the loss of the forgotten pictures and lowers that of retained ones in the same
 steps: Golatkar et al., "Eternal Sunshine of the Spotless Net" (2020, arXiv 1911.04933), and Jang et

@@ -1,4 +1,4 @@
-"""SISA: shards that never meet, learnt slice by slice, so that little has to be learnt again.
+"""This is SISA unlearning: shards are learnt apart, slice by slice, so that little is learnt again.
 
 Bourtoule et al., "Machine Unlearning" (2021, arXiv 1912.03817). Each shard has a model of its own;
 stage r of R trains it on the slices 1 to r, on from where stage r - 1 ended. Every slice's state is
