@@ -28,10 +28,10 @@ from attribution.validation.results import WHOLE_ARTIST, Forgot
 from attribution.validation.statistics.removal_effects import expected_retraining
 from attribution.validation.unlearning.approximate import Ascent, Fisher
 from attribution.validation.unlearning.base import (
-    Forgetting,
     Retraining,
     TrainedState,
     UnlearnedState,
+    Unlearner,
     cost,
     of_trained,
 )
@@ -138,13 +138,13 @@ def _speaking(model: TokenModel, together: Together | None) -> TokenModel:
     return Ensemble([one for one in model.members if isinstance(one, Dalle)], together).eval()
 
 
-def unlearner_of(name: str, corpus: Corpus, target: float) -> Forgetting:
+def unlearner_of(name: str, corpus: Corpus, target: float) -> Unlearner:
     """An unlearner by its name; the approximate ones stop at a loss, nats a token."""
     settings = corpus.settings
     artists = dict(zip(corpus.pictures.ids, corpus.pictures.creators, strict=True))
     # So that a proof that was stopped goes on with the stages that ended.
     states = corpus.folder / "sisa" / corpus.base
-    unlearners: dict[str, Forgetting] = {
+    unlearners: dict[str, Unlearner] = {
         "retrain": Retraining(),
         "sisa-random": Sisa(settings.shards, settings.slices, store=states),
         "sisa-artist": Sisa(settings.shards, settings.slices, artists, store=states),

@@ -42,7 +42,7 @@ class Cases:
     Attributes:
         features: (q, n, k) float64, what is weighed.
         rest: (q, n) float64, log-odds that are added as they are.
-        kept: (m, n) bool; losses: (q, m), as in `refit.Run`.
+        kept: (m, n) bool; losses: (q, m), as in `halves.HalvesRun`.
     """
 
     features: Floats

@@ -77,7 +77,7 @@ class UnlearnedState:
         return self.removed.isdisjoint(self.lineage)
 
 
-class Forgetting(Protocol):
+class Unlearner(Protocol):
     """An unlearner: it gives the model without given pictures.
 
     What it forgets from is a `TrainedState`; SISA's only what it learnt itself.
@@ -100,7 +100,7 @@ class Retraining:
     def forget(
         self, state: TrainedState, removed: frozenset[str], step: Step | None = None
     ) -> UnlearnedState:
-        """As `Forgetting` says."""
+        """As `Unlearner` says."""
         _, left = split_rows(state, removed)
         again = learn_whole(state.data, left, state.recipe, step)
         return UnlearnedState(again, removed, again.seconds, again.processed)
