@@ -90,7 +90,8 @@ def run(
     from dataclasses import asdict
 
     from attribution.report.html import is_report, write_report
-    from attribution.validation.experiments.run import ProofRequest, prove
+    from attribution.validation.experiments.request import ProofRequest
+    from attribution.validation.experiments.run import prove
     from attribution.validation.report.page import (
         is_proof_markdown,
         proof_markdown,
@@ -166,13 +167,13 @@ def fit(
     from dataclasses import asdict
 
     from attribution.calibration.fusion import is_fusion, load_fusion
-    from attribution.validation.experiments import refit
+    from attribution.validation.experiments import halves, refit
     from attribution.validation.results import write_rows
     from harvester.overwriting import check_output
 
     if out is not None:
         check_output(out, is_fusion, option="--out")
-    fitted, tried = refit.open_run(fitted_run), refit.open_run(tried_run)
+    fitted, tried = halves.open_run(fitted_run), halves.open_run(tried_run)
     with counted("fitting weights", None):
         refitted = refit.refit(fitted, tried, load_fusion())
     # Before a file of weights, which may be refused: that they do not help is a result.

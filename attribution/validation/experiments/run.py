@@ -11,15 +11,12 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-import platform
 import time
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import TypeVar
-
-import torch
 
 from attribution.errors import ProofError
 from attribution.evaluate.galleries import only
@@ -31,10 +28,12 @@ from attribution.validation.experiments.contact_sheets import sheets_of
 from attribution.validation.experiments.corpus import Corpus, prepare
 from attribution.validation.experiments.counterfactual import Test
 from attribution.validation.experiments.generations import GeneratedQueries, generate
+from attribution.validation.experiments.halves import Halves, halves_of
 from attribution.validation.experiments.lds import Subsets
 from attribution.validation.experiments.recognition import recognisable
 from attribution.validation.experiments.removals import plan
-from attribution.validation.experiments.settings import Counted, Settings
+from attribution.validation.experiments.request import ProofRequest, provenance_of
+from attribution.validation.experiments.settings import Counted
 from attribution.validation.experiments.unlearning import (
     UNLEARNERS,
     UnlearningRequest,
@@ -46,9 +45,7 @@ from attribution.validation.methods import gradients
 from attribution.validation.methods.rankers import WHENCE, open_rankers
 from attribution.validation.methods.scores import Scored, read_scores, write_scores
 from attribution.validation.model.process_pool import ModelPool
-from attribution.validation.model.sampling import TEMPERATURE
 from attribution.validation.outcomes import read_outcome
-from harvester.dataset.storage import Location
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -164,7 +161,7 @@ def _datamodelling(
     # Of whence, the score that people are shown.
     methods = scored.by_arm | {WHENCE: scored.by_arm[results.SCORE]}
     del methods[results.SCORE]
-    tables.get("halves", refit.Halves, lambda: [refit.halves_of(generated, subsets.removals)])
+    tables.get("halves", Halves, lambda: [halves_of(generated, subsets.removals)])
     return tables.get(
         "datamodelling",
         results.Datamodelling,
@@ -285,57 +282,7 @@ def _forgot(tables: _Tables) -> tuple[results.Forgot, ...]:
     return tuple(with_speedups([row for rows in by_unlearner for row in rows]))
 
 
-@dataclass(frozen=True)
-class ProofRequest:
-    """What a proof is made of.
-
-    Attributes:
-        folders: datasets that models learn from; tokenizer_folders: for the tokenizer alone.
-        out: the run's folder.
-        command: how a person would repeat it.
-        parts: what is to be found out: counterfactual, lds, exemplars, forgetting.
-    """
-
-    folders: Sequence[Location]
-    tokenizer_folders: Sequence[Location]
-    out: Path
-    settings: Settings
-    command: str
-    workers: int | None
-    parts: frozenset[str]
-
-
 def trained_seconds(out: Path) -> float:
     """Seconds of one core that all trainings of a run took, whenever that was."""
     paths = [path for name in ("bases", "outcomes") for path in (out / name).glob("*.parquet")]
     return sum(read_outcome(path).seconds for path in paths)
-
-
-def provenance_of(request: ProofRequest, corpus: Corpus, setup: RankingSetup) -> dict[str, str]:
-    """What a person needs to get the same figures."""
-    settings = request.settings
-    packages = ("whence", "torch", "transformers", "vector-quantize-pytorch", "tokenizers")
-    return {
-        "command": request.command,
-        "pictures": f"{len(corpus.pictures):,}, sha256 {corpus.pictures.digest[:16]}",
-        "pictures of the tokenizer": f"{len(corpus.others):,}",
-        "tokenizer": corpus.data.tokenizer[:16],
-        "seeds": ", ".join(map(str, settings.seeds)),
-        "model": f"width {settings.recipe.width}, depth {settings.recipe.depth}, "
-        f"{settings.recipe.steps:,} steps of {settings.recipe.batch}, "
-        f"{'GPU' if torch.cuda.is_available() else 'CPU'}",
-        "prompts": f"{settings.prompts}, of the datamodeling score {settings.subset_prompts}; "
-        f"temperature {TEMPERATURE}",
-        "removed": f"K of {_listed(settings.ks)} (channels: {_listed(settings.channel_ks)}); at "
-        f"random {', '.join(f'{share:.0%}' for share in settings.random_shares)}; "
-        f"{settings.subsets} subsets of {settings.subset_share:.0%}",
-        "SISA": f"{settings.shards} shards of {settings.slices} slices, "
-        f"{settings.sisa_effort} times the steps",
-        "method": setup.described,
-        "versions": ", ".join(f"{name} {version(name)}" for name in packages),
-        "machine": f"Python {platform.python_version()}, {platform.machine()}",
-    }
-
-
-def _listed(numbers: Iterable[int]) -> str:
-    return ", ".join(map(str, numbers))
