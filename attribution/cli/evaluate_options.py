@@ -6,24 +6,37 @@ Part of the shell, as `attribution.cli.app` is. Nothing heavy is imported before
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager
+import asyncio
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from attribution.cli.evaluate_inputs import ask_all, opened
+from attribution.cli.inputs import open_gallery
 from attribution.cli.prepare import PATH, Backbones, BackgroundFile
-from harvester.cli.console import AsJson, Verbose, given_path, print_json, write_out
+from harvester.cli.console import (
+    AsJson,
+    Verbose,
+    given_path,
+    harvesting,
+    interruptible,
+    print_json,
+    stderr,
+    write_out,
+)
 
 if TYPE_CHECKING:
     from attribution.evaluate.suites import Suite
-    from attribution.evaluate.systems import Answers
+    from attribution.evaluate.systems import Answers, System
     from attribution.ranking.gallery import Gallery
     from attribution.ranking.method import RankingSetup
 
 
+_STOPPED = "figures are of whole suites only; run the same command again"
 GalleryPath = Annotated[
     Path,
     typer.Argument(
@@ -54,10 +67,32 @@ class SystemOptions:
     ] = 12
 
     def ask(self, suite: Suite, setup: RankingSetup, *, standardised: bool = False) -> Answers:
-        """All answers to a suite."""
-        return ask_all(
-            suite, setup, peers=self.peers, published=self.published, standardised=standardised
-        )
+        """All answers to a suite, of whence and of these; shows how far that is."""
+        from attribution.descriptors.resnet50 import ResNet50Gem
+        from attribution.evaluate.systems import peer_systems, published_system, run_systems
+        from harvester.progress.display import Counting
+
+        systems: list[System] = []
+        if self.peers:
+            from attribution.baselines.peers import PEERS
+
+            all_peers = [make() for make in PEERS.values()]
+            with Counting(stderr(), "describing for peers", len(suite.gallery.ids)) as counting:
+                systems += peer_systems(all_peers, suite.gallery, _each(counting.advance))
+        if self.published:
+            systems.append(
+                published_system(
+                    suite.gallery,
+                    ResNet50Gem(),
+                    len(suite.cases),
+                    queries=self.published,
+                    seed=suite.seed,
+                )
+            )
+        with Counting(stderr(), "asking", len(suite.cases)) as counting:
+            return run_systems(
+                suite, setup, systems, standardised=standardised, step=counting.advance
+            )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,9 +123,18 @@ class SuiteOptions:
     as_json: AsJson = False
     verbose: Verbose = False
 
-    def opened(self, gallery: Path) -> AbstractContextManager[tuple[Gallery, RankingSetup]]:
-        """The gallery's candidates, and what they are ranked by."""
-        return opened(gallery, self.work, self.backbone, self.background)
+    @contextmanager
+    def opened(self, gallery: Path) -> Iterator[tuple[Gallery, RankingSetup]]:
+        """A dataset, or a folder brought into one, described; Ctrl-C ends it in order."""
+        from harvester.dataset.shards import shard_paths
+        from harvester.schema import Candidate
+
+        with tempfile.TemporaryDirectory(prefix="whence-") as temporary, interruptible(_STOPPED):
+            folder = gallery
+            if not shard_paths(gallery, Candidate):
+                folder = self.work or Path(temporary) / "pictures"
+                _take_in(gallery, folder)
+            yield open_gallery([folder], self.backbone, self.background)
 
     def twins(self) -> dict[str, set[str]]:
         """Pictures that a person found to be the same: by id, the ids of the others."""
@@ -104,3 +148,26 @@ class SuiteOptions:
             print_json(figures)
         else:
             write_out(text)
+
+
+def _take_in(pictures: Path, out: Path) -> None:
+    from harvester.pipeline import run
+    from harvester.readers.counts import count_files
+    from harvester.sources.folder import read_folder
+
+    findings = read_folder(pictures)
+    with harvesting(count_files(pictures)) as progress:
+        tally = asyncio.run(
+            run.run_found(
+                findings, out, run.Plan(merge_near=False), progress.update, source="folder"
+            )
+        )
+    run.check_reached(tally)
+
+
+def _each(advance: Callable[[], None]) -> Callable[[int], None]:
+    def advance_by(count: int) -> None:
+        for _ in range(count):
+            advance()
+
+    return advance_by

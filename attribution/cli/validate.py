@@ -175,18 +175,14 @@ def fit(
         check_output(out, is_fusion, option="--out")
     fitted, tried = halves.open_run(fitted_run), halves.open_run(tried_run)
     with counted("fitting weights", None):
-        refitted = refit.refit(fitted, tried, load_fusion())
+        new = refit.refit(fitted, tried, load_fusion())
     # Before a file of weights, which may be refused: that they do not help is a result.
-    write_rows(tried.results / refit.REFITTED, [refitted.tried])
+    write_rows(tried.results / refit.REFITTED, [new.tried])
     if out is not None:
-        refit.write_fusion(out, refitted)
+        refit.write_fusion(out, new)
     if as_json:
-        content = {
-            "improved": refitted.improved,
-            **asdict(refitted.tried),
-            "details": refitted.fusion.fitted_on,
-        }
+        content = {"improved": new.improved, **asdict(new.tried), "details": new.fusion.fitted_on}
         print_json(finite(content))
     else:
-        write_out("\n".join(clean(line) for line in refit.lines_of(refitted)))
+        write_out("\n".join(clean(line) for line in refit.lines_of(new)))
         write_out(f"to have this in the report of {clean(tried.name)}, run its command again")

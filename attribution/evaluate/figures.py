@@ -19,6 +19,7 @@ from attribution.evaluate.metrics import (
     Interval,
     auc,
     bootstrap,
+    mean_with_interval,
     prepare_micro_precision,
     source_ranks,
 )
@@ -160,7 +161,7 @@ def figures_of_prompts(suite: Suite, answers: Answers) -> PromptFigures:
         )
         areas = areas[~np.isnan(areas)]
         if areas.size:
-            ways.append(SeparationFigures(name, len(areas), _mean(areas, suite.seed)))
+            ways.append(SeparationFigures(name, len(areas), mean_with_interval(areas, suite.seed)))
     return PromptFigures(
         len(suite.cases), len(suite.gallery.ids), tuple(ways), dict(answers.seconds)
     )
@@ -272,10 +273,6 @@ def _worst(suite: Suite, wrong: NDArray[np.int8]) -> tuple[tuple[Verdict, str, s
 
 def _present(severities: Collection[str]) -> Sequence[str]:
     return [kind for kind in (*SEVERITIES, "pair") if kind in severities]
-
-
-def _mean(values: NDArray[np.float64], seed: int) -> Interval:
-    return bootstrap(lambda drawn: float(values[drawn].mean()), len(values), seed=seed)
 
 
 def _ratio(part: float, whole: float) -> float:

@@ -159,10 +159,8 @@ def _chosen(pairs: Pairs, rows: NDArray[np.bool_]) -> Pairs:
 
 def _difference(one: NDArray[np.float64], other: NDArray[np.float64]) -> tuple[float, float]:
     """The mean of one minus other over queries, and its standard error."""
-    difference = one - other
-    return round(float(difference.mean()), 5), round(
-        float(difference.std() / len(difference) ** 0.5), 5
-    )
+    gaps = one - other
+    return round(float(gaps.mean()), 5), round(float(gaps.std() / len(gaps) ** 0.5), 5)
 
 
 def main() -> None:

@@ -220,6 +220,11 @@ def bootstrap(
     return Interval(value, float(low), float(high))
 
 
+def mean_with_interval(values: NDArray[np.float64], seed: int) -> Interval:
+    """The mean of a value a query, with its interval."""
+    return bootstrap(lambda drawn: float(values[drawn].mean()), len(values), seed=seed)
+
+
 def _check_pairs(scores: NDArray[np.floating], is_source: NDArray[np.bool_]) -> None:
     if scores.shape != is_source.shape:
         raise ValueError(

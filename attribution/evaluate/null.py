@@ -25,7 +25,7 @@ from attribution.calibration.verdicts import FALSE_DISCOVERIES, Verdict
 from attribution.errors import SuiteError
 from attribution.evaluate.edits import rng_for
 from attribution.evaluate.galleries import only
-from attribution.evaluate.metrics import Interval, Uniformity, bootstrap, ks_uniform
+from attribution.evaluate.metrics import Interval, Uniformity, ks_uniform, mean_with_interval
 from attribution.evaluate.suites import Suite
 from attribution.ranking.comparison import compare
 from attribution.ranking.gallery import Gallery
@@ -116,14 +116,16 @@ def figures_of_null(
         queries=len(nulls),
         pairs=sum(len(one.p) for one in nulls),
         uniformity=ks_uniform(np.array([one.drawn_p for one in nulls])),
-        discovered=_mean(discovered.astype(np.float64), suite.seed),
-        below={level: _mean(values, suite.seed) for level, values in shares.items()},
+        discovered=mean_with_interval(discovered.astype(np.float64), suite.seed),
+        below={level: mean_with_interval(values, suite.seed) for level, values in shares.items()},
         verdicts={verdict: verdicts[verdict] for verdict in Verdict},
         worst=tuple(worst[:_SHOWN]),
         channels={
             name: (
                 ks_uniform(np.array([one.channels[name][0] for one in nulls])),
-                _mean(np.array([float(one.channels[name][1]) for one in nulls]), suite.seed),
+                mean_with_interval(
+                    np.array([float(one.channels[name][1]) for one in nulls]), suite.seed
+                ),
             )
             for name in nulls[0].channels
         },
@@ -186,7 +188,3 @@ def _split(
         setup.background.inliers,
     )
     return only(gallery, order[len(order) // 2 :].tolist()), replace(setup, background=background)
-
-
-def _mean(values: NDArray[np.float64], seed: int) -> Interval:
-    return bootstrap(lambda drawn: float(values[drawn].mean()), len(values), seed=seed)

@@ -118,32 +118,30 @@ def make_copies(
     taken = {
         row for spare in rows[:SPARE] for row in (int(spare), *twins(gallery, int(spare), same))
     }
-    searched = only(gallery, [row for row in range(len(rows)) if row not in taken])
+    rest = only(gallery, [row for row in range(len(rows)) if row not in taken])
     drawn = {
-        edit.name: rng_for(seed, edit.name, "sources")
-        .permutation(len(searched.ids))[:queries]
-        .tolist()
+        edit.name: rng_for(seed, edit.name, "sources").permutation(len(rest.ids))[:queries].tolist()
         for edit in chosen
     }
     sources = sorted({row for rows in drawn.values() for row in rows})
-    bodies = dict(zip(sources, _bodies(searched, sources), strict=True))
+    bodies = dict(zip(sources, _bodies(rest, sources), strict=True))
     groups = {row: number for number, row in enumerate(sources)}
     cases = []
     for edit in chosen:
         for row in drawn[edit.name]:
             if min(open_picture(bodies[row]).rgb.shape[:2]) < MIN_SIDE:
-                log.warning("candidate %s: too small to be edited; left out", searched.ids[row])
+                log.warning("candidate %s: too small to be edited; left out", rest.ids[row])
                 continue
-            make = partial(_copy, bodies[row], edit, seed, searched.ids[row], others)
-            name = f"{edit.name} of {searched.ids[row]}"
-            alike = np.array(twins(searched, row, same), np.int64)
+            make = partial(_copy, bodies[row], edit, seed, rest.ids[row], others)
+            name = f"{edit.name} of {rest.ids[row]}"
+            alike = np.array(twins(rest, row, same), np.int64)
             cases.append(Case(name, edit.name, groups[row], make, np.array([row]), alike))
     if not cases:
         raise SuiteError(
             f"{_where(gallery)}: expected pictures with sides of {MIN_SIDE} pixels or more, found "
             "none among those drawn; take larger ones"
         )
-    return Suite(searched, tuple(cases), seed)
+    return Suite(rest, tuple(cases), seed)
 
 
 def make_prompts(gallery: Gallery, jobs: Sequence[BatchJob], *, seed: int = 1) -> Suite:
@@ -196,11 +194,7 @@ def make_folder_prompts(gallery: Gallery, *, same: Same = _NO_SAME, seed: int = 
 
 
 def make_pairs(
-    gallery: Gallery,
-    truth: Mapping[Path, Sequence[str]],
-    *,
-    same: Same = _NO_SAME,
-    seed: int = 1,
+    gallery: Gallery, truth: Mapping[Path, Sequence[str]], *, same: Same = _NO_SAME, seed: int = 1
 ) -> Suite:
     """Pictures with known sources, as `ground_truth.read_pairs` has read them.
 

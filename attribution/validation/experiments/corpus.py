@@ -88,6 +88,13 @@ class Corpus:
         draw = np.random.default_rng([settings.seeds[0], 7])
         return tuple(captions[index] for index in draw.permutation(len(captions))[:count])
 
+    @cached_property
+    def unseen_rows(self) -> list[int]:
+        """Rows of the others, which no model saw, in categories that models learn from."""
+        known = {name.casefold() for name in self.pictures.categories}
+        categories = self.others.categories
+        return [row for row, name in enumerate(categories) if name.casefold() in known]
+
     def text_of(self, captions: Sequence[str]) -> torch.Tensor:
         """Captions as the models take them."""
         return torch.from_numpy(self.data.text_tokenizer.encode(captions))

@@ -18,7 +18,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from attribution.evaluate.metrics import bootstrap
+from attribution.evaluate.metrics import mean_with_interval
 from attribution.validation.experiments.generations import GeneratedQueries
 from attribution.validation.model.dataset import TrainingPictures
 from attribution.validation.model.sampling import sample
@@ -76,13 +76,7 @@ def searched(
 def _unseen(generated: GeneratedQueries, among: frozenset[str]) -> NDArray[np.int64]:
     """Rows of pictures that no model saw, of the categories that models learn from, shuffled."""
     corpus = generated.corpus
-    known = {name.casefold() for name in corpus.pictures.categories}
-    others = corpus.others
-    rows = [
-        row
-        for row, name in enumerate(others.ids)
-        if name in among and others.categories[row].casefold() in known
-    ]
+    rows = [row for row in corpus.unseen_rows if corpus.others.ids[row] in among]
     draw = np.random.default_rng([corpus.settings.seeds[0], 19])
     return draw.permutation(np.array(rows, np.int64))
 
@@ -133,7 +127,7 @@ def rank_exemplars(
         ranks = before.sum(1) + 1
         first, ten, precision = (ranks == 1), (ranks <= 10), 1 / ranks
         recall = share_interval(ten)
-        mean_ap = _mean(precision)
+        mean_ap = mean_with_interval(precision, _SEED)
         rows.append(
             ExemplarFound(
                 method=name,
@@ -143,14 +137,9 @@ def rank_exemplars(
                 recall_10=recall.value,
                 recall_10_low=recall.low,
                 recall_10_high=recall.high,
-                mean_ap=mean_ap[0],
-                mean_ap_low=mean_ap[1],
-                mean_ap_high=mean_ap[2],
+                mean_ap=mean_ap.value,
+                mean_ap_low=mean_ap.low,
+                mean_ap_high=mean_ap.high,
             )
         )
     return sorted(rows, key=lambda row: -row.mean_ap)
-
-
-def _mean(values: NDArray[np.float64]) -> tuple[float, float, float]:
-    drawn = bootstrap(lambda rows: float(values[rows].mean()), len(values), seed=_SEED)
-    return drawn.value, drawn.low, drawn.high

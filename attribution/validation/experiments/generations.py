@@ -132,11 +132,8 @@ def _check_same(
     path: Path, trained: Trained, text_tokenizer: TextTokenizer, probe: Probe, seed: int
 ) -> None:
     """A file of the right name may be another training's, as `attribute validate train` leaves."""
-    expected = (
-        replace(probe.recipe, seed=seed),
-        frozenset(probe.data.ids),
-        probe.data.text_tokenizer,
-    )
+    data = probe.data
+    expected = replace(probe.recipe, seed=seed), frozenset(data.ids), data.text_tokenizer
     if (trained.recipe, trained.seen, text_tokenizer) != expected:
         raise ProofError(
             f"{path}: expected the model of this run's pictures and settings, found another; "

@@ -57,14 +57,10 @@ class Planned:
     @property
     def removals(self) -> list[Removal]:
         """Each once."""
-        removals = [removal for by_seed in self.arms.values() for removal in by_seed.values()]
-        removals += [removal for by_seed in self.random.values() for removal in by_seed.values()]
-        removals += [
-            removal
-            for by_seed in self.alone.values()
-            for many in by_seed.values()
-            for removal in many
-        ]
+        shared = (*self.arms.values(), *self.random.values())
+        removals = [removal for by_seed in shared for removal in by_seed.values()]
+        for by_seed in self.alone.values():
+            removals += [removal for each in by_seed.values() for removal in each]
         return list(dict.fromkeys(removals))
 
 

@@ -126,12 +126,8 @@ def _finished(path: Path, corpus: Corpus, expected: Trained) -> Trained | None:
     if not path.exists():
         return None
     trained, text_tokenizer = load_model(path, corpus.data.tokenizer)
-    same = (trained.recipe, trained.seen, text_tokenizer) == (
-        expected.recipe,
-        expected.seen,
-        corpus.data.text_tokenizer,
-    )
-    return trained if same else None
+    same = (trained.recipe, trained.seen) == (expected.recipe, expected.seen)
+    return trained if same and text_tokenizer == corpus.data.text_tokenizer else None
 
 
 def _path(folder: Path, removed: frozenset[str], seed: int) -> Path:

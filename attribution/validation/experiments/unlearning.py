@@ -156,10 +156,8 @@ def unlearner_of(name: str, corpus: Corpus, target: float) -> Unlearner:
 
 def unseen_loss(corpus: Corpus, model: TokenModel) -> float:
     """What pictures cost a model that never saw them: mean nats a token."""
-    known = {name.casefold() for name in corpus.pictures.categories}
-    others = corpus.others
-    rows = [row for row, name in enumerate(others.categories) if name.casefold() in known]
-    chosen = others.chosen((rows or list(range(len(others))))[:_UNSEEN])
+    rows = corpus.unseen_rows or list(range(len(corpus.others)))
+    chosen = corpus.others.chosen(rows[:_UNSEEN])
     data = encode(chosen, corpus.tokenizer, corpus.data.tokenizer, corpus.data.text_tokenizer)
     return float(losses_of(model, data.text, data.codes).mean())
 

@@ -33,6 +33,7 @@ _UNFIT = (KeyError, IndexError, TypeError, ValueError, ArithmeticError, RuntimeE
 """What values raise that are not those of a checkpoint."""
 _MOST_LEVELS = 64
 CheckpointKind = Literal["tokenizer", "model", "training"]
+Tensors = Mapping[str, torch.Tensor]
 
 
 def digest_of(module: nn.Module) -> str:
@@ -170,7 +171,7 @@ def resume_training(path: Path, trainer: Trainer, data: EncodedPictures) -> bool
     return True
 
 
-def _fits(shape: DalleShape, tensors: Mapping[str, torch.Tensor]) -> bool:
+def _fits(shape: DalleShape, tensors: Tensors) -> bool:
     """Whether a header's numbers are those of the tensors, before a model is made of them."""
     return (
         all(type(count) is int and count > 0 for count in asdict(shape).values())
@@ -182,9 +183,7 @@ def _fits(shape: DalleShape, tensors: Mapping[str, torch.Tensor]) -> bool:
     )
 
 
-def _is_whole(
-    states: Mapping[int, Mapping[str, torch.Tensor]], parameters: Sequence[torch.Tensor]
-) -> bool:
+def _is_whole(states: Mapping[int, Tensors], parameters: Sequence[torch.Tensor]) -> bool:
     """Whether an optimizer has a memory of each parameter, in its shape; torch looks at neither."""
     return states.keys() == set(range(len(parameters))) and all(
         value.shape in {parameters[index].shape, torch.Size()}
@@ -206,7 +205,7 @@ def _metadata(recipe: TrainingRecipe, data: EncodedPictures, trained: Trained) -
     }
 
 
-def _below(tensors: Mapping[str, torch.Tensor], prefix: str) -> dict[str, torch.Tensor]:
+def _below(tensors: Tensors, prefix: str) -> dict[str, torch.Tensor]:
     return {
         name.removeprefix(prefix): tensor
         for name, tensor in tensors.items()
@@ -232,7 +231,7 @@ def _other(path: Path, kind: CheckpointKind) -> CheckpointError:
 def _write(
     path: Path,
     kind: CheckpointKind,
-    tensors: Mapping[str, torch.Tensor],
+    tensors: Tensors,
     metadata: Mapping[str, Any],
 ) -> None:
     header = {"whence": json.dumps({"format": _FORMAT, "kind": kind, **metadata})}

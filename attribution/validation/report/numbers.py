@@ -73,29 +73,25 @@ def interval_cell(
 
 
 def _censored(
-    effect: Effect, value: float, low: float, high: float, show: Callable[[float], str]
+    row: Effect, value: float, low: float, high: float, show: Callable[[float], str]
 ) -> Cell:
     """A count that no random removal reached is a lower bound, and its upper end none."""
     if not math.isfinite(value):
         return interval_cell(value, low, high, show)
-    if not effect.at_least:
-        if not effect.equivalent_high >= effect.largest or not math.isfinite(low):
+    if not row.at_least:
+        if not row.equivalent_high >= row.largest or not math.isfinite(low):
             return interval_cell(value, low, high, show)
         return Cell(show(value), f"{show(low)} to \N{GREATER-THAN OR EQUAL TO} {show(high)}")
     return Cell(f"≥ {show(value)}", f"from {show(low)}" if math.isfinite(low) else "")
 
 
-def equivalent_cell(effect: Effect) -> Cell:
+def equivalent_cell(row: Effect) -> Cell:
     """How many random removals do the same."""
     return _censored(
-        effect,
-        effect.equivalent,
-        effect.equivalent_low,
-        effect.equivalent_high,
-        lambda value: number(value, 0),
+        row, row.equivalent, row.equivalent_low, row.equivalent_high, lambda value: number(value, 0)
     )
 
 
-def multiple_cell(effect: Effect) -> Cell:
+def multiple_cell(row: Effect) -> Cell:
     """The same over what the arm removed."""
-    return _censored(effect, effect.multiple, effect.multiple_low, effect.multiple_high, times)
+    return _censored(row, row.multiple, row.multiple_low, row.multiple_high, times)

@@ -29,13 +29,13 @@ _SVG = "{http://www.w3.org/2000/svg}"
 _HREF = "{http://www.w3.org/1999/xlink}href"
 
 
-def drawn(draw: Callable[[Figure], None], description: str, height: float) -> str:
+def drawn(draw: Callable[[Figure], None], alt: str, height: float) -> str:
     """The drawing as an `<svg>` element.
 
     Args:
         draw: fills an empty figure; its colours are to be among `COLOURS`. Names in it may be
             anyone's, once they are cleaned.
-        description: what it shows, for one who cannot see it; makes the element's ids its own.
+        alt: what it shows, for one who cannot see it; makes the element's ids its own.
         height: inches, at a width of 9.4.
     """
     import matplotlib as mpl  # noqa: PLC0415  # half a second, for one command
@@ -78,11 +78,9 @@ def drawn(draw: Callable[[Figure], None], description: str, height: float) -> st
         for axes in figure.axes:
             axes.set_facecolor("none")
         figure.savefig(
-            body,
-            format="svg",
-            metadata=dict.fromkeys(("Date", "Creator", "Format", "Type")),
+            body, format="svg", metadata=dict.fromkeys(("Date", "Creator", "Format", "Type"))
         )
-    return _inline(body.getvalue(), description)
+    return _inline(body.getvalue(), alt)
 
 
 def log_axis(axes: Axes, values: Sequence[float], show: Callable[[float], str]) -> None:
@@ -103,10 +101,10 @@ def log_axis(axes: Axes, values: Sequence[float], show: Callable[[float], str]) 
     axes.xaxis.set_major_formatter(ticker.FuncFormatter(lambda value, _: show(value)))
 
 
-def _inline(svg: str, description: str) -> str:
+def _inline(svg: str, alt: str) -> str:
     """A file of matplotlib as an element: no ids but those used, no styles but the page's."""
     root = ET.fromstring(svg)  # noqa: S314  # matplotlib wrote it, and escaped the names in it
-    mark = re.sub(r"[^a-z]+", "-", description.lower())[:24]
+    mark = re.sub(r"[^a-z]+", "-", alt.lower())[:24]
     for parent in list(root.iter()):
         for child in list(parent):
             if child.tag in {f"{_SVG}style", f"{_SVG}metadata"}:
@@ -127,12 +125,7 @@ def _inline(svg: str, description: str) -> str:
                 element.set(name, _styled(value, mark))
     box = root.get("viewBox", "")
     root.attrib.clear()
-    for name, value in (
-        ("class", "plot"),
-        ("viewBox", box),
-        ("role", "img"),
-        ("aria-label", description),
-    ):
+    for name, value in (("class", "plot"), ("viewBox", box), ("role", "img"), ("aria-label", alt)):
         root.set(name, value)
     return ET.tostring(root, encoding="unicode")
 

@@ -81,20 +81,13 @@ def objective(beta: Floats, cases: Cases, shipped: Floats) -> tuple[float, Float
     kept = cases.kept.astype(np.float64)
     sums, length = _centred(influence @ kept.T)
     target, _ = _centred(-cases.losses.astype(np.float64))
-    correlation = (sums * target).sum(axis=1, keepdims=True)
-    pull = (
-        (target - correlation * sums)
-        / length
-        @ kept
-        * influence
-        * (1 - influence)
-        / len(correlation)
-    )
+    match = (sums * target).sum(axis=1, keepdims=True)
+    pull = (target - match * sums) / length @ kept * influence * (1 - influence) / len(match)
     weights = np.tensordot(pull, cases.features, axes=2)
     away = beta[2:] - shipped
     slope = np.concatenate([[pull.sum(), (pull * inner).sum()], beta[1] * weights])
     slope[2:] -= 2 * RIDGE * away
-    return float(RIDGE * away @ away - correlation.mean()), -slope
+    return float(RIDGE * away @ away - match.mean()), -slope
 
 
 def _centred(rows: Floats) -> tuple[Floats, Floats]:
@@ -182,11 +175,8 @@ def fit(cases: Cases, shipped: Floats) -> tuple[Floats, list[tuple[float, float]
         left = np.flatnonzero(used).tolist()
         for feature in left:
             less = used & (np.arange(len(used)) != feature)
-            difference = whole - cross_validate(cases, shipped, less)
-            gains[feature] = (
-                float(difference.mean()),
-                float(difference.std(ddof=1) / len(difference) ** 0.5),
-            )
+            lost = whole - cross_validate(cases, shipped, less)
+            gains[feature] = float(lost.mean()), float(lost.std(ddof=1) / len(lost) ** 0.5)
         idle = [feature for feature in left if gains[feature][0] <= SURE * gains[feature][1]]
         if not idle:
             break
