@@ -1,4 +1,4 @@
-"""The commands of `attribute validate`: what they take and print.
+"""These are the commands of `attribute validate`: what they take and print.
 
 Part of the shell, as `attribution.cli.app` is. Nothing heavy is imported before a command runs.
 """
@@ -91,7 +91,8 @@ def run(
     from dataclasses import asdict
 
     from attribution.report.html import is_report, write_report
-    from attribution.validation.experiments.run import ProofRequest, prove
+    from attribution.validation.experiments.request import ProofRequest
+    from attribution.validation.experiments.run import prove
     from attribution.validation.report.page import (
         is_proof_markdown,
         proof_markdown,
@@ -108,7 +109,7 @@ def run(
 
         return open_gallery(datasets, None, None)
 
-    wanted = ProofRequest(
+    request = ProofRequest(
         folders=datasets,
         tokenizer_folders=tokenizer_from or [],
         out=out,
@@ -118,13 +119,13 @@ def run(
         parts=frozenset(one.value for one in part or Part),
     )
     with interruptible(STOPPED):
-        proof = prove(wanted, describe, counted)
+        proof = prove(request, describe, counted)
     write_report(out / "report.html", render_proof(proof))
     write_report(out / "tables.md", proof_markdown(proof))
     if as_json:
-        told = asdict(proof)
-        told["sheets"] = [sheet["name"] for sheet in told["sheets"]]
-        print_json(finite(told))
+        content = asdict(proof)
+        content["sheets"] = [sheet["name"] for sheet in content["sheets"]]
+        print_json(finite(content))
     else:
         write_out(proof_text(proof))
         write_out(f"report: {clean(str(out / 'report.html'))}")
@@ -167,22 +168,22 @@ def fit(
     from dataclasses import asdict
 
     from attribution.calibration.fusion import is_fusion, load_fusion
-    from attribution.validation.experiments import refit
+    from attribution.validation.experiments import halves, refit
     from attribution.validation.results import write_rows
     from harvester.overwriting import check_output
 
     if out is not None:
         check_output(out, is_fusion, option="--out")
-    fitted, tried = refit.open_run(fitted_run), refit.open_run(tried_run)
+    fitted, tried = halves.open_run(fitted_run), halves.open_run(tried_run)
     with counted("fitting weights", None):
-        made = refit.refit(fitted, tried, load_fusion())
+        new = refit.refit(fitted, tried, load_fusion())
     # Before a file of weights, which may be refused: that they do not help is a result.
-    write_rows(tried.results / refit.REFITTED, [made.tried])
+    write_rows(tried.results / refit.REFITTED, [new.tried])
     if out is not None:
-        refit.write_fusion(out, made)
+        refit.write_fusion(out, new)
     if as_json:
-        told = {"improved": made.improved, **asdict(made.tried), "details": made.fusion.fitted_on}
-        print_json(finite(told))
+        content = {"improved": new.improved, **asdict(new.tried), "details": new.fusion.fitted_on}
+        print_json(finite(content))
     else:
-        write_out("\n".join(clean(line) for line in refit.lines_of(made)))
+        write_out("\n".join(clean(line) for line in refit.lines_of(new)))
         write_out(f"to have this in the report of {clean(tried.name)}, run its command again")

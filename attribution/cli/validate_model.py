@@ -1,4 +1,4 @@
-"""The commands of `attribute validate` that are about one model: train, generate, sheet.
+"""These are the commands of `attribute validate` for one model: train, generate, sheet.
 
 Part of the shell, as `attribution.cli.app` is. Nothing heavy is imported before a command runs.
 """
@@ -62,15 +62,15 @@ def train(
     settings = settings.with_recipe(seed=seed)
     removed = read_ids(without) if without is not None else frozenset()
     with interruptible(STOPPED):
-        learnt = learn(datasets, tokenizer_from or [], out, settings, removed, counted=counted)
-    told = {
-        "model": str(learnt.path),
-        "sheet": str(learnt.sheet),
-        "pictures": learnt.pictures,
-        "loss": round(learnt.loss, 4),
-        "seconds": round(learnt.seconds, 1),
+        trained = learn(datasets, tokenizer_from or [], out, settings, removed, counted=counted)
+    summary = {
+        "model": str(trained.path),
+        "sheet": str(trained.sheet),
+        "pictures": trained.pictures,
+        "loss": round(trained.loss, 4),
+        "seconds": round(trained.seconds, 1),
     }
-    tell(told, as_json=as_json)
+    tell(summary, as_json=as_json)
 
 
 def generate(
@@ -108,7 +108,7 @@ def generate(
     check_installed()
     from attribution.validation.experiments.generate_one import make
 
-    made = make(
+    written = make(
         model,
         tokenizer or model.parent.parent / "tokenizer.safetensors",
         prompt,
@@ -117,7 +117,7 @@ def generate(
         temperature=temperature,
         guidance=guidance,
     )
-    tell({"image": str(made)}, as_json=as_json)
+    tell({"image": str(written)}, as_json=as_json)
 
 
 def sheet(
@@ -143,11 +143,11 @@ def sheet(
     check_installed()
     from attribution.validation.experiments.generate_one import show
 
-    made = show(
+    written = show(
         model or out / "models" / "base-0.safetensors",
         out / "tokenizer.safetensors",
         image,
         count=count,
         seed=seed,
     )
-    tell({"sheet": str(made)}, as_json=as_json)
+    tell({"sheet": str(written)}, as_json=as_json)

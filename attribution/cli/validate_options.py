@@ -1,4 +1,4 @@
-"""What the commands of `attribute validate` have in common: options, and how they tell.
+"""These are the options that the commands of `attribute validate` share, and how they print.
 
 Part of the shell, as `attribution.cli.app` is. Nothing heavy is imported before a command runs.
 """
@@ -119,9 +119,9 @@ def finite(value: Any) -> Any:
     return value
 
 
-def tell(told: dict[str, Any], *, as_json: bool) -> None:
+def tell(summary: dict[str, Any], *, as_json: bool) -> None:
     """Names and values: a line each, or one JSON object."""
     if as_json:
-        print_json(told)
+        print_json(summary)
     else:
-        write_out("\n".join(f"{name}: {clean(str(value))}" for name, value in told.items()))
+        write_out("\n".join(f"{name}: {clean(str(value))}" for name, value in summary.items()))

@@ -1,1 +1,1 @@
-"""How right a ranking is: edited copies, suites, metrics with intervals, the fusion's fit."""
+"""This measures how right a ranking is: suites, systems, metrics, the fit of the fusion."""

@@ -1,4 +1,4 @@
-"""Pictures that hold another: overlays, a page around it, a collage, a grid, a paste.
+"""These are compositions: pictures that hold another, as a collage, a grid, or a page around it.
 
 Where other pictures are needed they are drawn from the ones given. All compositions keep the
 source's own proportions for the whole, so that nothing of it is lost to the layout.

@@ -1,4 +1,4 @@
-"""Named, seeded edits that make a copy out of a picture: what the suite of copies is made of.
+"""These are the edits of the suite of copies: named and seeded, each makes a copy of a picture.
 
 The families are those that copy detection is usually tested on (Douze et al., "The 2021 Image
 Similarity Dataset and Challenge", arXiv 2106.09672), with the grids that image generators serve.

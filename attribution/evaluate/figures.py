@@ -1,8 +1,8 @@
-"""Answers and the truth → the figures of each suite, with intervals by resampling queries.
+"""These are the figures of a suite: answers held against the truth, with intervals.
 
-Intervals are of the 95 % kind that `metrics.bootstrap` makes, over source pictures (copies),
-queries (prompts, null) or images (pairs). A way that was asked some of the queries is judged by
-these.
+Intervals are of the 95 % kind that `metrics.bootstrap` makes, by drawing source pictures (copies),
+queries (prompts, null) or images (pairs) again. A system that was asked some of the queries is
+judged by these.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from attribution.evaluate.metrics import (
     Interval,
     auc,
     bootstrap,
+    mean_with_interval,
     prepare_micro_precision,
     source_ranks,
 )
@@ -28,13 +29,13 @@ from harvester.distribution import needs_extra
 
 SEVERITIES = ("mild", "strong")
 _COMBINED = frozenset({FUSION, FUSED_IMAGES, PUBLISHED})
-"""Ways that are no single descriptor."""
+"""Systems that are no single descriptor."""
 _SHOWN = 20
 
 
 @dataclass(frozen=True, slots=True)
 class RetrievalFigures:
-    """How well a way finds sources.
+    """How well a system finds sources.
 
     Attributes:
         queries: how many it was asked.
@@ -75,7 +76,7 @@ class SuiteFigures:
     """Figures of the suites of copies and of pairs.
 
     Attributes:
-        ways: in the order of tables.
+        ways: the systems, in the order of tables.
         best_single: the descriptor, own or a peer's, with the highest µAP.
         error_ratio: of the fusion's 1 - µAP to that of the best single one; NaN where it has none.
         by_family: recall@1 by family of edits, for the fusion and for the best single one.
@@ -83,7 +84,7 @@ class SuiteFigures:
         pairs: of a query and a picture that is no source of it.
         passed_over: pairs left out, as twins of a source.
         worst: verdict, query and candidate of wrong pairs, the strongest first, to be looked at.
-        seconds: by way.
+        seconds: by system.
     """
 
     queries: int
@@ -101,7 +102,7 @@ class SuiteFigures:
 
 @dataclass(frozen=True, slots=True)
 class SeparationFigures:
-    """How well a way tells a query's own candidates from others: AUC, averaged over queries."""
+    """How well a system tells a query's own candidates from others: AUC, averaged over queries."""
 
     name: str
     queries: int
@@ -126,10 +127,12 @@ def figures_of_found(suite: Suite, answers: Answers) -> SuiteFigures:
         name: np.where(passed_over, np.float32(np.nan), rows)
         for name, rows in answers.scores.items()
     }
-    ways = tuple(_found(name, rows, is_source, groups, suite.seed) for name, rows in scores.items())
-    single = [way for way in ways if way.name not in _COMBINED]
-    best = max(single, key=lambda way: way.micro_ap.value)
-    fusion = next(way for way in ways if way.name == FUSION)
+    ways = tuple(
+        _retrieval(name, rows, is_source, groups, suite.seed) for name, rows in scores.items()
+    )
+    single = [system for system in ways if system.name not in _COMBINED]
+    best = max(single, key=lambda system: system.micro_ap.value)
+    fusion = next(system for system in ways if system.name == FUSION)
     others = ~is_source & ~passed_over
     return SuiteFigures(
         queries=len(suite.cases),
@@ -138,7 +141,7 @@ def figures_of_found(suite: Suite, answers: Answers) -> SuiteFigures:
         best_single=best.name,
         error_ratio=_ratio(1 - fusion.micro_ap.value, 1 - best.micro_ap.value),
         by_family=_by_family(suite, scores[FUSION], scores[best.name], is_source),
-        verdicts=_said(suite, answers.verdicts, is_source, others, groups),
+        verdicts=_verdict_figures(suite, answers.verdicts, is_source, others, groups),
         pairs=int(others.sum()),
         passed_over=int(passed_over.sum()),
         worst=_worst(suite, np.where(others, answers.verdicts, len(RUNGS))),
@@ -159,7 +162,7 @@ def figures_of_prompts(suite: Suite, answers: Answers) -> PromptFigures:
         )
         areas = areas[~np.isnan(areas)]
         if areas.size:
-            ways.append(SeparationFigures(name, len(areas), _mean(areas, suite.seed)))
+            ways.append(SeparationFigures(name, len(areas), mean_with_interval(areas, suite.seed)))
     return PromptFigures(
         len(suite.cases), len(suite.gallery.ids), tuple(ways), dict(answers.seconds)
     )
@@ -169,9 +172,11 @@ def share_of_groups(hits: NDArray[np.bool_], groups: NDArray[np.int64], seed: in
     """A share of queries (m,), with its interval by groups (m,) that are drawn together."""
     _, group = np.unique(groups, return_inverse=True)
     counts = np.bincount(group)
-    found = np.bincount(group, weights=hits)
+    hits_by_group = np.bincount(group, weights=hits)
     return bootstrap(
-        lambda drawn: float(found[drawn].sum() / counts[drawn].sum()), len(counts), seed=seed
+        lambda drawn: float(hits_by_group[drawn].sum() / counts[drawn].sum()),
+        len(counts),
+        seed=seed,
     )
 
 
@@ -183,21 +188,21 @@ def most_per_million(wrong: int, pairs: int) -> float:
     return 1e6 if wrong >= pairs else float(beta.ppf(0.95, wrong + 1, pairs - wrong)) * 1e6
 
 
-def _found(
+def _retrieval(
     name: str,
     rows: NDArray[np.float32],
     is_source: NDArray[np.bool_],
     groups: NDArray[np.int64],
     seed: int,
 ) -> RetrievalFigures:
-    asked = ~np.isnan(rows).all(axis=1)
-    rows, sources = rows[asked], is_source[asked]
-    _, group = np.unique(groups[asked], return_inverse=True)
+    is_asked = ~np.isnan(rows).all(axis=1)
+    rows, sources = rows[is_asked], is_source[is_asked]
+    _, group = np.unique(groups[is_asked], return_inverse=True)
     ranks = source_ranks(rows, sources)
     precision = prepare_micro_precision(rows, sources, groups=group)
     return RetrievalFigures(
         name,
-        int(asked.sum()),
+        int(is_asked.sum()),
         share_of_groups((ranks >= 1) & (ranks <= 1), group, seed),
         share_of_groups((ranks >= 1) & (ranks <= 10), group, seed),
         bootstrap(precision, int(group.max()) + 1, seed=seed),
@@ -212,15 +217,15 @@ def _by_family(
 ) -> dict[str, tuple[int, float, float]]:
     families = [EDITS[case.kind].family if case.kind in EDITS else "" for case in suite.cases]
     firsts = [source_ranks(rows, is_source) == 1 for rows in (fusion, single)]
-    found = {}
+    by_family = {}
     for family in dict.fromkeys(filter(None, families)):
-        own = np.array([one == family for one in families])
+        own = np.array([name == family for name in families])
         shares = [float(first[own].mean()) for first in firsts]
-        found[family] = (int(own.sum()), shares[0], shares[1])
-    return found
+        by_family[family] = (int(own.sum()), shares[0], shares[1])
+    return by_family
 
 
-def _said(
+def _verdict_figures(
     suite: Suite,
     verdicts: NDArray[np.int8],
     is_source: NDArray[np.bool_],
@@ -232,11 +237,11 @@ def _said(
     )
     best = np.where(is_source, verdicts, len(RUNGS)).min(axis=1)
     pairs = int(others.sum())
-    said = []
+    rows = []
     for rung, verdict in enumerate(RUNGS[:-1]):
         right = int((is_source & (verdicts == rung)).sum())
         wrong = int((others & (verdicts == rung)).sum())
-        said.append(
+        rows.append(
             VerdictFigures(
                 verdict,
                 {
@@ -252,7 +257,7 @@ def _said(
                 most_per_million(wrong, pairs),
             )
         )
-    return tuple(said)
+    return tuple(rows)
 
 
 def _worst(suite: Suite, wrong: NDArray[np.int8]) -> tuple[tuple[Verdict, str, str], ...]:
@@ -270,10 +275,6 @@ def _worst(suite: Suite, wrong: NDArray[np.int8]) -> tuple[tuple[Verdict, str, s
 
 def _present(severities: Collection[str]) -> Sequence[str]:
     return [kind for kind in (*SEVERITIES, "pair") if kind in severities]
-
-
-def _mean(values: NDArray[np.float64], seed: int) -> Interval:
-    return bootstrap(lambda drawn: float(values[drawn].mean()), len(values), seed=seed)
 
 
 def _ratio(part: float, whole: float) -> float:

@@ -67,25 +67,25 @@ def fit(
         return float(value), gradient
 
     bounds = [(None, None), *[(0, None)] * x.shape[1]]
-    found = minimize(loss, np.zeros(1 + x.shape[1]), jac=True, bounds=bounds, method="L-BFGS-B")
-    return float(found.x[0]), found.x[1:]
+    result = minimize(loss, np.zeros(1 + x.shape[1]), jac=True, bounds=bounds, method="L-BFGS-B")
+    return float(result.x[0]), result.x[1:]
 
 
 def fit_fusion(copies: Copies, subjects: Pairs, channels: Sequence[str]) -> Fusion:
     """Both steps, with the channels that help; `fitted_on` has what cross-validation found."""
-    kept = np.ones(len(channels), bool)
-    told: dict[str, Any] = {}
-    whole = cross_validate(copies, subjects, kept)
-    for place, name in enumerate(channels):
-        without = cross_validate(copies, subjects, np.arange(len(channels)) != place)
-        told[name] = {
+    is_used = np.ones(len(channels), bool)
+    gains: dict[str, Any] = {}
+    whole = cross_validate(copies, subjects, is_used)
+    for index, name in enumerate(channels):
+        without = cross_validate(copies, subjects, np.arange(len(channels)) != index)
+        gains[name] = {
             "subjects_auc": _difference(whole.subjects, without.subjects),
             "copies_among_first_20": _difference(whole.copies, without.copies),
         }
-        gain, error = told[name]["copies_among_first_20"]
-        kept[place] = told[name]["subjects_auc"][0] > 0 or gain > max(SURE * error, 0)
-    final = cross_validate(copies, subjects, kept)
-    image = fit_images(copies, subjects, kept)
+        gain, error = gains[name]["copies_among_first_20"]
+        is_used[index] = gains[name]["subjects_auc"][0] > 0 or gain > max(SURE * error, 0)
+    final = cross_validate(copies, subjects, is_used)
+    image = fit_images(copies, subjects, is_used)
     bias, (scale, *regions) = fit(
         np.column_stack([copies.pairs.z @ image, copies.pairs.inliers]),
         copies.pairs.is_source,
@@ -101,7 +101,7 @@ def fit_fusion(copies: Copies, subjects: Pairs, channels: Sequence[str]) -> Fusi
             name: round(float(weight), 4) for name, weight in zip(MATCHINGS, regions, strict=True)
         },
         fitted_on={
-            "gain_of_each_channel_and_standard_error": told,
+            "gain_of_each_channel_and_standard_error": gains,
             "subjects_auc": round(float(final.subjects.mean()), 4),
             "copies_among_first_20": round(float(final.copies.mean()), 4),
         },
@@ -121,33 +121,33 @@ class Validated:
     copies: NDArray[np.float64]
 
 
-def cross_validate(copies: Copies, subjects: Pairs, kept: NDArray[np.bool_]) -> Validated:
+def cross_validate(copies: Copies, subjects: Pairs, is_used: NDArray[np.bool_]) -> Validated:
     """Fit the image channels that are kept on four folds, and ask the fifth, in turn."""
     aucs = np.empty(int(subjects.query.max()) + 1)
-    found = np.empty(len(copies.source))
+    is_found = np.empty(len(copies.source))
     for fold in range(FOLDS):
         weights = fit_images(
             replace(copies, pairs=_chosen(copies.pairs, copies.pairs.fold != fold)),
             _chosen(subjects, subjects.fold != fold),
-            kept,
+            is_used,
         )
-        asked = _chosen(subjects, subjects.fold == fold)
-        scores = asked.z @ weights
-        for number in np.unique(asked.query):
-            own = asked.query == number
-            aucs[number] = auc(scores[own & asked.is_source], scores[own & ~asked.is_source])
+        held_out = _chosen(subjects, subjects.fold == fold)
+        scores = held_out.z @ weights
+        for number in np.unique(held_out.query):
+            own = held_out.query == number
+            aucs[number] = auc(scores[own & held_out.is_source], scores[own & ~held_out.is_source])
         for number in np.unique(copies.pairs.query[copies.pairs.fold == fold]):
             all_scores = copies.z[number] @ weights
             ahead = (all_scores > all_scores[copies.source[number]]).sum()
-            found[number] = ahead < VERIFIED
-    return Validated(aucs, found)
+            is_found[number] = ahead < VERIFIED
+    return Validated(aucs, is_found)
 
 
-def fit_images(copies: Copies, subjects: Pairs, kept: NDArray[np.bool_]) -> NDArray[np.float64]:
+def fit_images(copies: Copies, subjects: Pairs, is_used: NDArray[np.bool_]) -> NDArray[np.float64]:
     """Weights of the image channels, 0 for those that are not kept; both kinds weigh alike."""
     both = (copies.pairs, subjects)
     return fit(
-        np.concatenate([pairs.z * kept for pairs in both]),
+        np.concatenate([pairs.z * is_used for pairs in both]),
         np.concatenate([pairs.is_source for pairs in both]),
         np.concatenate([pairs.weight / pairs.weight.sum() for pairs in both]),
     )[1]
@@ -159,8 +159,8 @@ def _chosen(pairs: Pairs, rows: NDArray[np.bool_]) -> Pairs:
 
 def _difference(one: NDArray[np.float64], other: NDArray[np.float64]) -> tuple[float, float]:
     """The mean of one minus other over queries, and its standard error."""
-    apart = one - other
-    return round(float(apart.mean()), 5), round(float(apart.std() / len(apart) ** 0.5), 5)
+    gaps = one - other
+    return round(float(gaps.mean()), 5), round(float(gaps.std() / len(gaps) ** 0.5), 5)
 
 
 def main() -> None:
@@ -173,23 +173,28 @@ def main() -> None:
     options = parser.parse_args()
     check_output(options.out, is_fusion, option="--out")
     nothing = Fusion(0, {}, dict.fromkeys(MATCHINGS, 0.0), {})
-    method = default_setup(read_background(options.background), nothing)
-    given = read_pictures(options.folder, method)
-    copies = pair_copies(given, method, each=options.each, seed=options.seed)
-    subjects = pair_subjects(given, method, seed=options.seed)
-    made = fit_fusion(copies, subjects, [one.name for one in method.channels])
+    setup = default_setup(read_background(options.background), nothing)
+    given = read_pictures(options.folder, setup)
+    copies = pair_copies(given, setup, each=options.each, seed=options.seed)
+    subjects = pair_subjects(given, setup, seed=options.seed)
+    fitted = fit_fusion(copies, subjects, [one.name for one in setup.channels])
     names = "".join(sorted(given.names)).encode()
-    told = {
+    provenance = {
         "pictures": len(given.names),
         "pictures_sha256": hashlib.sha256(names).hexdigest(),
         "copies_and_scenes": len(copies.source),
         "pairs_of_a_subject": int(subjects.is_source.sum()),
         "seed": options.seed,
-        "background": method.background.digest,
-        **made.fitted_on,
+        "background": setup.background.digest,
+        **fitted.fitted_on,
     }
     text = json.dumps(
-        {"bias": made.bias, "weights": made.weights, "regions": made.regions, "fitted_on": told},
+        {
+            "bias": fitted.bias,
+            "weights": fitted.weights,
+            "regions": fitted.regions,
+            "fitted_on": provenance,
+        },
         indent=2,
     )
     options.out.write_text(text + "\n", "utf-8")

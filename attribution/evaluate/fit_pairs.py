@@ -1,4 +1,8 @@
-"""Pairs of pictures that belong together, or do not: what `fit_fusion` fits the fusion on."""
+"""These are the training pairs of the fusion: pictures that belong together, or do not.
+
+They are edited copies and views of one scene, and pictures of one subject; `fit_fusion` fits the
+fusion on them.
+"""
 
 from __future__ import annotations
 
@@ -29,7 +33,7 @@ FEWEST_OF_SUBJECT, MOST_OF_SUBJECT = 3, 5
 RgbPicture = NDArray[np.uint8]
 
 
-def read_pictures(folder: Path, method: RankingSetup) -> PairPictures:
+def read_pictures(folder: Path, setup: RankingSetup) -> PairPictures:
     """All pictures of a folder, described."""
     paths = sorted(path for path in folder.rglob("*") if path.is_file())
     bodies = [path.read_bytes() for path in paths]
@@ -39,7 +43,7 @@ def read_pictures(folder: Path, method: RankingSetup) -> PairPictures:
         names,
         np.array([path.parent.relative_to(folder).as_posix() for path in paths]),
         pictures,
-        with_derived({one.channel: one.embed(pictures) for one in method.embedders}),
+        with_derived({one.channel: one.embed(pictures) for one in setup.embedders}),
     )
 
 
@@ -126,15 +130,15 @@ def make_queries(
             )
 
 
-def pair_copies(given: PairPictures, method: RankingSetup, *, each: int, seed: int) -> Copies:
+def pair_copies(given: PairPictures, setup: RankingSetup, *, each: int, seed: int) -> Copies:
     """Copies and scenes with their sources, and with pictures of the source's fold that are not."""
-    described = describe_all(given.pictures, method.cells)
+    described = describe_all(given.pictures, setup.cells)
     draw = np.random.default_rng(seed + 1)
     folds = np.array([_fold(name) for name in given.names])
     rows: list[Pairs] = []
     against, sources = [], []
     for source, picture in make_queries(given.pictures, given.names, each, seed):
-        z = _z_scores(picture, given, method)
+        z = _z_scores(picture, given, setup)
         against.append(z.astype(np.float32))
         sources.append(source)
         others = np.flatnonzero(folds == folds[source])
@@ -143,11 +147,11 @@ def pair_copies(given: PairPictures, method: RankingSetup, *, each: int, seed: i
         chosen = np.concatenate(
             [[source], others[:HARD], draw.choice(others[HARD:], RANDOM, replace=False)]
         )
-        places = describe_queries([picture], method.cells)[0]
+        described_query = describe_queries([picture], setup.cells)[0]
         inliers = np.zeros((len(chosen), len(MATCHINGS)))
         for number, row in enumerate(chosen[: HARD + 1].tolist()):
-            found = inliers_of(match(places, described[row]))
-            inliers[number] = [np.log2(1 + found[one]) for one in MATCHINGS]
+            counts = inliers_of(match(described_query, described[row]))
+            inliers[number] = [np.log2(1 + counts[one]) for one in MATCHINGS]
         first = np.arange(len(chosen)) == 0
         rows.append(
             Pairs(
@@ -162,7 +166,7 @@ def pair_copies(given: PairPictures, method: RankingSetup, *, each: int, seed: i
     return Copies(_joined(rows), np.stack(against), np.array(sources))
 
 
-def pair_subjects(given: PairPictures, method: RankingSetup, *, seed: int) -> Pairs:
+def pair_subjects(given: PairPictures, setup: RankingSetup, *, seed: int) -> Pairs:
     """Pictures with others of their subject, and with other subjects of their collection."""
     draw = np.random.default_rng(seed + 2)
     names, counts = np.unique(given.subjects, return_counts=True)
@@ -182,7 +186,7 @@ def pair_subjects(given: PairPictures, method: RankingSetup, *, seed: int) -> Pa
             own = np.arange(len(chosen)) < len(kin)
             rows.append(
                 Pairs(
-                    _z_scores(given.pictures[query], given, method)[chosen],
+                    _z_scores(given.pictures[query], given, setup)[chosen],
                     np.zeros((len(chosen), len(MATCHINGS))),
                     own,
                     np.where(own, 1 / len(kin), 1 / len(strangers)),
@@ -193,13 +197,11 @@ def pair_subjects(given: PairPictures, method: RankingSetup, *, seed: int) -> Pa
     return _joined(rows)
 
 
-def _z_scores(
-    picture: RgbPicture, given: PairPictures, method: RankingSetup
-) -> NDArray[np.float64]:
+def _z_scores(picture: RgbPicture, given: PairPictures, setup: RankingSetup) -> NDArray[np.float64]:
     query = Query("", None, (View(None, picture, {}, 0),))
-    looked = embed_query(query, method.embedders, method.channels)
-    scores = score_images(looked, given.vectors, method.background, method.channels)
-    z = np.stack([scores.z[one.name] for one in method.channels], axis=1)
+    looked = embed_query(query, setup.embedders, setup.channels)
+    scores = score_images(looked, given.vectors, setup.background, setup.channels)
+    z = np.stack([scores.z[one.name] for one in setup.channels], axis=1)
     return np.clip(z, -Z_LIMIT, Z_LIMIT).astype(np.float64)
 
 

@@ -1,4 +1,4 @@
-"""What a suite needs to know of a gallery: parts of it, twins, where its pictures were found."""
+"""This is what a suite has to know of a gallery: parts, twins, where its pictures were found."""
 
 from __future__ import annotations
 
@@ -15,20 +15,21 @@ from harvester.schema import Finding
 
 def only(gallery: Gallery, rows: Collection[int]) -> Gallery:
     """A gallery of some rows, in their order."""
-    kept = np.array(sorted(rows), np.int64)
+    indices = np.array(sorted(rows), np.int64)
     return replace(
         gallery,
-        ids=tuple(gallery.ids[row] for row in kept),
-        texts=tuple(gallery.texts[row] for row in kept),
+        ids=tuple(gallery.ids[row] for row in indices),
+        texts=tuple(gallery.texts[row] for row in indices),
         found_by={
-            prompt: np.flatnonzero(np.isin(kept, found))
-            for prompt, found in gallery.found_by.items()
+            prompt: np.flatnonzero(np.isin(indices, matches))
+            for prompt, matches in gallery.found_by.items()
         },
         hashes={
-            name: (words[kept], there[kept]) for name, (words, there) in gallery.hashes.items()
+            name: (words[indices], there[indices])
+            for name, (words, there) in gallery.hashes.items()
         },
-        pdq_quality=gallery.pdq_quality[kept],
-        vectors={space: vectors[kept] for space, vectors in gallery.vectors.items()},
+        pdq_quality=gallery.pdq_quality[indices],
+        vectors={space: vectors[indices] for space, vectors in gallery.vectors.items()},
         _checked=set(),
         _indexes={},
     )
@@ -40,9 +41,9 @@ Same = Mapping[str, Collection[str]]
 
 def twins(gallery: Gallery, row: int, same: Same) -> list[int]:
     """Other rows that are as good as one: near copies as they stand, or found to be by a person."""
-    told = same.get(gallery.ids[row], ())
-    found = {other for other, name in enumerate(gallery.ids) if told and name in told}
-    return sorted((found | set(_near_copies_of(gallery, row))) - {row})
+    named = same.get(gallery.ids[row], ())
+    alike = {other for other, name in enumerate(gallery.ids) if named and name in named}
+    return sorted((alike | set(_near_copies_of(gallery, row))) - {row})
 
 
 def _near_copies_of(gallery: Gallery, row: int) -> list[int]:
@@ -58,14 +59,14 @@ def _near_copies_of(gallery: Gallery, row: int) -> list[int]:
 def folders_of(gallery: Gallery) -> dict[str, list[int]]:
     """Rows by the sub-folder that they were harvested from; empty if there is one at most."""
     row_of = {name: row for row, name in enumerate(gallery.ids)}
-    found: dict[str, dict[int, None]] = {}
+    by_folder: dict[str, dict[int, None]] = {}
     for record in _findings(gallery):
         row = row_of.get(record["candidate_id"] or "")
         if record["source"] == "folder" and row is not None:
             # `file:pictures/cats/1.jpg`: between the folder's own name and the file's.
             below = "/".join((record["url"] or "").split("/")[1:-1])
-            found.setdefault(below, {})[row] = None
-    return {name: sorted(rows) for name, rows in found.items()} if len(found) > 1 else {}
+            by_folder.setdefault(below, {})[row] = None
+    return {name: sorted(rows) for name, rows in by_folder.items()} if len(by_folder) > 1 else {}
 
 
 def prompts_of(gallery: Gallery) -> list[set[str]]:
@@ -78,10 +79,10 @@ def prompts_of(gallery: Gallery) -> list[set[str]]:
 
 
 def _findings(gallery: Gallery) -> list[dict[str, str | None]]:
-    told = ["candidate_id", "query_prompt", "source", "url"]
+    columns = ["candidate_id", "query_prompt", "source", "url"]
     return [
         record
         for folder in gallery.folders
-        for records in shards.records(folder, Finding, told)
+        for records in shards.records(folder, Finding, columns)
         for record in records
     ]

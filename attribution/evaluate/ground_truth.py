@@ -1,4 +1,4 @@
-"""A list of generated pictures with their known sources, as a csv file with `image` and `source`.
+"""This reads the ground truth: a csv file of generated pictures (`image`) and their `source`.
 
 A source is a candidate's id, or a file: candidates are named by the SHA-256 of the bytes they were
 served as, so that a file is found again by its content. Paths are relative to the list's own
@@ -34,7 +34,7 @@ def read_pairs(path: Path, ids: Collection[str]) -> dict[Path, list[str]]:
             that are not there; says which, with their lines.
     """
     known = set(ids)
-    found: dict[Path, list[str]] = {}
+    sources_of: dict[Path, list[str]] = {}
     faults: list[str] = []
     for line, image, source in _rows(path):
         picture = path.parent / image
@@ -47,15 +47,15 @@ def read_pairs(path: Path, ids: Collection[str]) -> dict[Path, list[str]]:
         elif name not in known:
             faults.append(f"line {line}: {source} is no candidate")
         else:
-            found.setdefault(picture, []).append(name)
+            sources_of.setdefault(picture, []).append(name)
     if faults:
         raise SuiteError(
             f"{path}: expected pictures, and sources of the gallery, found {_some(faults)}; "
             "correct the list, or bring the sources into the gallery with `harvest folder`"
         )
-    if not found:
+    if not sources_of:
         raise SuiteError(f"{path}: expected pairs of image and source, found none; add a row each")
-    return found
+    return sources_of
 
 
 def read_same(path: Path) -> dict[str, set[str]]:
@@ -67,7 +67,7 @@ def read_same(path: Path) -> dict[str, set[str]]:
     Raises:
         SuiteError: if it cannot be read, lacks a column, or names files that are not there.
     """
-    found: dict[str, set[str]] = {}
+    same: dict[str, set[str]] = {}
     faults: list[str] = []
     for line, *texts in _rows(path):
         names = [text if _ID.fullmatch(text) else _hash_of(path.parent / text) for text in texts]
@@ -78,12 +78,12 @@ def read_same(path: Path) -> dict[str, set[str]]:
         ]
         for one, other in (names, names[::-1]):
             if one is not None and other is not None:
-                found.setdefault(one, set()).add(other)
+                same.setdefault(one, set()).add(other)
     if faults:
         raise SuiteError(
             f"{path}: expected candidates' ids or files, found {_some(faults)}; correct the list"
         )
-    return found
+    return same
 
 
 def _some(faults: list[str]) -> str:
@@ -106,8 +106,8 @@ def _rows(path: Path) -> list[tuple[int, str, str]]:
                 for row in reader
             ]
     except (OSError, ValueError, csv.Error) as exc:  # UnicodeDecodeError is a ValueError
-        found = reason_of(exc) if isinstance(exc, OSError) else f"something else ({exc})"
-        raise SuiteError(f"{path}: expected a csv file in UTF-8, found {found}") from exc
+        reason = reason_of(exc) if isinstance(exc, OSError) else f"something else ({exc})"
+        raise SuiteError(f"{path}: expected a csv file in UTF-8, found {reason}") from exc
 
 
 def _is_file(path: Path) -> bool:

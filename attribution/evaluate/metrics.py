@@ -1,4 +1,4 @@
-"""Figures of merit, each with the rule for ties, and intervals by resampling queries.
+"""These are the metrics of retrieval, each with its rule for ties, and bootstrap intervals.
 
 Scores point one way: higher is closer. µAP is micro-averaged as in Douze et al., "The 2021 Image
 Similarity Dataset and Challenge" (arXiv 2106.09672): one list of all pairs of all queries by
@@ -69,51 +69,15 @@ def source_ranks(scores: NDArray[np.floating], is_source: NDArray[np.bool_]) -> 
     return np.where(best > -np.inf, ahead + 1, 0).astype(np.int64)
 
 
-def recall_at(ranks: NDArray[np.int64], k: int) -> float:
-    """Share of queries whose source stands among the first k; `ranks` as `source_ranks` gives."""
-    if k < 1:
-        raise ValueError(f"expected k of at least 1, found {k}")
-    return float(np.mean((ranks >= 1) & (ranks <= k))) if ranks.size else np.nan
-
-
-def micro_average_precision(
-    scores: NDArray[np.floating], is_source: NDArray[np.bool_], positives: int
-) -> float:
-    """µAP: the mean, over all sources there are, of the precision at each one's place in the list.
-
-    Among equal scores the others stand before the sources.
-
-    Args:
-        scores: any shape, all pairs of all queries together.
-        is_source: the same shape.
-        positives: true pairs there are, in the list or not.
-
-    Returns:
-        0 to 1; NaN without positives.
-
-    Raises:
-        ValueError: on shapes that differ, or fewer positives than sources in the list.
-    """
-    _check_pairs(scores, is_source)
-    if positives < is_source.sum():
-        raise ValueError(
-            f"expected at least the {int(is_source.sum())} sources of the list as positives, found "
-            f"{positives}"
-        )
-    if not positives:
-        return np.nan
-    answered = ~np.isnan(scores)
-    found = is_source[answered][np.lexsort((is_source[answered], -scores[answered]))]
-    places = np.flatnonzero(found) + 1
-    return float((np.arange(1, len(places) + 1) / places).sum() / positives)
-
-
 @dataclass(frozen=True, slots=True)
 class MicroPrecision:
     """µAP of any draw of queries, with repetitions: what `bootstrap` resamples.
 
+    The mean, over all sources there are, of the precision at each one's place in the list; among
+    equal scores the others stand before the sources.
+
     Sorted once: each draw then costs one product of its counts with `false`. A query drawn twice
-    stands twice in the list, and equals `micro_average_precision` of that list.
+    stands twice in the list.
 
     Attributes:
         false: (g, t) float64, for each group of queries and each found source, by falling score,
@@ -171,10 +135,10 @@ def prepare_micro_precision(
             f"{len(group)} and {len(per_query)}"
         )
     count = int(group.max(initial=-1)) + 1
-    found = is_source & ~np.isnan(scores)
-    rows = np.nonzero(found)[0]
-    order = np.argsort(-scores[found], kind="stable")
-    thresholds = scores[found][order]
+    is_found = is_source & ~np.isnan(scores)
+    rows = np.nonzero(is_found)[0]
+    order = np.argsort(-scores[is_found], kind="stable")
+    thresholds = scores[is_found][order]
     false = np.empty((count, len(thresholds)))
     for number in range(count):
         own = group == number
@@ -257,6 +221,11 @@ def bootstrap(
         return Interval(value, np.nan, np.nan)
     low, high = np.quantile(drawn, [(1 - level) / 2, (1 + level) / 2])
     return Interval(value, float(low), float(high))
+
+
+def mean_with_interval(values: NDArray[np.float64], seed: int) -> Interval:
+    """The mean of a value a query, with its interval."""
+    return bootstrap(lambda drawn: float(values[drawn].mean()), len(values), seed=seed)
 
 
 def _check_pairs(scores: NDArray[np.floating], is_source: NDArray[np.bool_]) -> None:

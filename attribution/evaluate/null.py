@@ -1,4 +1,4 @@
-"""Queries without a source: whether p-values are uniform, and how often something is found.
+"""This is the null test, of queries without a source: are p-values uniform, is something found?
 
 A query's p-values are not independent of each other, for all stand against one query's background;
 so the test of uniformity takes one candidate's of each query, drawn. The p-values of all its
@@ -25,7 +25,7 @@ from attribution.calibration.verdicts import FALSE_DISCOVERIES, Verdict
 from attribution.errors import SuiteError
 from attribution.evaluate.edits import rng_for
 from attribution.evaluate.galleries import only
-from attribution.evaluate.metrics import Interval, Uniformity, bootstrap, ks_uniform
+from attribution.evaluate.metrics import Interval, Uniformity, ks_uniform, mean_with_interval
 from attribution.evaluate.suites import Suite
 from attribution.ranking.comparison import compare
 from attribution.ranking.gallery import Gallery
@@ -79,7 +79,7 @@ _SHOWN = 20
 
 def figures_of_null(
     suite: Suite,
-    method: RankingSetup,
+    setup: RankingSetup,
     *,
     split: bool = False,
     step: Callable[[], None] | None = None,
@@ -88,7 +88,7 @@ def figures_of_null(
 
     Args:
         suite: as `suites.make_null` makes it.
-        method: what queries are compared by.
+        setup: what queries are compared by.
         split: with a half of the gallery as the background, in place of the method's.
         step: called after each query.
 
@@ -96,36 +96,38 @@ def figures_of_null(
         SuiteError: if half of the gallery is too little for a background.
         GalleryError: if a candidate is gone from its dataset.
     """
-    found: list[_OneNull] = []
+    nulls: list[_OneNull] = []
     for case in suite.cases:
         out = set(case.passed_over.tolist())
         rows = [row for row in range(len(suite.gallery.ids)) if row not in out]
         draw = rng_for(suite.seed, "null", case.name)
-        here, with_background = only(suite.gallery, rows), method
+        here, with_background = only(suite.gallery, rows), setup
         if split:
-            here, with_background = _split(suite.gallery, rows, method, draw)
-        found.append(_ask(case.open(), case.name, here, with_background, draw))
+            here, with_background = _split(suite.gallery, rows, setup, draw)
+        nulls.append(_ask(case.open(), case.name, here, with_background, draw))
         if step is not None:
             step()
-    discovered = np.array([one.has_discovery for one in found])
-    shares = {level: np.array([(one.p <= level).mean() for one in found]) for level in LEVELS}
-    verdicts = sum((one.verdicts for one in found), Counter[Verdict]())
-    worst = sorted((bad for one in found for bad in one.worst), key=lambda bad: _RUNG[bad[0]])
+    discovered = np.array([one.has_discovery for one in nulls])
+    shares = {level: np.array([(one.p <= level).mean() for one in nulls]) for level in LEVELS}
+    verdicts = sum((one.verdicts for one in nulls), Counter[Verdict]())
+    worst = sorted((bad for one in nulls for bad in one.worst), key=lambda bad: _RUNG[bad[0]])
     return NullFigures(
-        background="a random half of the gallery" if split else method.background.name,
-        queries=len(found),
-        pairs=sum(len(one.p) for one in found),
-        uniformity=ks_uniform(np.array([one.drawn_p for one in found])),
-        discovered=_mean(discovered.astype(np.float64), suite.seed),
-        below={level: _mean(values, suite.seed) for level, values in shares.items()},
+        background="a random half of the gallery" if split else setup.background.name,
+        queries=len(nulls),
+        pairs=sum(len(one.p) for one in nulls),
+        uniformity=ks_uniform(np.array([one.drawn_p for one in nulls])),
+        discovered=mean_with_interval(discovered.astype(np.float64), suite.seed),
+        below={level: mean_with_interval(values, suite.seed) for level, values in shares.items()},
         verdicts={verdict: verdicts[verdict] for verdict in Verdict},
         worst=tuple(worst[:_SHOWN]),
         channels={
             name: (
-                ks_uniform(np.array([one.channels[name][0] for one in found])),
-                _mean(np.array([float(one.channels[name][1]) for one in found]), suite.seed),
+                ks_uniform(np.array([one.channels[name][0] for one in nulls])),
+                mean_with_interval(
+                    np.array([float(one.channels[name][1]) for one in nulls]), suite.seed
+                ),
             )
-            for name in found[0].channels
+            for name in nulls[0].channels
         },
     )
 
@@ -134,13 +136,13 @@ _RUNG = {verdict: rung for rung, verdict in enumerate(Verdict)}
 
 
 def _ask(
-    query: Query, name: str, gallery: Gallery, method: RankingSetup, draw: np.random.Generator
+    query: Query, name: str, gallery: Gallery, setup: RankingSetup, draw: np.random.Generator
 ) -> _OneNull:
-    looked = embed_query(query, method.embedders, method.channels)
-    compared = compare(query, gallery, method, looked=looked)
+    looked = embed_query(query, setup.embedders, setup.channels)
+    compared = compare(query, gallery, setup, looked=looked)
     # Of all candidates: the pool's are the nearest, and none of those is drawn by chance.
-    images = score_images(looked, gallery.vectors, method.background, method.channels)
-    p = p_values(method.fusion.log_odds(images.z), compared.null)
+    images = score_images(looked, gallery.vectors, setup.background, setup.channels)
+    p = p_values(setup.fusion.log_odds(images.z), compared.null)
     verdicts = compared.verdicts()
     counts = Counter(verdicts)
     counts[Verdict.NO_EVIDENCE] += len(gallery.ids) - len(compared.rows)
@@ -167,7 +169,7 @@ def _alone(z: NDArray[np.float32], null: NDArray[np.float32], drawn: int) -> tup
 
 
 def _split(
-    gallery: Gallery, rows: list[int], method: RankingSetup, draw: np.random.Generator
+    gallery: Gallery, rows: list[int], setup: RankingSetup, draw: np.random.Generator
 ) -> tuple[Gallery, RankingSetup]:
     """One half of some rows as candidates, and a method with the other half as its background."""
     if len(rows) < 2 * FEWEST:
@@ -183,10 +185,6 @@ def _split(
         {space: vectors[half] for space, vectors in gallery.vectors.items()},
         gallery.versions,
         # Regions have no part in p-values, and counting agreeing points takes minutes.
-        method.background.inliers,
+        setup.background.inliers,
     )
-    return only(gallery, order[len(order) // 2 :].tolist()), replace(method, background=background)
-
-
-def _mean(values: NDArray[np.float64], seed: int) -> Interval:
-    return bootstrap(lambda drawn: float(values[drawn].mean()), len(values), seed=seed)
+    return only(gallery, order[len(order) // 2 :].tolist()), replace(setup, background=background)

@@ -1,4 +1,4 @@
-"""What is asked of a ranking, and what the right answer is: queries, gallery, truth.
+"""These are the test suites of a ranking: queries, the gallery they are asked of, and the truth.
 
 Four suites. *Copies*: seeded edits of the gallery's own pictures. *Prompts*: generated pictures
 against what their own prompt found and what others did. *Pairs*: a list of pictures and their known
@@ -118,30 +118,30 @@ def make_copies(
     taken = {
         row for spare in rows[:SPARE] for row in (int(spare), *twins(gallery, int(spare), same))
     }
-    kept = only(gallery, [row for row in range(len(rows)) if row not in taken])
+    rest = only(gallery, [row for row in range(len(rows)) if row not in taken])
     drawn = {
-        edit.name: rng_for(seed, edit.name, "sources").permutation(len(kept.ids))[:queries].tolist()
+        edit.name: rng_for(seed, edit.name, "sources").permutation(len(rest.ids))[:queries].tolist()
         for edit in chosen
     }
     sources = sorted({row for rows in drawn.values() for row in rows})
-    bodies = dict(zip(sources, _bodies(kept, sources), strict=True))
+    bodies = dict(zip(sources, _bodies(rest, sources), strict=True))
     groups = {row: number for number, row in enumerate(sources)}
     cases = []
     for edit in chosen:
         for row in drawn[edit.name]:
             if min(open_picture(bodies[row]).rgb.shape[:2]) < MIN_SIDE:
-                log.warning("candidate %s: too small to be edited; left out", kept.ids[row])
+                log.warning("candidate %s: too small to be edited; left out", rest.ids[row])
                 continue
-            make = partial(_copy, bodies[row], edit, seed, kept.ids[row], others)
-            name = f"{edit.name} of {kept.ids[row]}"
-            alike = np.array(twins(kept, row, same), np.int64)
+            make = partial(_copy, bodies[row], edit, seed, rest.ids[row], others)
+            name = f"{edit.name} of {rest.ids[row]}"
+            alike = np.array(twins(rest, row, same), np.int64)
             cases.append(Case(name, edit.name, groups[row], make, np.array([row]), alike))
     if not cases:
         raise SuiteError(
             f"{_where(gallery)}: expected pictures with sides of {MIN_SIDE} pixels or more, found "
             "none among those drawn; take larger ones"
         )
-    return Suite(kept, tuple(cases), seed)
+    return Suite(rest, tuple(cases), seed)
 
 
 def make_prompts(gallery: Gallery, jobs: Sequence[BatchJob], *, seed: int = 1) -> Suite:
@@ -154,7 +154,9 @@ def make_prompts(gallery: Gallery, jobs: Sequence[BatchJob], *, seed: int = 1) -
     found_by = prompts_of(gallery)
     cases: list[Case] = []
     for job in jobs:
-        own = np.array([row for row, told in enumerate(found_by) if job.prompt in told], np.int64)
+        own = np.array(
+            [row for row, prompts in enumerate(found_by) if job.prompt in prompts], np.int64
+        )
         if job.prompt and job.image is not None and 0 < len(own) < len(gallery.ids):
             make = partial(_open_job, job)
             cases.append(Case(job.name, job.prompt, len(cases), make, own))
@@ -192,11 +194,7 @@ def make_folder_prompts(gallery: Gallery, *, same: Same = _NO_SAME, seed: int = 
 
 
 def make_pairs(
-    gallery: Gallery,
-    truth: Mapping[Path, Sequence[str]],
-    *,
-    same: Same = _NO_SAME,
-    seed: int = 1,
+    gallery: Gallery, truth: Mapping[Path, Sequence[str]], *, same: Same = _NO_SAME, seed: int = 1
 ) -> Suite:
     """Pictures with known sources, as `ground_truth.read_pairs` has read them.
 

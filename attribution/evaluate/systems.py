@@ -1,8 +1,8 @@
-"""Every way to answer a suite, as scores over its gallery: whence's channels, its fusion, others.
+"""These are the systems under test: whence's channels and fusion, peers, the published ranker.
 
-A way is a function from a query to rows of scores by name, each (n,) over the gallery: higher is
+A system is a function from a query to rows of scores by name, each (n,) over the gallery: higher is
 closer, NaN where a candidate was not compared. Queries are opened one at a time, and asked of every
-way while they are open.
+system while they are open.
 
 But: the published ranker describes all candidates anew for each query, which takes seconds, so it
 is asked some of the queries only; its row says how many.
@@ -47,7 +47,7 @@ class OwnAnswer:
     """What whence says to one query.
 
     Attributes:
-        scores: by way, (n,).
+        scores: by system, (n,).
         verdicts: (n,) int8, places in `RUNGS`.
         compared: what the fusion and the verdicts stand on: the order, and shares of the influence.
     """
@@ -64,12 +64,12 @@ class System:
     Attributes:
         name: what its row in a table is called.
         answer: a query's scores (n,).
-        asked: the numbers of the cases that it answers; all if None.
+        case_numbers: of the cases that it answers; all if None.
     """
 
     name: str
     answer: Callable[[Query], ScoreRow] = field(repr=False)
-    asked: frozenset[int] | None = None
+    case_numbers: frozenset[int] | None = None
 
 
 @dataclass(frozen=True)
@@ -77,9 +77,9 @@ class Answers:
     """All answers to a suite of m cases over n candidates.
 
     Attributes:
-        scores: by way, (m, n) float32; rows of NaN where a case was not asked.
+        scores: by system, (m, n) float32; rows of NaN where a case was not asked.
         verdicts: (m, n) int8, places in `RUNGS`.
-        seconds: by way, for all its queries together.
+        seconds: by system, for all its queries together.
     """
 
     scores: Mapping[str, NDArray[np.float32]]
@@ -89,18 +89,18 @@ class Answers:
 
 def run_systems(
     suite: Suite,
-    method: RankingSetup,
-    ways: Sequence[System] = (),
+    setup: RankingSetup,
+    systems: Sequence[System] = (),
     *,
     standardised: bool = False,
     step: Step | None = None,
 ) -> Answers:
-    """Ask every case of every way.
+    """Ask every system about every case.
 
     Args:
         suite: the cases.
-        method: of whence's own answers.
-        ways: others that are asked too.
+        setup: of whence's own answers.
+        systems: others that are asked too.
         standardised: also give the channels' z-scores.
         step: called after each case.
 
@@ -115,14 +115,14 @@ def run_systems(
     for number, case in enumerate(suite.cases):
         query = case.open()
         started = time.perf_counter()
-        own = own_answer(query, suite.gallery, method, standardised=standardised)
+        own = own_answer(query, suite.gallery, setup, standardised=standardised)
         rows = dict(own.scores)
         verdicts[number] = own.verdicts
         started = _clock(seconds, "whence", started)
-        for way in ways:
-            if way.asked is None or number in way.asked:
-                rows[way.name] = way.answer(query)
-                started = _clock(seconds, way.name, started)
+        for system in systems:
+            if system.case_numbers is None or number in system.case_numbers:
+                rows[system.name] = system.answer(query)
+                started = _clock(seconds, system.name, started)
         for name, row in rows.items():
             scores.setdefault(name, np.full(shape, np.nan, np.float32))[number] = row
         if step is not None:
@@ -131,17 +131,17 @@ def run_systems(
 
 
 def own_answer(
-    query: Query, gallery: Gallery, method: RankingSetup, *, standardised: bool = False
+    query: Query, gallery: Gallery, setup: RankingSetup, *, standardised: bool = False
 ) -> OwnAnswer:
     """Whence's own answers: the fusion, each channel, hashes and texts.
 
     Raises:
         GalleryError: if a candidate is gone from its dataset.
     """
-    looked = embed_query(query, method.embedders, method.channels)
-    compared = compare(query, gallery, method, looked=looked)
+    looked = embed_query(query, setup.embedders, setup.channels)
+    compared = compare(query, gallery, setup, looked=looked)
     # Over all candidates, and not the pool alone: a channel by itself has no pool.
-    images = score_images(looked, gallery.vectors, method.background, method.channels)
+    images = score_images(looked, gallery.vectors, setup.background, setup.channels)
     fused = np.full(len(gallery.ids), -np.inf, np.float32)
     # By log-odds, as the order is: scores of the surest are all 1.
     fused[compared.rows] = np.where(compared.is_copy, 1e6 + compared.pdq, compared.log_odds)
@@ -149,7 +149,7 @@ def own_answer(
     verdicts[compared.rows] = [RUNGS.index(verdict) for verdict in compared.verdicts()]
     scores: dict[str, ScoreRow] = {
         FUSION: fused,
-        FUSED_IMAGES: method.fusion.log_odds(images.z),
+        FUSED_IMAGES: setup.fusion.log_odds(images.z),
         **images.raw,
     }
     if standardised:
@@ -171,13 +171,13 @@ def peer_systems(
     Raises:
         GalleryError: if a candidate is gone from its dataset.
     """
-    found: dict[str, list[NDArray[np.generic]]] = {peer.name: [] for peer in peers}
+    described: dict[str, list[NDArray[np.generic]]] = {peer.name: [] for peer in peers}
     for pictures in _pictures(gallery) if peers else ():
         for peer in peers:
-            found[peer.name].append(peer.describe(pictures))
+            described[peer.name].append(peer.describe(pictures))
         if step is not None:
             step(len(pictures))
-    return [_peer_system(peer, np.concatenate(found[peer.name])) for peer in peers]
+    return [_peer_system(peer, np.concatenate(described[peer.name])) for peer in peers]
 
 
 def published_system(
@@ -221,12 +221,12 @@ def _texts(query: Query, gallery: Gallery) -> dict[str, ScoreRow]:
 
 def _hashes(query: Query, gallery: Gallery) -> dict[str, ScoreRow]:
     """By channel, the best agreement of a query's views in their eight turns."""
-    found: dict[str, ScoreRow] = {}
+    scores: dict[str, ScoreRow] = {}
     for name, bits in BITS.items():
         words, there = gallery.hashes[name]
         turns = [turn for view in query.views for turn in view.hashes[name]]
-        found[name] = agreement(turns, words, there, bits)
-    return found
+        scores[name] = agreement(turns, words, there, bits)
+    return scores
 
 
 def _clock(seconds: dict[str, float], name: str, started: float) -> float:

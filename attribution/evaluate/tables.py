@@ -1,4 +1,4 @@
-"""Figures of a suite as tables for a person, at most 100 columns wide, and as a record for JSON.
+"""These are a suite's figures as tables of at most 100 columns for a person, and as JSON values.
 
 A figure stands with its 95 % interval behind it: `.912 [.880, .941]`.
 """
@@ -30,13 +30,13 @@ def found_text(figures: SuiteFigures) -> str:
             ["", "queries", "recall@1", "recall@10", "µAP"],
             [
                 [
-                    _shortened(way.name),
-                    f"{way.queries:,}",
-                    shown(way.recall_1),
-                    shown(way.recall_10),
-                    shown(way.micro_ap),
+                    _shortened(row.name),
+                    f"{row.queries:,}",
+                    shown(row.recall_1),
+                    shown(row.recall_10),
+                    shown(row.micro_ap),
                 ]
-                for way in figures.ways
+                for row in figures.ways
             ],
         ),
         _wrapped(
@@ -59,13 +59,13 @@ def found_text(figures: SuiteFigures) -> str:
         table(
             ["sources with the verdict, or a stronger one", *kinds],
             [
-                [str(said.verdict), *(shown(said.recall[kind]) for kind in kinds)]
-                for said in figures.verdicts
+                [str(row.verdict), *(shown(row.recall[kind]) for kind in kinds)]
+                for row in figures.verdicts
             ],
         ),
         table(
             ["pairs with the verdict", "right", "wrong", "precision", "wrong in 10⁶", "at most"],
-            [_said_row(said) for said in figures.verdicts],
+            [_verdict_row(row) for row in figures.verdicts],
         ),
         (
             f"of {figures.pairs:,} pairs with a picture that is no source; {figures.passed_over:,} "
@@ -88,8 +88,8 @@ def prompts_text(figures: PromptFigures) -> str:
             table(
                 ["", "queries", "AUC"],
                 [
-                    [_shortened(way.name), f"{way.queries:,}", shown(way.auc)]
-                    for way in figures.ways
+                    [_shortened(row.name), f"{row.queries:,}", shown(row.auc)]
+                    for row in figures.ways
                 ],
             ),
             _seconds_text(figures.seconds),
@@ -110,14 +110,14 @@ def null_text(all_figures: Sequence[NullFigures]) -> str:
     ]
     for figures in all_figures:
         columns.append(_shortened(figures.background))
-        told = [
+        cells = [
             number(figures.uniformity.statistic),
             number(figures.uniformity.p_value),
             shown(figures.discovered),
             f"{figures.queries:,}",
             f"{figures.pairs:,}",
         ]
-        for row, text in zip(rows, told, strict=True):
+        for row, text in zip(rows, cells, strict=True):
             row.append(text)
     lines = [[label, *row] for label, row in zip(labels, rows, strict=True)]
     for level in all_figures[0].below:
@@ -140,8 +140,8 @@ def null_text(all_figures: Sequence[NullFigures]) -> str:
     )
 
 
-def _uniform_text(told: tuple[Uniformity, Interval]) -> str:
-    return f"{number(told[0].p_value)}, {shown(told[1])}"
+def _uniform_text(pair: tuple[Uniformity, Interval]) -> str:
+    return f"{number(pair[0].p_value)}, {shown(pair[1])}"
 
 
 def record(figures: object) -> Any:
@@ -186,14 +186,14 @@ def table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     )
 
 
-def _said_row(said: VerdictFigures) -> list[str]:
+def _verdict_row(figures: VerdictFigures) -> list[str]:
     return [
-        str(said.verdict),
-        f"{said.right:,}",
-        f"{said.wrong:,}",
-        number(said.precision),
-        f"{said.false_alarms:,.1f}",
-        f"{said.at_most:,.1f}",
+        str(figures.verdict),
+        f"{figures.right:,}",
+        f"{figures.wrong:,}",
+        number(figures.precision),
+        f"{figures.false_alarms:,.1f}",
+        f"{figures.at_most:,.1f}",
     ]
 
 

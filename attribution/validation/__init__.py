@@ -1,1 +1,4 @@
-"""The proof: on a small model whose training pictures are known. Only the shell imports it."""
+"""This validates rankings on a small model whose training pictures are known: the proof.
+
+Only the shell imports it.
+"""

@@ -1,7 +1,8 @@
-"""What became of one model that was trained without some pictures, as a file of a run.
+"""This is the record of one retrained model: what it answers after training without some pictures.
 
-A file's name says what the model was: the settings, the training seed, and what was removed. The
-same removal by two arms is trained once, and a run that was stopped goes on from the files.
+It is a file of a run, whose name says what the model was: the settings, the training seed, and
+what was removed. So the same removal by two arms is trained once, and a run that was stopped goes
+on from the files.
 """
 
 from __future__ import annotations
@@ -10,16 +11,12 @@ import hashlib
 from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from attribution.errors import ProofError
-from harvester.dataset.atomic import replacing
-from harvester.errors import reason_of
+from attribution.validation.parquet import reading_table, write_table
 
 _SCHEMA = pa.schema(
     [
@@ -59,8 +56,8 @@ class RetrainingOutcome:
 
 def outcome_name(base: str, seed: int, removed: Collection[str]) -> str:
     """The name of an outcome's file: of what the run is made of, the seed and the removal."""
-    told = "\0".join([base, str(seed), *sorted(removed)])
-    return f"{seed}-{len(removed)}-{hashlib.sha256(told.encode()).hexdigest()[:20]}.parquet"
+    identity = "\0".join([base, str(seed), *sorted(removed)])
+    return f"{seed}-{len(removed)}-{hashlib.sha256(identity.encode()).hexdigest()[:20]}.parquet"
 
 
 def write_outcome(path: Path, outcome: RetrainingOutcome) -> None:
@@ -69,34 +66,9 @@ def write_outcome(path: Path, outcome: RetrainingOutcome) -> None:
     Raises:
         ProofError: if it cannot be written.
     """
-    row = {
-        "seed": outcome.seed,
-        "removed": list(outcome.removed),
-        "query_losses": outcome.query_losses,
-        "picture_losses": outcome.picture_losses,
-        "codes": list(outcome.codes),
-        "training_loss": outcome.training_loss,
-        "seconds": outcome.seconds,
-    }
-    try:
-        with replacing(path) as temporary:
-            pq.write_table(pa.Table.from_pylist([row], schema=_SCHEMA), temporary)
-    except OSError as exc:
-        raise ProofError(f"{path}: expected to write an outcome, found {reason_of(exc)}") from exc
-
-
-def read_columns(path: Path, schema: pa.Schema) -> list[dict[str, Any]]:
-    """The rows of a file of exactly these columns; pyarrow would make up those that are missing.
-
-    Raises:
-        OSError, ValueError, ArrowException: if it holds anything else.
-    """
-    with path.open("rb") as file:  # whose errors say what is wrong; pyarrow's name the path
-        table = pq.read_table(file)
-    if table.schema != schema or any(column.null_count for column in table.columns):
-        raise ValueError("other columns, or fields without a value")
-    rows: list[dict[str, Any]] = table.to_pylist()
-    return rows
+    # The fields are the columns.
+    row = vars(outcome) | {"codes": list(outcome.codes)}
+    write_table(path, [row], _SCHEMA, "an outcome")
 
 
 def read_outcome(path: Path) -> RetrainingOutcome:
@@ -105,8 +77,8 @@ def read_outcome(path: Path) -> RetrainingOutcome:
     Raises:
         ProofError: if it is missing or holds something else.
     """
-    try:
-        (row,) = read_columns(path, _SCHEMA)
+    with reading_table(path, _SCHEMA, "an outcome of this run") as rows:
+        (row,) = rows
         return RetrainingOutcome(
             seed=row["seed"],
             removed=tuple(row["removed"]),
@@ -116,9 +88,3 @@ def read_outcome(path: Path) -> RetrainingOutcome:
             training_loss=row["training_loss"],
             seconds=row["seconds"],
         )
-    except (OSError, TypeError, ValueError, pa.ArrowException) as exc:
-        found = reason_of(exc) if isinstance(exc, OSError) else "another or a damaged file"
-        raise ProofError(
-            f"{path}: expected an outcome of this run, found {found}; delete it and run the same "
-            "command again"
-        ) from exc

@@ -1,7 +1,8 @@
-"""What a proof finds, as rows: each kind is a Parquet file of the run, and a table of its report.
+"""These are the tables of results of a validation run, one dataclass for each kind of row.
 
-Losses and effects are in nats a token of the generated picture; an effect is a loss after
-forgetting minus the loss before. Intervals are of 95 %. NaN stands where there is no figure.
+Each kind is a Parquet file of the run, and a table of its report. Losses and effects are in nats a
+token of the generated picture; an effect is a loss after forgetting minus the loss before.
+Intervals are of 95 %. NaN stands where there is no figure.
 """
 
 from __future__ import annotations
@@ -13,12 +14,8 @@ from pathlib import Path
 from typing import Any, TypeVar, get_type_hints
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
-from attribution.errors import ProofError
-from attribution.validation.outcomes import read_columns
-from harvester.dataset.atomic import replacing
-from harvester.errors import reason_of
+from attribution.validation.parquet import reading_table, write_table
 
 SCORE = "score"
 """The method that is whence's score as it is shown, 0 to 1, near copies above; as an order it is
@@ -281,14 +278,7 @@ def write_rows(path: Path, rows: Sequence[Any]) -> None:
     Raises:
         ProofError: if it cannot be written.
     """
-    kind = type(rows[0])
-    table = pa.Table.from_pylist([asdict(row) for row in rows], schema=_schema(kind))
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with replacing(path) as temporary:
-            pq.write_table(table, temporary)
-    except OSError as exc:
-        raise ProofError(f"{path}: expected to write results, found {reason_of(exc)}") from exc
+    write_table(path, [asdict(row) for row in rows], _schema(type(rows[0])), "results")
 
 
 def read_rows(path: Path, kind: type[AnyRow]) -> tuple[AnyRow, ...]:
@@ -299,20 +289,16 @@ def read_rows(path: Path, kind: type[AnyRow]) -> tuple[AnyRow, ...]:
     """
     if not path.exists():
         return ()
-    try:
-        told = read_columns(path, _schema(kind))
-    except (OSError, ValueError, pa.ArrowException) as exc:
-        found = reason_of(exc) if isinstance(exc, OSError) else "another or a damaged file"
-        raise ProofError(
-            f"{path}: expected results of {kind.__name__}, found {found}; delete it and run the "
-            "same command again"
-        ) from exc
-    return tuple(_made(kind, row) for row in told)
-
-
-def _made(kind: type[AnyRow], row: dict[str, Any]) -> AnyRow:
-    values = {name: tuple(one) if isinstance(one, list) else one for name, one in row.items()}
-    return kind(**values)
+    with reading_table(path, _schema(kind), f"results of {kind.__name__}") as rows:
+        return tuple(
+            kind(
+                **{
+                    name: tuple(cell) if isinstance(cell, list) else cell
+                    for name, cell in row.items()
+                }
+            )
+            for row in rows
+        )
 
 
 _ARROW = {
@@ -327,4 +313,4 @@ _ARROW = {
 
 def _schema(kind: type[Any]) -> pa.Schema:
     hints = get_type_hints(kind)
-    return pa.schema([(one.name, _ARROW[hints[one.name]]) for one in fields(kind)])
+    return pa.schema([(field.name, _ARROW[hints[field.name]]) for field in fields(kind)])

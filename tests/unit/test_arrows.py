@@ -148,8 +148,6 @@ ROOMS = {
         "attribution.ranking",
         "attribution.validation",
         "attribution.validation.model",
-        "harvester",
-        "harvester.dataset",
     },
     "attribution.validation.report": {
         "attribution.descriptors",

@@ -1,1 +1,1 @@
-"""The experiments: corpus, generations, removals, retraining, LDS, exemplars, unlearning."""
+"""These are the experiments of a run: counterfactual test, LDS, exemplars, unlearning, refit."""

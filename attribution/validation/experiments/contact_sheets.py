@@ -1,4 +1,8 @@
-"""What a proof looks like: the same prompts and seeds, before and after forgetting, as sheets."""
+"""These are the contact sheets of the counterfactual test: pictures before and after removals.
+
+A sheet is of one seed. Its columns are prompts; its rows are training pictures, what was generated,
+and what models without some pictures make of the same prompts.
+"""
 
 from __future__ import annotations
 
@@ -22,38 +26,38 @@ def sheets_of(test: Test) -> list[Sheet]:
     """A sheet for each seed: training pictures, generated ones, and those after each removal."""
     planned = test.planned
     most = max(arm.k for arm in planned.arms if arm.name == "whence")
-    told = []
-    for seed in test.generated.material.settings.seeds:
+    sheets = []
+    for seed in test.generated.corpus.settings.seeds:
         rows, labels = _before(test, seed)
         for name in _ARMS:
             arm = Arm(name, own_count(test.generated) if name == OWN else most)
             if arm in planned.arms:
                 removal = planned.arms[arm][seed]
-                rows.append(_made(test, removal))
+                rows.append(_generated_without(test, removal))
                 labels.append(_label(arm, removal))
         about = len(planned.arms[Arm("whence", most)][seed].removed)
         for count in _around(sorted(planned.random), about):
-            rows.append(_made(test, planned.random[count][seed]))
+            rows.append(_generated_without(test, planned.random[count][seed]))
             labels.append(f"without {count} at {RANDOM}")
-        captions = test.generated.material.prompts[: len(rows[0])]
-        told.append(
+        captions = test.generated.corpus.prompts[: len(rows[0])]
+        sheets.append(
             Sheet(
                 f"seed-{seed}", f"The same prompts and seed {seed}", sheet(rows, labels, captions)
             )
         )
-    return told
+    return sheets
 
 
 def _before(test: Test, seed: int) -> tuple[list[NDArray[np.uint8]], list[str]]:
     generated = test.generated
-    material = generated.material
-    prompts = material.prompts[: min(_COLUMNS, material.settings.prompts)]
-    own = [material.rows_of_caption(prompt) for prompt in prompts]
+    corpus = generated.corpus
+    prompts = corpus.prompts[: min(_COLUMNS, corpus.settings.prompts)]
+    own = [corpus.rows_of_caption(prompt) for prompt in prompts]
     rows, labels = [], []
-    for number in range(max(len(found) for found in own)):
+    for number in range(max(len(indices) for indices in own)):
         # Where a caption has fewer, its last one stands again.
-        chosen = [found[min(number, len(found) - 1)] for found in own]
-        rows.append(material.pictures.pixels[chosen])
+        chosen = [indices[min(number, len(indices) - 1)] for indices in own]
+        rows.append(corpus.pictures.pixels[chosen])
         labels.append("training picture" if not number else f"another of the caption, {number + 1}")
     queries = np.flatnonzero(generated.seed == seed)[: len(prompts)]
     rows.append(generated.pixels[queries])
@@ -61,9 +65,9 @@ def _before(test: Test, seed: int) -> tuple[list[NDArray[np.uint8]], list[str]]:
     return rows, labels
 
 
-def _made(test: Test, removal: Removal) -> NDArray[np.uint8]:
+def _generated_without(test: Test, removal: Removal) -> NDArray[np.uint8]:
     codes = test.outcome(removal).codes[:_COLUMNS]
-    return test.generated.material.tokenizer.decode(torch.from_numpy(codes).long())
+    return test.generated.corpus.tokenizer.decode(torch.from_numpy(codes).long())
 
 
 def _label(arm: Arm, removal: Removal) -> str:
@@ -72,7 +76,7 @@ def _label(arm: Arm, removal: Removal) -> str:
     return f"without {name} ({len(removal.removed)} in all)"
 
 
-def _around(counts: Sequence[int], wanted: int) -> list[int]:
+def _around(counts: Sequence[int], target: int) -> list[int]:
     """The random removal next to a number, and the largest."""
-    near = min(counts, key=lambda count: abs(count - wanted))
+    near = min(counts, key=lambda count: abs(count - target))
     return sorted({near, counts[-1]})

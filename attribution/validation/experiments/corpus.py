@@ -1,6 +1,6 @@
-"""Everything that a proof rests on: the pictures, the tokenizer, the vocabulary, and the prompts.
+"""This is the training corpus of a run: pictures, image tokenizer, text tokenizer, and prompts.
 
-The image tokenizer learns from pictures that no model of the proof ever sees, whose captions no
+The image tokenizer learns from pictures that no model of the run ever sees, whose captions no
 prompt has: what is forgotten later must not live on in it.
 """
 
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 
 
 TOKENIZER = "tokenizer.safetensors"
-_TOLD = "proof.json"
+_RUN_FILE = "proof.json"
 _TRAINING = 1
 """To be raised with every change of what a model becomes that no setting tells."""
 
@@ -65,32 +65,39 @@ class Corpus:
     @cached_property
     def base(self) -> str:
         """What every model of the run has in common, in short."""
-        told = [self.pictures.digest, self.data.tokenizer, self.settings.digest, str(_TRAINING)]
+        parts = [self.pictures.digest, self.data.tokenizer, self.settings.digest, str(_TRAINING)]
         # Other versions, chances and devices make other bits.
-        told += [torch.__version__, version("transformers"), str(TEMPERATURE)]
-        told += ["cuda" * torch.cuda.is_available()]
-        found = hashlib.sha256("\0".join(told).encode())
+        parts += [torch.__version__, version("transformers"), str(TEMPERATURE)]
+        parts += ["cuda" * torch.cuda.is_available()]
+        digest = hashlib.sha256("\0".join(parts).encode())
         for tokens in (self.data.text, self.data.codes):
-            found.update(tokens.numpy().tobytes())
-        return found.hexdigest()[:16]
+            digest.update(tokens.numpy().tobytes())
+        return digest.hexdigest()[:16]
 
     @cached_property
     def prompts(self) -> tuple[str, ...]:
         """Captions to generate from, those of the counterfactual test first; drawn by seed."""
         settings = self.settings
         captions = sorted(set(self.pictures.captions))
-        wanted = max(settings.prompts, settings.subset_prompts)
-        if wanted > len(captions):
+        count = max(settings.prompts, settings.subset_prompts)
+        if count > len(captions):
             raise ProofError(
-                f"expected at least {wanted} different captions to take prompts from, found "
+                f"expected at least {count} different captions to take prompts from, found "
                 f"{len(captions)}; harvest more pictures, or take a smaller --size"
             )
         draw = np.random.default_rng([settings.seeds[0], 7])
-        return tuple(captions[place] for place in draw.permutation(len(captions))[:wanted])
+        return tuple(captions[index] for index in draw.permutation(len(captions))[:count])
+
+    @cached_property
+    def unseen_rows(self) -> list[int]:
+        """Rows of the others, which no model saw, in categories that models learn from."""
+        known = {name.casefold() for name in self.pictures.categories}
+        categories = self.others.categories
+        return [row for row, name in enumerate(categories) if name.casefold() in known]
 
     def text_of(self, captions: Sequence[str]) -> torch.Tensor:
         """Captions as the models take them."""
-        return torch.from_numpy(self.data.words.encode(captions))
+        return torch.from_numpy(self.data.text_tokenizer.encode(captions))
 
     def rows_of_caption(self, caption: str) -> NDArray[np.int64]:
         """The pictures that have it: a prompt's own."""
@@ -136,8 +143,8 @@ def prepare(
     others = _others([everything, *more], pictures)
     _check_same_run(out, settings, pictures)
     tokenizer = _tokenizer(out / TOKENIZER, others, settings, counted)
-    words = fit_text_tokenizer(pictures.captions)
-    data = encode(pictures, tokenizer, digest_of(tokenizer), words)
+    text_tokenizer = fit_text_tokenizer(pictures.captions)
+    data = encode(pictures, tokenizer, digest_of(tokenizer), text_tokenizer)
     return Corpus(out, settings, pictures, others, tokenizer, data)
 
 
@@ -145,40 +152,40 @@ def _others(sets: Sequence[TrainingPictures], pictures: TrainingPictures) -> Tra
     """Pictures that are in none of the models: by id, by caption and by their pixels."""
     ids, captions = set(pictures.ids), {caption.casefold() for caption in pictures.captions}
     pixels = {one.tobytes() for one in pictures.pixels}
-    kept: dict[str, tuple[TrainingPictures, int]] = {}
-    for found in sets:
-        for row, name in enumerate(found.ids):
+    unseen: dict[str, tuple[TrainingPictures, int]] = {}
+    for dataset in sets:
+        for row, name in enumerate(dataset.ids):
             if (
                 name not in ids
-                and found.captions[row].casefold() not in captions
-                and found.pixels[row].tobytes() not in pixels
+                and dataset.captions[row].casefold() not in captions
+                and dataset.pixels[row].tobytes() not in pixels
             ):
-                kept.setdefault(name, (found, row))
-    if len(kept) < FEWEST:
+                unseen.setdefault(name, (dataset, row))
+    if len(unseen) < FEWEST:
         raise ProofError(
             f"expected at least {FEWEST} further pictures for the image tokenizer, which must not "
-            f"learn from those that are forgotten, found {len(kept)}; give another dataset with "
+            f"learn from those that are forgotten, found {len(unseen)}; give another dataset with "
             "--tokenizer-from"
         )
-    chosen = sorted(kept.items())
+    chosen = sorted(unseen.items())
     return TrainingPictures(
         ids=tuple(name for name, _ in chosen),
-        captions=tuple(found.captions[row] for _, (found, row) in chosen),
-        creators=tuple(found.creators[row] for _, (found, row) in chosen),
-        categories=tuple(found.categories[row] for _, (found, row) in chosen),
-        pixels=np.stack([found.pixels[row] for _, (found, row) in chosen]),
+        captions=tuple(dataset.captions[row] for _, (dataset, row) in chosen),
+        creators=tuple(dataset.creators[row] for _, (dataset, row) in chosen),
+        categories=tuple(dataset.categories[row] for _, (dataset, row) in chosen),
+        pixels=np.stack([dataset.pixels[row] for _, (dataset, row) in chosen]),
     )
 
 
 def _tokenizer(
     path: Path, others: TrainingPictures, settings: Settings, counted: Counted
 ) -> ImageTokenizer:
-    told = hashlib.sha256(
+    digest = hashlib.sha256(
         json.dumps([others.digest, asdict(settings.tokenizer)]).encode()
     ).hexdigest()
     if path.exists():
         tokenizer, learnt_from = load_tokenizer(path)
-        if learnt_from == told:
+        if learnt_from == digest:
             return tokenizer
         raise ProofError(
             f"{path}: expected a tokenizer trained on the {len(others):,} pictures that no model "
@@ -189,16 +196,16 @@ def _tokenizer(
         tokenizer = train_tokenizer(
             others.pixels, recipe=recipe, step=lambda *_: counting.advance()
         )
-    save_tokenizer(path, tokenizer, told)
+    save_tokenizer(path, tokenizer, digest)
     return tokenizer
 
 
 def _check_same_run(out: Path, settings: Settings, pictures: TrainingPictures) -> None:
     """A run's folder is of one set of pictures and one way to train; more prompts may come."""
-    told = {"pictures": pictures.digest, "made": settings.digest}
-    path = out / _TOLD
+    identity = {"pictures": pictures.digest, "made": settings.digest}
+    path = out / _RUN_FILE
     if path.exists():
-        if _read(path) != told:
+        if _read(path) != identity:
             raise ProofError(
                 f"{out}: expected a run of the same pictures and settings, found one of others; "
                 "choose another --out"
@@ -206,7 +213,7 @@ def _check_same_run(out: Path, settings: Settings, pictures: TrainingPictures) -
         return
     try:
         with replacing(path) as temporary:
-            temporary.write_text(json.dumps(told), "utf-8")
+            temporary.write_text(json.dumps(identity), "utf-8")
     except OSError as exc:
         raise ProofError(f"{path}: expected to write there, found {reason_of(exc)}") from exc
 

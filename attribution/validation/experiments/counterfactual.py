@@ -1,9 +1,10 @@
-"""The counterfactual test: what the models without an arm's pictures make of the same prompts.
+"""This is the counterfactual test: what models without an arm's pictures make of the same prompts.
 
-Effects are changes of the generated pictures' losses (Wang et al., "Evaluating Data Attribution for
+An effect is the change of a generated picture's loss (Wang et al., "Evaluating Data Attribution for
 Text-to-Image Models", 2023, and "Data Attribution for Text-to-Image Models by Unlearning
-Synthesized Images", 2024, arXiv 2406.09408), prompt by prompt and seed by seed, against the model
-of the same seed that saw everything; cosines are those of Aivalis & Klampanos (arXiv 2504.01771).
+Synthesized Images", 2024, arXiv 2406.09408), prompt by prompt and seed by seed. It is measured
+against the model of the same seed that saw everything. Cosines are those of Aivalis & Klampanos
+(arXiv 2504.01771).
 
 But: the pictures of all prompts are removed together, so that a prompt's effect has a small part
 that other prompts' removals made. Every arm has it, the random one too, and the number removed is
@@ -65,7 +66,7 @@ class Test:
 
     def __init__(self, generated: GeneratedQueries, planned: Planned) -> None:
         self.generated, self.planned = generated, planned
-        self._question = generated.question()
+        self._probe = generated.probe()
         self._before = {seed: generated.before(seed) for seed in generated.models}
         self._network = ResNet50Gem()
         self._first = {seed: self._pictures(one.codes) for seed, one in self._before.items()}
@@ -73,11 +74,11 @@ class Test:
 
     def run(self, step: Callable[[], None], *, workers: ModelPool) -> None:
         """Train every model that is still missing."""
-        train_all(self._question, self.planned.removals, step, workers=workers)
+        train_all(self._probe, self.planned.removals, step, workers=workers)
 
     def outcome(self, removal: Removal) -> RetrainingOutcome:
         """Of one removal."""
-        return read_outcome(self._question.path(removal))
+        return read_outcome(self._probe.path(removal))
 
     def changes(self, by_seed: Mapping[int, Removal]) -> Changes:
         """What a removal did, seed by seed."""
@@ -86,18 +87,18 @@ class Test:
     def effects(self) -> list[Effect]:
         """One row an arm and K."""
         counts, curve = self._random()
-        found = {arm: self.changes(by_seed) for arm, by_seed in self.planned.arms.items()}
-        found |= {arm: self._one_by_one(by_seed) for arm, by_seed in self.planned.alone.items()}
-        return [self._effect(arm, changes, counts, curve) for arm, changes in found.items()]
+        by_arm = {arm: self.changes(by_seed) for arm, by_seed in self.planned.arms.items()}
+        by_arm |= {arm: self._one_by_one(by_seed) for arm, by_seed in self.planned.alone.items()}
+        return [self._effect(arm, changes, counts, curve) for arm, changes in by_arm.items()]
 
     def random(self) -> list[RandomEffect]:
         """The points of the random curve."""
-        size = len(self.generated.material.pictures)
-        told = []
+        size = len(self.generated.corpus.pictures)
+        rows = []
         for count, by_seed in sorted(self.planned.random.items()):
             changes = self.changes(by_seed)
             mean = _mean(changes.losses)
-            told.append(
+            rows.append(
                 RandomEffect(
                     removed=count,
                     share=count / size,
@@ -108,16 +109,16 @@ class Test:
                     drift=float(changes.drift.mean()),
                 )
             )
-        return told
+        return rows
 
     def paired(self) -> list[Paired]:
         """Whence's own arm against every other at the same K."""
         own = {
-            one.k: self.changes(by_seed).losses
-            for one, by_seed in self.planned.arms.items()
-            if one.name == WHENCE
+            arm.k: self.changes(by_seed).losses
+            for arm, by_seed in self.planned.arms.items()
+            if arm.name == WHENCE
         }
-        told = []
+        rows = []
         for other, by_seed in self.planned.arms.items():
             if other.name == WHENCE or other.k not in own:
                 continue
@@ -126,7 +127,7 @@ class Test:
             test = paired_test(
                 first.ravel(), self.changes(by_seed).losses.ravel(), groups=groups, seed=_SEED
             )
-            told.append(
+            rows.append(
                 Paired(
                     k=other.k,
                     arm=WHENCE,
@@ -138,7 +139,7 @@ class Test:
                     prompts=test.queries,
                 )
             )
-        return told
+        return rows
 
     def _one_by_one(self, by_seed: Mapping[int, Sequence[Removal]]) -> Changes:
         """Changes of prompts that each have a removal of their own."""
@@ -203,20 +204,20 @@ class Test:
         return self._known[removal]
 
     def _compared(self, removal: Removal) -> Changes:
-        generated, material = self.generated, self.generated.material
-        pictures, prompts = material.pictures, material.prompts[: material.settings.prompts]
+        generated, corpus = self.generated, self.generated.corpus
+        pictures, prompts = corpus.pictures, corpus.prompts[: corpus.settings.prompts]
         after, before = self.outcome(removal), self._before[removal.seed]
         queries = np.flatnonzero(generated.seed == removal.seed)[: len(prompts)]
         old, new = self._first[removal.seed], self._pictures(after.codes)
         own = [
-            any(pictures.ids[row] in removal.removed for row in material.rows_of_caption(prompt))
+            any(pictures.ids[row] in removal.removed for row in corpus.rows_of_caption(prompt))
             for prompt in prompts
         ]
-        kept = [
+        is_bystander = [
             name not in removal.removed and caption not in prompts
             for name, caption in zip(pictures.ids, pictures.captions, strict=True)
         ]
-        drift = (after.picture_losses - before.picture_losses)[np.array(kept)]
+        drift = (after.picture_losses - before.picture_losses)[np.array(is_bystander)]
         return Changes(
             losses=(after.query_losses - before.query_losses)[queries].astype(np.float64),
             pixels=measures.mean_squared(old.pixels, new.pixels),
@@ -228,7 +229,7 @@ class Test:
         )
 
     def _pictures(self, codes: NDArray[np.int32]) -> _Looks:
-        pixels = self.generated.material.tokenizer.decode(torch.from_numpy(codes).long())
+        pixels = self.generated.corpus.tokenizer.decode(torch.from_numpy(codes).long())
         flat = self._network.maps(enlarged(pixels))
         maps = flat.reshape(len(flat), *_MAP)
         return _Looks(pixels, maps, maps.mean((1, 2)))

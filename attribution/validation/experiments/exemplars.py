@@ -1,4 +1,4 @@
-"""The exemplar test: a model is tuned on one picture; is that picture found?
+"""This is the exemplar test: a model is tuned on one picture, and every method has to find it.
 
 After Wang et al., "Evaluating Data Attribution for Text-to-Image Models" (ICCV 2023): what a model
 makes after it was tuned on one exemplar is influenced by that exemplar by construction. The gallery
@@ -18,7 +18,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from attribution.evaluate.metrics import bootstrap
+from attribution.evaluate.metrics import mean_with_interval
 from attribution.validation.experiments.generations import GeneratedQueries
 from attribution.validation.model.dataset import TrainingPictures
 from attribution.validation.model.sampling import sample
@@ -53,8 +53,8 @@ def choose_exemplars(generated: GeneratedQueries, among: frozenset[str]) -> Trai
         generated: the run.
         among: ids that the gallery has.
     """
-    unseen, settings = _unseen(generated, among), generated.material.settings
-    return generated.material.others.chosen(unseen[: settings.exemplars])
+    unseen, settings = _unseen(generated, among), generated.corpus.settings
+    return generated.corpus.others.chosen(unseen[: settings.exemplars])
 
 
 def searched(
@@ -64,26 +64,20 @@ def searched(
 
     Distractors that share a caption with an exemplar come first.
     """
-    material = generated.material
-    others, captions = material.others, set(chosen.captions)
+    corpus = generated.corpus
+    others, captions = corpus.others, set(chosen.captions)
     unseen = sorted(
         _unseen(generated, among).tolist(), key=lambda row: others.captions[row] not in captions
     )
-    kept = len(chosen) + material.settings.distractors
-    return {*material.pictures.ids, *chosen.ids, *(others.ids[row] for row in unseen[:kept])}
+    count = len(chosen) + corpus.settings.distractors
+    return {*corpus.pictures.ids, *chosen.ids, *(others.ids[row] for row in unseen[:count])}
 
 
 def _unseen(generated: GeneratedQueries, among: frozenset[str]) -> NDArray[np.int64]:
     """Rows of pictures that no model saw, of the categories that models learn from, shuffled."""
-    material = generated.material
-    known = {name.casefold() for name in material.pictures.categories}
-    others = material.others
-    rows = [
-        row
-        for row, name in enumerate(others.ids)
-        if name in among and others.categories[row].casefold() in known
-    ]
-    draw = np.random.default_rng([material.settings.seeds[0], 19])
+    corpus = generated.corpus
+    rows = [row for row in corpus.unseen_rows if corpus.others.ids[row] in among]
+    draw = np.random.default_rng([corpus.settings.seeds[0], 19])
     return draw.permutation(np.array(rows, np.int64))
 
 
@@ -91,11 +85,11 @@ def tune(
     generated: GeneratedQueries, exemplars: TrainingPictures, step: Callable[[], None]
 ) -> Tuned:
     """Tune the first seed's model on each exemplar, and generate from it."""
-    material = generated.material
-    settings = material.settings
+    corpus = generated.corpus
+    settings = corpus.settings
     seed = settings.seeds[0]
     base = generated.models[seed]
-    data = encode(exemplars, material.tokenizer, material.data.tokenizer, material.data.words)
+    data = encode(exemplars, corpus.tokenizer, corpus.data.tokenizer, corpus.data.text_tokenizer)
     recipe = replace(
         settings.recipe,
         steps=settings.exemplar_steps,
@@ -110,11 +104,11 @@ def tune(
         text = data.text[row : row + 1]
         codes.append(sample(tuned.model, text, [seed], length=data.codes.shape[1])[0])
         step()
-    pixels = material.tokenizer.decode(torch.stack(codes))
+    pixels = corpus.tokenizer.decode(torch.stack(codes))
     return Tuned(exemplars.ids, pixels, exemplars.captions)
 
 
-def found(
+def rank_exemplars(
     tuned: Tuned, ids: tuple[str, ...], by_method: Mapping[str, NDArray[np.float32]]
 ) -> list[ExemplarFound]:
     """Ranks of the exemplars by every method, the best first.
@@ -124,17 +118,17 @@ def found(
         ids: of the gallery, in the order of the scores.
         by_method: (e, n), higher is closer; ties stand by id, as in rankings.
     """
-    place = {name: row for row, name in enumerate(ids)}
-    own = np.array([place[name] for name in tuned.exemplars])
-    told = []
+    row_of = {name: row for row, name in enumerate(ids)}
+    own = np.array([row_of[name] for name in tuned.exemplars])
+    rows = []
     for name, scores in by_method.items():
         mine = scores[np.arange(len(own)), own][:, None]
         before = (scores > mine) | ((scores == mine) & (np.arange(len(ids)) < own[:, None]))
         ranks = before.sum(1) + 1
         first, ten, precision = (ranks == 1), (ranks <= 10), 1 / ranks
         recall = share_interval(ten)
-        mean_ap = _mean(precision)
-        told.append(
+        mean_ap = mean_with_interval(precision, _SEED)
+        rows.append(
             ExemplarFound(
                 method=name,
                 exemplars=len(own),
@@ -143,14 +137,9 @@ def found(
                 recall_10=recall.value,
                 recall_10_low=recall.low,
                 recall_10_high=recall.high,
-                mean_ap=mean_ap[0],
-                mean_ap_low=mean_ap[1],
-                mean_ap_high=mean_ap[2],
+                mean_ap=mean_ap.value,
+                mean_ap_low=mean_ap.low,
+                mean_ap_high=mean_ap.high,
             )
         )
-    return sorted(told, key=lambda row: -row.mean_ap)
-
-
-def _mean(values: NDArray[np.float64]) -> tuple[float, float, float]:
-    drawn = bootstrap(lambda rows: float(values[rows].mean()), len(values), seed=_SEED)
-    return drawn.value, drawn.low, drawn.high
+    return sorted(rows, key=lambda row: -row.mean_ap)

@@ -1,4 +1,7 @@
-"""A trained model asked for pictures: of prompts, and as a sheet of what it learnt."""
+"""This is generation with one trained model: pictures of prompts, and a sheet of what it learnt.
+
+Both are written as PNG, with a mark by which whence knows its own picture again and may replace it.
+"""
 
 from __future__ import annotations
 
@@ -53,8 +56,8 @@ def make(
     check_output(image, is_picture, option="--image")
     if not all(prompt.strip() for prompt in prompts):
         raise ProofError("expected a prompt of at least one word, found an empty one")
-    trained, words, codec = _open(model, tokenizer)
-    text = torch.from_numpy(words.encode(list(prompts)))
+    trained, text_tokenizer, image_tokenizer = _open(model, tokenizer)
+    text = torch.from_numpy(text_tokenizer.encode(list(prompts)))
     codes = sample(
         trained.model,
         text,
@@ -63,7 +66,7 @@ def make(
         temperature=temperature,
         guidance=guidance,
     )
-    pixels = enlarged(codec.decode(codes))
+    pixels = enlarged(image_tokenizer.decode(codes))
     write_png(image, _png(np.concatenate(pixels, axis=1)))
     return image
 
@@ -76,28 +79,30 @@ def show(model: Path, tokenizer: Path, image: Path, *, count: int, seed: int) ->
         ProofError: if it cannot be written.
     """
     check_output(image, is_picture, option="--image")
-    trained, words, codec = _open(model, tokenizer)
+    trained, text_tokenizer, image_tokenizer = _open(model, tokenizer)
     if not trained.captions:
         raise CheckpointError(f"{model}: expected a model with captions, found none; train again")
-    write_png(image, sheet_of(trained, codec, words, trained.captions[:count], seed))
+    write_png(
+        image, sheet_of(trained, image_tokenizer, text_tokenizer, trained.captions[:count], seed)
+    )
     return image
 
 
 def _open(model: Path, tokenizer: Path) -> tuple[Trained, TextTokenizer, ImageTokenizer]:
-    codec, _ = load_tokenizer(tokenizer)
-    trained, words = load_model(model, digest_of(codec))
-    return trained, words, codec
+    image_tokenizer, _ = load_tokenizer(tokenizer)
+    trained, text_tokenizer = load_model(model, digest_of(image_tokenizer))
+    return trained, text_tokenizer, image_tokenizer
 
 
 def sheet_of(
     trained: Trained,
     tokenizer: ImageTokenizer,
-    words: TextTokenizer,
+    text_tokenizer: TextTokenizer,
     captions: Sequence[str],
     seed: int,
 ) -> bytes:
     """What a model makes of some captions, at least one, as a PNG."""
-    text = torch.from_numpy(words.encode(list(captions)))
+    text = torch.from_numpy(text_tokenizer.encode(list(captions)))
     seeds = [seed] * len(captions)
     codes = sample(trained.model, text, seeds, length=trained.model.shape.image_length)
     columns = min(12, math.ceil(len(captions) ** 0.5) + 2)

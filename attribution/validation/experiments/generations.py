@@ -1,4 +1,7 @@
-"""The models that saw everything, and what they make of the prompts: the queries of a proof."""
+"""These are the queries of a run: what models that saw everything make of the prompts.
+
+There is one such model a seed; it is trained here, or read where an earlier call has left it.
+"""
 
 from __future__ import annotations
 
@@ -34,7 +37,7 @@ class GeneratedQueries:
             the counterfactual test come first, seed by seed.
     """
 
-    material: Corpus
+    corpus: Corpus
     models: dict[int, Trained]
     codes: dict[int, NDArray[np.int32]]
     seed: NDArray[np.int64]
@@ -43,91 +46,95 @@ class GeneratedQueries:
     @property
     def captions(self) -> tuple[str, ...]:
         """The prompt of each query."""
-        return tuple(self.material.prompts[place] for place in self.prompt)
+        return tuple(self.corpus.prompts[number] for number in self.prompt)
 
     @cached_property
     def tokens(self) -> tuple[torch.Tensor, torch.Tensor]:
         """Text (q, l) and codes (q, t) of the queries."""
         rows = [
-            self.codes[int(seed)][place] for seed, place in zip(self.seed, self.prompt, strict=True)
+            self.codes[int(seed)][number]
+            for seed, number in zip(self.seed, self.prompt, strict=True)
         ]
-        return self.material.text_of(self.captions), torch.from_numpy(np.stack(rows)).long()
+        return self.corpus.text_of(self.captions), torch.from_numpy(np.stack(rows)).long()
 
     @cached_property
     def pixels(self) -> NDArray[np.uint8]:
         """(q, side, side, 3) of the queries."""
-        return self.material.tokenizer.decode(self.tokens[1])
+        return self.corpus.tokenizer.decode(self.tokens[1])
 
     @cached_property
     def _digest(self) -> str:
         """Of everything that is asked: other queries have other outcomes."""
-        told = hashlib.sha256()
+        digest = hashlib.sha256()
         for tensor in self.tokens:
-            told.update(tensor.numpy().tobytes())
-        told.update(self.seed.tobytes() + self.prompt.tobytes())
-        return told.hexdigest()[:16]
+            digest.update(tensor.numpy().tobytes())
+        digest.update(self.seed.tobytes() + self.prompt.tobytes())
+        return digest.hexdigest()[:16]
 
-    def question(self) -> Probe:
+    def probe(self) -> Probe:
         """What models without some pictures are asked."""
-        material = self.material
+        corpus = self.corpus
         return Probe(
-            data=material.data,
-            recipe=material.settings.recipe,
+            data=corpus.data,
+            recipe=corpus.settings.recipe,
             queries=self.tokens,
-            prompts=material.text_of(material.prompts[: material.settings.prompts]),
-            folder=material.folder / "outcomes",
-            base=f"{material.base}-{self._digest}-{material.settings.prompts}",
+            prompts=corpus.text_of(corpus.prompts[: corpus.settings.prompts]),
+            folder=corpus.folder / "outcomes",
+            base=f"{corpus.base}-{self._digest}-{corpus.settings.prompts}",
         )
 
     def before(self, seed: int) -> RetrainingOutcome:
         """What the model of a seed answers that saw everything."""
         model = self.models[seed].model
-        data = self.material.data
+        data = self.corpus.data
         return RetrainingOutcome(
             seed=seed,
             removed=(),
             query_losses=losses_of(model, *self.tokens),
             picture_losses=losses_of(model, data.text, data.codes),
-            codes=self.codes[seed][: self.material.settings.prompts],
+            codes=self.codes[seed][: self.corpus.settings.prompts],
             training_loss=self.models[seed].losses[-1],
             seconds=self.models[seed].seconds,
         )
 
 
-def generate(material: Corpus, step: Callable[[], None], *, workers: ModelPool) -> GeneratedQueries:
+def generate(corpus: Corpus, step: Callable[[], None], *, workers: ModelPool) -> GeneratedQueries:
     """Train the models that see everything, one a seed, and let them generate."""
-    settings = material.settings
-    empty = torch.empty(0, material.data.text.shape[1], dtype=torch.long)
-    question = Probe(
-        data=material.data,
+    settings = corpus.settings
+    empty = torch.empty(0, corpus.data.text.shape[1], dtype=torch.long)
+    probe = Probe(
+        data=corpus.data,
         recipe=settings.recipe,
-        queries=(empty, torch.empty(0, material.data.codes.shape[1], dtype=torch.long)),
-        prompts=material.text_of(material.prompts),
-        folder=material.folder / "bases",
-        base=f"{material.base}-{_digest_of(material.prompts)}",
-        models=material.folder / "models",
+        queries=(empty, torch.empty(0, corpus.data.codes.shape[1], dtype=torch.long)),
+        prompts=corpus.text_of(corpus.prompts),
+        folder=corpus.folder / "bases",
+        base=f"{corpus.base}-{_digest_of(corpus.prompts)}",
+        models=corpus.folder / "models",
     )
     removals = [Removal(seed, frozenset()) for seed in settings.seeds]
-    paths = {one.seed: model_path(material.folder / "models", one.seed) for one in removals}
+    paths = {one.seed: model_path(corpus.folder / "models", one.seed) for one in removals}
     for removal in removals:
         if not paths[removal.seed].exists():  # it was deleted: what it said is of no use without it
-            question.path(removal).unlink(missing_ok=True)
-    train_all(question, removals, step, workers=workers)
+            probe.path(removal).unlink(missing_ok=True)
+    train_all(probe, removals, step, workers=workers)
     models, codes = {}, {}
     for removal in removals:
-        models[removal.seed], words = load_model(paths[removal.seed], material.data.tokenizer)
-        _check_same(paths[removal.seed], models[removal.seed], words, question, removal.seed)
-        codes[removal.seed] = read_outcome(question.path(removal)).codes
+        models[removal.seed], text_tokenizer = load_model(
+            paths[removal.seed], corpus.data.tokenizer
+        )
+        _check_same(paths[removal.seed], models[removal.seed], text_tokenizer, probe, removal.seed)
+        codes[removal.seed] = read_outcome(probe.path(removal)).codes
     seed, prompt = _queries(settings.seeds, settings.prompts, settings.subset_prompts)
-    return GeneratedQueries(material, models, codes, seed, prompt)
+    return GeneratedQueries(corpus, models, codes, seed, prompt)
 
 
 def _check_same(
-    path: Path, trained: Trained, words: TextTokenizer, question: Probe, seed: int
+    path: Path, trained: Trained, text_tokenizer: TextTokenizer, probe: Probe, seed: int
 ) -> None:
     """A file of the right name may be another training's, as `attribute validate train` leaves."""
-    wanted = replace(question.recipe, seed=seed), frozenset(question.data.ids), question.data.words
-    if (trained.recipe, trained.seen, words) != wanted:
+    data = probe.data
+    expected = replace(probe.recipe, seed=seed), frozenset(data.ids), data.text_tokenizer
+    if (trained.recipe, trained.seen, text_tokenizer) != expected:
         raise ProofError(
             f"{path}: expected the model of this run's pictures and settings, found another; "
             "delete it and run the same command again"
@@ -142,7 +149,7 @@ def _queries(
     seeds: Sequence[int], prompts: int, more: int
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Seeds and prompts of the queries: the test's of every seed, and more of the first one."""
-    pairs = [(seed, place) for seed in seeds for place in range(prompts)]
-    pairs += [(seeds[0], place) for place in range(prompts, more)]
-    told = np.array(pairs, np.int64)
-    return told[:, 0], told[:, 1]
+    pairs = [(seed, number) for seed in seeds for number in range(prompts)]
+    pairs += [(seeds[0], number) for number in range(prompts, more)]
+    rows = np.array(pairs, np.int64)
+    return rows[:, 0], rows[:, 1]

@@ -1,4 +1,4 @@
-"""The linear datamodeling score of every method: do its scores foretell what subsets do?
+"""This is the linear datamodeling score (LDS): do a method's scores foretell what subsets do?
 
 Park et al., "TRAK: Attributing Model Behavior at Scale" (2023, arXiv 2303.14186): models are
 trained on random halves of the pictures; a method foretells each generated picture's loss by the
@@ -51,26 +51,26 @@ class Subsets:
 
     def __init__(self, generated: GeneratedQueries) -> None:
         self._generated = generated
-        self._question = generated.question()
-        material = generated.material
-        seeds = material.settings.seeds
-        self.removals = half_subsets(material.pictures.ids, material.settings)
+        self._probe = generated.probe()
+        corpus = generated.corpus
+        seeds = corpus.settings.seeds
+        self.removals = half_subsets(corpus.pictures.ids, corpus.settings)
         self.again = [replace(one, seed=max(seeds) + 1) for one in self.removals]
         self.queries = np.flatnonzero(generated.seed == seeds[0])
 
     def run(self, step: Callable[[], None], *, workers: ModelPool) -> None:
         """Train every model that is still missing."""
-        train_all(self._question, [*self.removals, *self.again], step, workers=workers)
+        train_all(self._probe, [*self.removals, *self.again], step, workers=workers)
 
     @property
     def kept(self) -> NDArray[np.bool_]:
         """(m, n): which pictures each subset has."""
-        ids = self._generated.material.pictures.ids
+        ids = self._generated.corpus.pictures.ids
         return np.array([[name not in one.removed for name in ids] for one in self.removals])
 
     def losses(self, removals: Sequence[Removal]) -> NDArray[np.float32]:
         """(q, m) of the queries under the models of `removals`, or of `again`."""
-        outcomes = [read_outcome(self._question.path(one)) for one in removals]
+        outcomes = [read_outcome(self._probe.path(one)) for one in removals]
         return np.stack([one.query_losses[self.queries] for one in outcomes], 1)
 
     def scores(
@@ -91,29 +91,29 @@ class Subsets:
             name: predict_outcomes(scores[self.queries], kept) for name, scores in by_method.items()
         }
         foretold[AGAIN] = -self.losses(self.again).astype(np.float64)
-        told = []
+        rows = []
         for name, sums in foretold.items():
             looks = name in inside or name == AGAIN
-            found = mean_datamodeling_score(sums, losses, seed=_SEED)
+            score = mean_datamodeling_score(sums, losses, seed=_SEED)
             ours = foretold.get(WHENCE + AS_SHARES * (looks or is_shares(name)))
-            apart = (
+            difference = (
                 Interval(np.nan, np.nan, np.nan)
                 if ours is None or ours is sums
                 else datamodeling_difference(ours, sums, losses, seed=_SEED)
             )
-            told.append(
+            rows.append(
                 Datamodelling(
                     method=name,
                     looks_inside=looks,
-                    lds=found.value,
-                    low=found.low,
-                    high=found.high,
+                    lds=score.value,
+                    low=score.low,
+                    high=score.high,
                     queries=len(self.queries),
                     subsets=len(self.removals),
                     seconds=seconds.get(name, float("nan")),
-                    above=apart.value,
-                    above_low=apart.low,
-                    above_high=apart.high,
+                    above=difference.value,
+                    above_low=difference.low,
+                    above_high=difference.high,
                 )
             )
-        return sorted(told, key=lambda row: -row.lds)
+        return sorted(rows, key=lambda row: -row.lds)

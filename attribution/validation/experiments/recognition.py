@@ -1,7 +1,7 @@
-"""Does a model make what it is asked for? A check without a classifier.
+"""This is a check of a model without a classifier: does it make what it is asked for?
 
-A generated picture is recognisable where, of all training pictures, the nearest one by ResNet-50's
-features has the prompt for its caption.
+A generated picture is recognisable where its nearest training picture, by ResNet-50's features, has
+the prompt for its caption.
 """
 
 from __future__ import annotations
@@ -24,31 +24,31 @@ _AT_ONCE = 128
 
 def recognisable(generated: GeneratedQueries) -> list[Recognisable]:
     """Of every training prompt, once a seed."""
-    material = generated.material
-    pictures = material.pictures
+    corpus = generated.corpus
+    pictures = corpus.pictures
     network = ResNet50Gem()
     reference = network.embed(enlarged(pictures.pixels))
     prompts = sorted(set(pictures.captions))
-    text = material.text_of(prompts)
-    through = network.embed(enlarged(material.tokenizer.decode(material.data.codes)))
+    text = corpus.text_of(prompts)
+    through = network.embed(enlarged(corpus.tokenizer.decode(corpus.data.codes)))
     ceiling = float(nearest_is_own(through, reference, pictures.captions, pictures.captions).mean())
-    told = []
+    rows = []
     for seed, trained in sorted(generated.models.items()):
         codes = torch.cat(
             [
-                sample(trained.model, part, [seed] * len(part), length=material.data.codes.shape[1])
+                sample(trained.model, part, [seed] * len(part), length=corpus.data.codes.shape[1])
                 for part in torch.split(text, _AT_ONCE)
             ]
         )
-        made = network.embed(enlarged(material.tokenizer.decode(codes)))
-        own = nearest_is_own(made, reference, prompts, pictures.captions)
+        features = network.embed(enlarged(corpus.tokenizer.decode(codes)))
+        own = nearest_is_own(features, reference, prompts, pictures.captions)
         share = share_interval(own)
-        told.append(Recognisable(seed, len(prompts), share.value, share.low, share.high, ceiling))
-    return told
+        rows.append(Recognisable(seed, len(prompts), share.value, share.low, share.high, ceiling))
+    return rows
 
 
 def nearest_is_own(
-    made: NDArray[np.float32],
+    features: NDArray[np.float32],
     reference: NDArray[np.float32],
     prompts: Sequence[str],
     captions: Sequence[str],
@@ -56,10 +56,10 @@ def nearest_is_own(
     """Whether the nearest of some pictures has the caption that was asked for.
 
     Args:
-        made: (m, d) unit rows of features of what was made.
+        features: (m, d) unit rows of features of what was made.
         reference: (n, d), of the pictures.
         prompts: m, what was asked for.
         captions: n, of the pictures.
     """
-    nearest = (made @ reference.T).argmax(1)
-    return np.array([captions[row] == one for row, one in zip(nearest, prompts, strict=True)])
+    nearest = (features @ reference.T).argmax(1)
+    return np.array([captions[row] == prompt for row, prompt in zip(nearest, prompts, strict=True)])

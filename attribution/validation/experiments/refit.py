@@ -1,31 +1,28 @@
-"""The fusion's weights, learnt from what halves of one set of pictures did, tried on another's.
+"""This is the refit of the fusion's weights: learnt from halves of one corpus, tried on another.
 
 The halves are those of the linear datamodeling score (`lds`); `statistics.fit_weights` says how
-weights are learnt from them. Regions, copies and the file's bias stay as they are; words have one
-weight together.
+weights are learnt from them. Regions, copies and the file's bias stay as they are; the text
+channels have one weight together.
 
-But: a datamodeling score here is one of influences, whose bias and scale are fitted, and that of
-`lds` for whence one of the score that is shown: the two are not the same figure. A model that
-learnt captions follows words more closely than one that read the web: a weight of words holds for
-such models. The weights of one training seed.
+But: a datamodeling score here is one of influences, whose bias and scale are fitted; that of `lds`
+for whence is one of the score that is shown. The two are not the same figure. A model that learnt
+captions follows words more closely than one that read the web: a weight of words holds for such
+models. The weights are of one training seed.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from attribution.calibration.fusion import NAMES_WEIGHT, TEXT_WEIGHT, WEIGHTS, Z_LIMIT, Fusion
 from attribution.errors import ProofError
-from attribution.validation.methods.scores import Scored, read_scores
-from attribution.validation.outcomes import read_outcome
-from attribution.validation.results import LOG_ODDS, Refitted, read_rows
+from attribution.validation.experiments.halves import HalvesRun
+from attribution.validation.results import LOG_ODDS, Refitted
 from attribution.validation.statistics.datamodeling import (
     datamodeling_difference,
     predict_outcomes,
@@ -38,60 +35,14 @@ from harvester.errors import reason_of
 from harvester.sanitize import clean
 
 if TYPE_CHECKING:
-    from attribution.validation.experiments.generations import GeneratedQueries
-    from attribution.validation.experiments.retraining import Removal
+    pass
 
 
-HALVES = "halves.parquet"
-"""Among a run's results."""
 REFITTED = "refitted.parquet"
-"""Likewise, of the run that weights were tried on."""
+"""Among the results of the run that weights were tried on."""
 TEXTS = "texts"
 """The feature of all words together."""
 _SEED = 2
-
-
-@dataclass(frozen=True, slots=True)
-class Halves:
-    """What a run's halves are, and what was asked of them; one row, beside the run's scores.
-
-    Attributes:
-        pictures: digest of what was learnt from.
-        ids: of the pictures, in the order of the scores' columns.
-        prompts: of the run's queries, in the order of the scores' rows; empty for queries of other
-            seeds than the halves', which were not asked.
-        outcomes: names of the files that say what became of each half's model.
-    """
-
-    pictures: str
-    ids: tuple[str, ...]
-    prompts: tuple[str, ...]
-    outcomes: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class HalvesRun:
-    """A run's halves and what became of them, and what every arm says of its pictures.
-
-    Attributes:
-        results: the folder of its results.
-        kept: (m, n) bool, which pictures each half has.
-        losses: (q, m) float32 of the queries that were asked, nats a token.
-        seed: of the halves' training.
-    """
-
-    name: str
-    results: Path
-    halves: Halves
-    kept: NDArray[np.bool_]
-    losses: NDArray[np.float32]
-    seed: int
-    scored: Scored
-
-    @property
-    def asked(self) -> NDArray[np.int64]:
-        """(q,) rows of the scores."""
-        return np.flatnonzero([bool(prompt) for prompt in self.halves.prompts])
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +64,7 @@ class Refit:
 
 def cases_of(run: HalvesRun, channels: tuple[str, ...]) -> Cases:
     """A run's z by channel, and its words' log-odds last; the rest of whence's is held."""
-    rows, scored = run.asked, run.scored
+    rows, scored = run.query_rows, run.scored
     parts = [np.clip(scored.z[name][rows], -Z_LIMIT, Z_LIMIT) for name in channels]
     whence, image, text = (
         scored.by_arm[name][rows].astype(np.float64) for name in (LOG_ODDS, "image", "text")
@@ -131,24 +82,24 @@ def refit(fitted: HalvesRun, tried: HalvesRun, shipped: Fusion, *, repeats: int 
     channels = tuple(shipped.weights)
     _check(fitted, tried, channels)
     before = np.array([*shipped.weights.values(), 1.0])
-    learnt, asked = cases_of(fitted, channels), cases_of(tried, channels)
-    old = fit_link(learnt, before)
-    new, gains = fit(learnt, before)
+    fitted_cases, tried_cases = cases_of(fitted, channels), cases_of(tried, channels)
+    old = fit_link(fitted_cases, before)
+    new, gains = fit(fitted_cases, before)
     weights = {name: round(float(one), 4) for name, one in zip(channels, new[2:-1], strict=True)}
     texts = {
         "bm25": round(float(new[-1]) * shipped.texts.get("bm25", TEXT_WEIGHT), 4),
         "names": round(float(new[-1]) * shipped.texts.get("names", NAMES_WEIGHT), 4),
     }
-    row = try_weights(asked, old, new, repeats=repeats)
+    row = try_weights(tried_cases, old, new, repeats=repeats)
     row = replace(
         row,
         fitted_on=fitted.name,
         tried_on=tried.name,
         weights=tuple(f"{name}={one:g}" for name, one in (weights | texts).items()),
     )
-    told = {
-        "halves_of": _told(fitted),
-        "tried_on": _told(tried)
+    provenance = {
+        "halves_of": _facts_of(fitted),
+        "tried_on": _facts_of(tried)
         | {
             "shipped_weights": round(row.before, 4),
             "these_weights": round(row.after, 4),
@@ -162,7 +113,7 @@ def refit(fitted: HalvesRun, tried: HalvesRun, shipped: Fusion, *, repeats: int 
             for name, (gain, error) in zip((*channels, TEXTS), gains, strict=True)
         },
     }
-    return Refit(row, replace(shipped, weights=weights, fitted_on=told, texts=texts))
+    return Refit(row, replace(shipped, weights=weights, fitted_on=provenance, texts=texts))
 
 
 def try_weights(cases: Cases, before: Floats, after: Floats, *, repeats: int = REPEATS) -> Refitted:
@@ -171,20 +122,22 @@ def try_weights(cases: Cases, before: Floats, after: Floats, *, repeats: int = R
     The interval is that of other queries and other halves, the same for both sets of weights.
     """
     old, new = (predict_outcomes(cases.influence(beta), cases.kept) for beta in (before, after))
-    apart = datamodeling_difference(new, old, cases.losses, seed=_SEED, repeats=repeats)
-    first, second = (mean_known(scores_of_foretold(told, cases.losses)) for told in (old, new))
-    return Refitted("", "", first, second, apart.value, apart.low, apart.high, ())
+    difference = datamodeling_difference(new, old, cases.losses, seed=_SEED, repeats=repeats)
+    first, second = (
+        mean_known(scores_of_foretold(foretold, cases.losses)) for foretold in (old, new)
+    )
+    return Refitted("", "", first, second, difference.value, difference.low, difference.high, ())
 
 
 def _rounded(*values: float) -> list[float]:
     return [round(float(value), 4) for value in values]
 
 
-def _told(run: HalvesRun) -> dict[str, Any]:
+def _facts_of(run: HalvesRun) -> dict[str, Any]:
     return {
         "pictures": len(run.halves.ids),
         "pictures_sha256": run.halves.pictures,
-        "prompts": len(run.asked),
+        "prompts": len(run.query_rows),
         "halves": len(run.kept),
         "seed": run.seed,
     }
@@ -211,73 +164,15 @@ def _check(fitted: HalvesRun, tried: HalvesRun, channels: tuple[str, ...]) -> No
             )
 
 
-def halves_of(generated: GeneratedQueries, removals: Sequence[Removal]) -> Halves:
-    """What is to be written down of a run's halves.
-
-    Args:
-        generated: of the run.
-        removals: what each half leaves out, all of one seed.
-    """
-    pictures, question = generated.material.pictures, generated.question()
-    queries = zip(generated.captions, generated.seed.tolist(), strict=True)
-    return Halves(
-        pictures=pictures.digest,
-        ids=pictures.ids,
-        prompts=tuple(said if seed == removals[0].seed else "" for said, seed in queries),
-        outcomes=tuple(question.path(one).name for one in removals),
-    )
-
-
-def open_run(folder: Path) -> HalvesRun:
-    """What `attribute validate run --part lds` left in a folder.
-
-    Raises:
-        ProofError: if there are no halves, several sets of them, or files that do not fit.
-    """
-    name = clean(str(folder))
-    found = sorted(folder.glob(f"results/*/{HALVES}"))
-    if not found:
-        raise ProofError(
-            f"{name}: expected the results of `attribute validate run DATASET --part lds --out "
-            f"{name}`, found none; run that first"
-        )
-    if len(found) > 1:
-        folders = clean(", ".join(one.parent.name for one in found))
-        raise ProofError(
-            f"{name}: expected one set of halves, found {len(found)}, in {folders}; delete all but "
-            "one of these folders in results/"
-        )
-    results = found[0].parent
-    told = read_rows(found[0], Halves)
-    halves = told[0] if len(told) == 1 else Halves("", (), (), ())
-    models = [read_outcome(folder / "outcomes" / Path(one).name) for one in halves.outcomes]
-    scored = read_scores(results / "scores.parquet")
-    shape = len(halves.prompts), len(halves.ids)
-    fits = [{one.shape for one in (*scored.by_arm.values(), *scored.z.values())} == {shape}]
-    fits += [{LOG_ODDS, "image", "text"} <= scored.by_arm.keys(), len({*halves.ids}) == shape[1]]
-    fits += [len({one.seed for one in models}) == 1]
-    fits += [one.query_losses.shape == shape[:1] for one in models]
-    fits += [{*one.removed} <= {*halves.ids} for one in models]
-    if not all(fits):
-        raise ProofError(
-            f"{name}: expected halves, scores and outcomes of one run, found some of others; "
-            "delete its folder results/ and run it again"
-        )
-    kept = np.array([np.isin(halves.ids, one.removed, invert=True) for one in models])
-    asked = [bool(prompt) for prompt in halves.prompts]
-    losses = np.stack([one.query_losses[asked] for one in models], axis=1)
-    return HalvesRun(folder.resolve().name, results, halves, kept, losses, models[0].seed, scored)
-
-
-def lines_of(made: Refit) -> list[str]:
+def lines_of(refitted: Refit) -> list[str]:
     """What a person is told; names of runs as they came."""
-    row = made.tried
+    row = refitted.tried
     verdict = (
         "the other pictures are foretold better: these weights may replace the shipped ones"
-        if made.improved
+        if refitted.improved
         else "no improvement beyond chance on the other pictures: the shipped weights stay"
     )
-    gains = made.fusion.fitted_on["held_out_gain_of_each_and_standard_error"]
+    gains = refitted.fusion.fitted_on["held_out_gain_of_each_and_standard_error"]
     return [
         f"fitted on: {row.fitted_on}",
         f"tried on: {row.tried_on}",
@@ -290,24 +185,24 @@ def lines_of(made: Refit) -> list[str]:
     ]
 
 
-def write_fusion(path: Path, made: Refit) -> None:
+def write_fusion(path: Path, refitted: Refit) -> None:
     """Write the weights as `fusion.load_fusion` reads them.
 
     Raises:
         ProofError: if it cannot be written, or would replace the shipped weights by none better.
     """
-    row, fusion = made.tried, made.fusion
-    if path.resolve() == WEIGHTS and not made.improved:
+    row, fusion = refitted.tried, refitted.fusion
+    if path.resolve() == WEIGHTS and not refitted.improved:
         raise ProofError(
             f"{clean(str(path))}: expected weights that foretell the other pictures better, found "
             f"no improvement ({row.difference:+.4f}, {row.low:+.4f} to {row.high:+.4f}); the "
             "shipped ones stay, choose another --out"
         )
-    told = {"bias": fusion.bias, "weights": fusion.weights, "regions": fusion.regions}
-    told |= {"texts": fusion.texts, "fitted_on": fusion.fitted_on}
+    content = {"bias": fusion.bias, "weights": fusion.weights, "regions": fusion.regions}
+    content |= {"texts": fusion.texts, "fitted_on": fusion.fitted_on}
     try:
         with replacing(path) as temporary:
-            temporary.write_text(json.dumps(told, indent=2) + "\n", "utf-8")
+            temporary.write_text(json.dumps(content, indent=2) + "\n", "utf-8")
     except OSError as exc:
         raise ProofError(
             f"{clean(str(path))}: expected to write weights, found {reason_of(exc)}"

@@ -1,4 +1,4 @@
-"""Which pictures each arm of the counterfactual test removes.
+"""This is the plan of the counterfactual test: which pictures each arm removes.
 
 An arm is a ranking of the pictures for one generated picture; its removal at K is the first K of
 every prompt's ranking together, so that one training answers all prompts of a seed. What is removed
@@ -57,12 +57,11 @@ class Planned:
     @property
     def removals(self) -> list[Removal]:
         """Each once."""
-        told = [one for by_seed in self.arms.values() for one in by_seed.values()]
-        told += [one for by_seed in self.random.values() for one in by_seed.values()]
-        told += [
-            one for by_seed in self.alone.values() for many in by_seed.values() for one in many
-        ]
-        return list(dict.fromkeys(told))
+        shared = (*self.arms.values(), *self.random.values())
+        removals = [removal for by_seed in shared for removal in by_seed.values()]
+        for by_seed in self.alone.values():
+            removals += [removal for each in by_seed.values() for removal in each]
+        return list(dict.fromkeys(removals))
 
 
 def plan(generated: GeneratedQueries, scores: Mapping[str, NDArray[np.float32]]) -> Planned:
@@ -72,7 +71,7 @@ def plan(generated: GeneratedQueries, scores: Mapping[str, NDArray[np.float32]])
         generated: the queries.
         scores: by arm, (q, n) over the pictures in the order of their ids; higher is closer.
     """
-    settings, pictures = generated.material.settings, generated.material.pictures
+    settings, pictures = generated.corpus.settings, generated.corpus.pictures
     arms: dict[Arm, dict[int, Removal]] = {}
     for arm in _arms(generated, list(scores)):
         for seed in settings.seeds:
@@ -102,13 +101,13 @@ def plan(generated: GeneratedQueries, scores: Mapping[str, NDArray[np.float32]])
 
 def own_count(generated: GeneratedQueries) -> int:
     """The K of `OWN`: how many pictures a prompt of the test has at most."""
-    material = generated.material
-    prompts = material.prompts[: material.settings.prompts]
-    return max(len(material.rows_of_caption(prompt)) for prompt in prompts)
+    corpus = generated.corpus
+    prompts = corpus.prompts[: corpus.settings.prompts]
+    return max(len(corpus.rows_of_caption(prompt)) for prompt in prompts)
 
 
 def _arms(generated: GeneratedQueries, names: Sequence[str]) -> list[Arm]:
-    settings = generated.material.settings
+    settings = generated.corpus.settings
     arms = [Arm(OWN, own_count(generated))]
     known = {*names, WITHOUT_OWN, SAME_CATEGORY}
     arms += [Arm(name, k) for name in FOREMOST if name in known for k in settings.ks]
@@ -120,22 +119,22 @@ def _first(
     generated: GeneratedQueries, scores: Mapping[str, NDArray[np.float32]], arm: Arm, query: int
 ) -> Sequence[str]:
     """The ids that an arm removes for one query."""
-    material = generated.material
-    ids = material.pictures.ids
-    rows = material.rows_of_caption(generated.captions[query])
+    corpus = generated.corpus
+    ids = corpus.pictures.ids
+    rows = corpus.rows_of_caption(generated.captions[query])
     own = [ids[row] for row in rows]
     if arm.name == OWN:
         return own
     if arm.name == SAME_CATEGORY:
-        names = np.array(material.pictures.categories)
+        names = np.array(corpus.pictures.categories)
         alike = np.flatnonzero(np.isin(names, names[rows]))
         draw = np.random.default_rng([int(generated.seed[query]), int(generated.prompt[query]), 11])
         return [ids[row] for row in alike[draw.permutation(len(alike))[: arm.k]]]
     if arm.name == WITHOUT_OWN:
         whole = order(scores["whence"][query], ids, len(ids))
         # One prompt's other is another's own, and all go together.
-        prompts = set(material.prompts[: material.settings.prompts])
-        owned = dict(zip(ids, material.pictures.captions, strict=True))
+        prompts = set(corpus.prompts[: corpus.settings.prompts])
+        owned = dict(zip(ids, corpus.pictures.captions, strict=True))
         return [name for name in whole if owned[name] not in prompts][: arm.k]
     return order(scores[arm.name][query], ids, arm.k)
 
@@ -154,8 +153,8 @@ def _at_random(ids: Sequence[str], settings: Settings) -> dict[int, dict[int, Re
 def half_subsets(ids: Sequence[str], settings: Settings) -> list[Removal]:
     """What the subsets of the linear datamodeling score leave out; all of the first seed."""
     left_out = len(ids) - round(settings.subset_share * len(ids))
-    made = []
+    subsets = []
     for number in range(settings.subsets):
         drawn = np.random.default_rng([settings.seeds[0], number, 17]).permutation(len(ids))
-        made.append(Removal(settings.seeds[0], frozenset(ids[row] for row in drawn[:left_out])))
-    return made
+        subsets.append(Removal(settings.seeds[0], frozenset(ids[row] for row in drawn[:left_out])))
+    return subsets

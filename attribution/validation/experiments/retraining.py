@@ -1,4 +1,8 @@
-"""Many models, each without some pictures, and what every one of them is asked."""
+"""This is leave-some-out retraining: many models, each without some pictures, all probed alike.
+
+A model is trained by a removal (a seed, and the ids that are left out), and only its answers are
+kept (`outcomes`). What has an outcome already is not trained again.
+"""
 
 from __future__ import annotations
 
@@ -55,25 +59,25 @@ class Removal:
 
 
 def probe_model(
-    model: TokenModel, question: Probe, seed: int
+    model: TokenModel, probe: Probe, seed: int
 ) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.int32]]:
     """Losses of the queries and of all pictures, and codes of the prompts by this seed."""
-    data = question.data
-    queries = losses_of(model, *question.queries)
+    data = probe.data
+    queries = losses_of(model, *probe.queries)
     pictures = losses_of(model, data.text, data.codes)
-    seeds = [seed] * len(question.prompts)
-    codes = sample(model, question.prompts, seeds, length=data.codes.shape[1])
+    seeds = [seed] * len(probe.prompts)
+    codes = sample(model, probe.prompts, seeds, length=data.codes.shape[1])
     return queries, pictures, codes.numpy().astype(np.int32)
 
 
-def train_without(question: Probe, removal: Removal) -> None:
+def train_without(probe: Probe, removal: Removal) -> None:
     """Train one model and write down what it answers."""
-    data = question.data
-    kept = np.array(
+    data = probe.data
+    rows = np.array(
         [row for row, name in enumerate(data.ids) if name not in removal.removed], np.int64
     )
-    trained = train(data, kept, replace(question.recipe, seed=removal.seed))
-    queries, pictures, codes = probe_model(trained.model, question, removal.seed)
+    trained = train(data, rows, replace(probe.recipe, seed=removal.seed))
+    queries, pictures, codes = probe_model(trained.model, probe, removal.seed)
     if not (np.isfinite(queries).all() and np.isfinite(pictures).all()):
         raise ProofError(
             f"expected finite losses of the model of seed {removal.seed} without "
@@ -88,9 +92,9 @@ def train_without(question: Probe, removal: Removal) -> None:
         training_loss=trained.losses[-1],
         seconds=trained.seconds,
     )
-    if question.models is not None and not removal.removed:
-        save_model(model_path(question.models, removal.seed), trained, data)
-    write_outcome(question.path(removal), outcome)
+    if probe.models is not None and not removal.removed:
+        save_model(model_path(probe.models, removal.seed), trained, data)
+    write_outcome(probe.path(removal), outcome)
 
 
 def model_path(folder: Path, seed: int) -> Path:
@@ -99,7 +103,7 @@ def model_path(folder: Path, seed: int) -> Path:
 
 
 def train_all(
-    question: Probe,
+    probe: Probe,
     removals: Collection[Removal],
     step: Callable[[], None],
     *,
@@ -110,15 +114,15 @@ def train_all(
     Raises:
         ProofError: if a removal leaves nothing to learn from, or a worker is killed.
     """
-    wanted = list(dict.fromkeys(removals))
-    size = len(question.data.ids)
-    if any(len(one.removed) >= size for one in wanted):
+    distinct = list(dict.fromkeys(removals))
+    size = len(probe.data.ids)
+    if any(len(removal.removed) >= size for removal in distinct):
         raise ProofError(
             f"expected pictures left to learn from, found a removal of all {size:,}; harvest more "
             "pictures, or take a smaller --size"
         )
-    missing = [one for one in wanted if not question.path(one).exists()]
-    for _ in range(len(wanted) - len(missing)):
+    missing = [removal for removal in distinct if not probe.path(removal).exists()]
+    for _ in range(len(distinct) - len(missing)):
         step()
-    for _ in workers.each(train_without, question, missing):
+    for _ in workers.each(train_without, probe, missing):
         step()

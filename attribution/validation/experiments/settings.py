@@ -1,7 +1,8 @@
-"""What a proof is made with: how many pictures, prompts, seeds, removals, and how long to train.
+"""These are the settings of a run: how many pictures, prompts, seeds, removals; how long to train.
 
-Two sizes are given: `SMALL` is done in minutes on two cores and shows that everything works; `FULL`
-takes some three hours there, and is what figures are reported from.
+There are three sizes. `TINY` takes seconds and shows nothing. `SMALL` is done in minutes on two
+cores and shows that everything works. `FULL` takes some three hours there, and is what figures are
+reported from.
 """
 
 from __future__ import annotations
@@ -67,8 +68,8 @@ class Settings:
     @property
     def digest(self) -> str:
         """Short, of everything that decides what a model becomes."""
-        told = json.dumps([asdict(self.recipe), asdict(self.tokenizer), self.side])
-        return hashlib.sha256(told.encode()).hexdigest()[:12]
+        identity = json.dumps([asdict(self.recipe), asdict(self.tokenizer), self.side])
+        return hashlib.sha256(identity.encode()).hexdigest()[:12]
 
     def with_recipe(self, **changes: float) -> Settings:
         """The same with another recipe."""

@@ -1,4 +1,7 @@
-"""One model by itself, learnt with checkpoints and sheets on the way."""
+"""This is the training of one model by itself, with checkpoints and contact sheets on the way.
+
+A training that was stopped goes on from its last checkpoint.
+"""
 
 from __future__ import annotations
 
@@ -57,8 +60,8 @@ def read_ids(path: Path) -> frozenset[str]:
             body = file.read(_MOST_BYTES + 1)
         text = body.decode("utf-8")
     except (OSError, UnicodeDecodeError) as exc:
-        found = reason_of(exc) if isinstance(exc, OSError) else "other bytes than UTF-8"
-        raise ProofError(f"{path}: expected a list of ids, found {found}") from exc
+        reason = reason_of(exc) if isinstance(exc, OSError) else "other bytes than UTF-8"
+        raise ProofError(f"{path}: expected a list of ids, found {reason}") from exc
     if len(body) > _MOST_BYTES:
         raise ProofError(
             f"{path}: expected a list of ids of at most {_MOST_BYTES >> 20} MB, found more; name "
@@ -88,56 +91,56 @@ def learn(
     """
     # A run's folder is for all seeds.
     common = settings.with_recipe(seed=0)
-    material = prepare(folders, tokenizer_folders, out, common, counted=counted)
-    pictures, recipe = material.pictures, settings.recipe
+    corpus = prepare(folders, tokenizer_folders, out, common, counted=counted)
+    pictures, recipe = corpus.pictures, settings.recipe
     left = np.setdiff1d(np.arange(len(pictures)), pictures.rows(removed))
     check_enough(len(left), "to learn from")
-    trainer = Trainer(material.data, left, recipe)
+    trainer = Trainer(corpus.data, left, recipe)
     path = _path(out / "models", removed, recipe.seed)
     unfinished = path.with_suffix(".training.safetensors")
     shown = list(dict.fromkeys(pictures.captions[row] for row in left))[:_SHOWN]
     sheet = out / "sheets" / f"{path.stem}.png"
 
     def draw() -> None:
-        trained, words = trainer.trained(), material.data.words
-        write_png(sheet, sheet_of(trained, material.tokenizer, words, shown, recipe.seed))
+        trained, text_tokenizer = trainer.trained(), corpus.data.text_tokenizer
+        write_png(sheet, sheet_of(trained, corpus.tokenizer, text_tokenizer, shown, recipe.seed))
 
-    def told() -> str:
+    def label() -> str:
         loss = np.mean(trainer.losses[-_AVERAGED:])
         return f"training {path.stem}, {loss:.2f} nats a token"
 
-    trained = _finished(path, material, trainer.trained())
+    trained = _finished(path, corpus, trainer.trained())
     if trained is None:
-        resume_training(unfinished, trainer, material.data)
-        with counted(told, recipe.steps) as counting:
-            _train(trainer, material, unfinished, counting, draw)
+        resume_training(unfinished, trainer, corpus.data)
+        with counted(label, recipe.steps) as counting:
+            _train(trainer, corpus, unfinished, counting, draw)
         trained = trainer.trained()
         draw()
-        save_model(path, trained, material.data)
+        save_model(path, trained, corpus.data)
         unfinished.unlink(missing_ok=True)
     return ModelFile(path, sheet, len(left), trained.losses[-1], trained.seconds)
 
 
-def _finished(path: Path, material: Corpus, wanted: Trained) -> Trained | None:
+def _finished(path: Path, corpus: Corpus, expected: Trained) -> Trained | None:
     """The model that an earlier run of the same training ended with."""
     if not path.exists():
         return None
-    found, words = load_model(path, material.data.tokenizer)
-    same = (found.recipe, found.seen, words) == (wanted.recipe, wanted.seen, material.data.words)
-    return found if same else None
+    trained, text_tokenizer = load_model(path, corpus.data.tokenizer)
+    same = (trained.recipe, trained.seen) == (expected.recipe, expected.seen)
+    return trained if same and text_tokenizer == corpus.data.text_tokenizer else None
 
 
 def _path(folder: Path, removed: frozenset[str], seed: int) -> Path:
     """Where a model is kept: two lists of the same length have two names."""
     if not removed:
         return model_path(folder, seed)
-    told = hashlib.sha256("\0".join(sorted(removed)).encode()).hexdigest()
-    return folder / f"without-{len(removed)}-{told[:8]}-{seed}.safetensors"
+    digest = hashlib.sha256("\0".join(sorted(removed)).encode()).hexdigest()
+    return folder / f"without-{len(removed)}-{digest[:8]}-{seed}.safetensors"
 
 
 def _train(
     trainer: Trainer,
-    material: Corpus,
+    corpus: Corpus,
     unfinished: Path,
     counting: Counter,
     draw: Callable[[], None],
@@ -149,7 +152,7 @@ def _train(
         counting.advance(done, total)
         now = time.monotonic()
         if now - saved > _SAVED_EVERY_S:
-            save_training(unfinished, trainer, material.data)
+            save_training(unfinished, trainer, corpus.data)
             saved = time.monotonic()
         if now - shown > _SHOWN_EVERY_S:
             draw()

@@ -1,4 +1,8 @@
-"""What each way of forgetting makes of some requests, with what it costs; a row of results each."""
+"""This is the unlearning test: what each unlearner makes of some requests, and what that costs.
+
+A request names pictures to be forgotten. Each unlearner's answer is a row of results: its time, and
+how the model does before and after on what was to be forgotten and on what was to stay.
+"""
 
 from __future__ import annotations
 
@@ -24,10 +28,10 @@ from attribution.validation.results import WHOLE_ARTIST, Forgot
 from attribution.validation.statistics.removal_effects import expected_retraining
 from attribution.validation.unlearning.approximate import Ascent, Fisher
 from attribution.validation.unlearning.base import (
-    Forgetting,
     Retraining,
     TrainedState,
     UnlearnedState,
+    Unlearner,
     cost,
     of_trained,
 )
@@ -46,14 +50,14 @@ _LOOKED_AT = 3
 
 @dataclass(frozen=True)
 class UnlearningRequest:
-    """What a process needs to answer the requests by one way.
+    """What a process needs to answer the requests by one unlearner.
 
     Attributes:
         trained: the model that saw everything.
         requests: by what a person would call it, the ids to be forgotten.
     """
 
-    material: Corpus
+    corpus: Corpus
     trained: Trained
     requests: Mapping[str, frozenset[str]]
 
@@ -63,96 +67,98 @@ def requests_of(generated: GeneratedQueries, removed: frozenset[str]) -> dict[st
 
     And some of that artist's, since to be rid of all of them SISA by artist has nothing to train.
     """
-    pictures = generated.material.pictures
-    order = np.random.default_rng([generated.material.settings.seeds[0], 23]).permutation(
+    pictures = generated.corpus.pictures
+    order = np.random.default_rng([generated.corpus.settings.seeds[0], 23]).permutation(
         len(pictures)
     )
-    told = {
+    requests = {
         f"{count} at random": frozenset(pictures.ids[row] for row in order[:count])
         for count in _AT_RANDOM
     }
-    told["whence's first"] = removed
+    requests["whence's first"] = removed
     artists = Counter(name for name in pictures.creators if name)
     if len(artists) > 1:
         artist = min(artists, key=lambda name: (artists[name], name))
         own = [row for row in order if pictures.creators[row] == artist]
-        told[f"{_OF_ARTIST} of {artist}"] = frozenset(pictures.ids[row] for row in own[:_OF_ARTIST])
-        told[f"{WHOLE_ARTIST}{artist}"] = frozenset(pictures.ids[row] for row in own)
+        requests[f"{_OF_ARTIST} of {artist}"] = frozenset(
+            pictures.ids[row] for row in own[:_OF_ARTIST]
+        )
+        requests[f"{WHOLE_ARTIST}{artist}"] = frozenset(pictures.ids[row] for row in own)
     # What would leave too few to learn from is not asked for.
     return {
-        name: removed for name, removed in told.items() if len(pictures) - len(removed) >= FEWEST
+        name: removed
+        for name, removed in requests.items()
+        if len(pictures) - len(removed) >= FEWEST
     }
 
 
-WAYS = ("retrain", "sisa-random", "sisa-artist", "ascent", "fisher")
+UNLEARNERS = ("retrain", "sisa-random", "sisa-artist", "ascent", "fisher")
 
 
-def forget_all(asked: UnlearningRequest, ways: tuple[str, ...], workers: ModelPool) -> Any:
-    """Yields each way's rows as it ends; `speedup` is filled in by `with_speedups`."""
-    return workers.each(answer_requests, asked, ways)
+def forget_all(request: UnlearningRequest, names: tuple[str, ...], workers: ModelPool) -> Any:
+    """Yields each unlearner's rows as it ends; `speedup` is filled in by `with_speedups`."""
+    return workers.each(answer_requests, request, names)
 
 
-def answer_requests(asked: UnlearningRequest, name: str) -> tuple[Forgot, ...]:
-    """One way's answers to all requests."""
-    material, settings = asked.material, asked.material.settings
-    way = way_of(name, material, unseen_loss(material, asked.trained.model))
-    rows = np.arange(len(material.pictures))
-    if isinstance(way, Sisa):
+def answer_requests(request: UnlearningRequest, name: str) -> tuple[Forgot, ...]:
+    """One unlearner's answers to all requests."""
+    corpus, settings = request.corpus, request.corpus.settings
+    unlearner = unlearner_of(name, corpus, unseen_loss(corpus, request.trained.model))
+    rows = np.arange(len(corpus.pictures))
+    if isinstance(unlearner, Sisa):
         recipe = replace(
             settings.recipe,
             seed=settings.seeds[0],
             steps=settings.sisa_effort * settings.recipe.steps,
         )
-        state: TrainedState = way.learn(material.data, rows, recipe)
+        state: TrainedState = unlearner.learn(corpus.data, rows, recipe)
     else:
-        state = of_trained(asked.trained, material.data, rows)
-    look = _Inspection(ResNet50Gem(), material)
-    told: list[Forgot] = []
-    for request, removed in asked.requests.items():
-        after = way.forget(state, removed)
-        told += [
+        state = of_trained(request.trained, corpus.data, rows)
+    look = _Inspection(ResNet50Gem(), corpus)
+    answers: list[Forgot] = []
+    for title, removed in request.requests.items():
+        after = unlearner.forget(state, removed)
+        answers += [
             _row(
                 look,
-                (name if together in {None, "logits"} else f"{name}, by {together}", request),
+                (name if together in {None, "logits"} else f"{name}, by {together}", title),
                 (_speaking(state.model, together), _speaking(after.model, together)),
                 after,
-                expected=_expected(name, material, len(removed)),
+                expected=_expected(name, corpus, len(removed)),
             )
-            for together in (_TOGETHER if isinstance(way, Sisa) else (None,))
+            for together in (_TOGETHER if isinstance(unlearner, Sisa) else (None,))
         ]
-    return tuple(told)
+    return tuple(answers)
 
 
 def _speaking(model: TokenModel, together: Together | None) -> TokenModel:
-    """An ensemble in another way of speaking; any other model as it is."""
+    """An ensemble whose members are put together otherwise; any other model as it is."""
     if together is None or not isinstance(model, Ensemble):
         return model
     return Ensemble([one for one in model.members if isinstance(one, Dalle)], together).eval()
 
 
-def way_of(name: str, material: Corpus, target: float) -> Forgetting:
-    """A way of forgetting by its name; the approximate ones stop at a loss, nats a token."""
-    settings = material.settings
-    artists = dict(zip(material.pictures.ids, material.pictures.creators, strict=True))
+def unlearner_of(name: str, corpus: Corpus, target: float) -> Unlearner:
+    """An unlearner by its name; the approximate ones stop at a loss, nats a token."""
+    settings = corpus.settings
+    artists = dict(zip(corpus.pictures.ids, corpus.pictures.creators, strict=True))
     # So that a proof that was stopped goes on with the stages that ended.
-    states = material.folder / "sisa" / material.base
-    made: dict[str, Forgetting] = {
+    states = corpus.folder / "sisa" / corpus.base
+    unlearners: dict[str, Unlearner] = {
         "retrain": Retraining(),
         "sisa-random": Sisa(settings.shards, settings.slices, store=states),
         "sisa-artist": Sisa(settings.shards, settings.slices, artists, store=states),
         "ascent": Ascent(target),
         "fisher": Fisher(target),
     }
-    return made[name]
+    return unlearners[name]
 
 
-def unseen_loss(material: Corpus, model: TokenModel) -> float:
+def unseen_loss(corpus: Corpus, model: TokenModel) -> float:
     """What pictures cost a model that never saw them: mean nats a token."""
-    known = {name.casefold() for name in material.pictures.categories}
-    others = material.others
-    rows = [row for row, name in enumerate(others.categories) if name.casefold() in known]
-    chosen = others.chosen((rows or list(range(len(others))))[:_UNSEEN])
-    data = encode(chosen, material.tokenizer, material.data.tokenizer, material.data.words)
+    rows = corpus.unseen_rows or list(range(len(corpus.others)))
+    chosen = corpus.others.chosen(rows[:_UNSEEN])
+    data = encode(chosen, corpus.tokenizer, corpus.data.tokenizer, corpus.data.text_tokenizer)
     return float(losses_of(model, data.text, data.codes).mean())
 
 
@@ -175,14 +181,14 @@ def _row(
     *,
     expected: float,
 ) -> Forgot:
-    """One row: what a way and a request are called, and the models before and after."""
-    material = look.material
-    gone = material.pictures.rows(forgotten.removed)
-    left = np.setdiff1d(np.arange(len(material.pictures)), gone)
-    told = {}
+    """One row: what an unlearner and a request are called, and the models before and after."""
+    corpus = look.corpus
+    gone = corpus.pictures.rows(forgotten.removed)
+    left = np.setdiff1d(np.arange(len(corpus.pictures)), gone)
+    losses = {}
     for moment, model in zip(("before", "after"), models, strict=True):
-        told[f"forgotten_{moment}"] = _mean_loss(model, material, gone)
-        told[f"retained_{moment}"] = _mean_loss(model, material, left)
+        losses[f"forgotten_{moment}"] = _mean_loss(model, corpus, gone)
+        losses[f"retained_{moment}"] = _mean_loss(model, corpus, left)
     shown = look.retained(models, left)
     return Forgot(
         way=named[0],
@@ -190,59 +196,59 @@ def _row(
         removed=len(gone),
         seconds=forgotten.seconds,
         speedup=float("nan"),
-        share=forgotten.retrained / cost(material.settings.recipe),
+        share=forgotten.retrained / cost(corpus.settings.recipe),
         expected=expected,
         exact=forgotten.exact,
-        **told,
+        **losses,
         **shown,
     )
 
 
-def _expected(way: str, material: Corpus, removed: int) -> float:
+def _expected(name: str, corpus: Corpus, removed: int) -> float:
     """What share of training anew the formula foretells; it knows random sharding alone."""
-    if way == "retrain":
+    if name == "retrain":
         return 1.0
-    if way == "sisa-random":
-        settings = material.settings
+    if name == "sisa-random":
+        settings = corpus.settings
         anew = expected_retraining(settings.shards, removed, slices=settings.slices)
         return settings.sisa_effort * anew
     return float("nan")
 
 
-def _mean_loss(model: TokenModel, material: Corpus, rows: NDArray[np.int64]) -> float:
-    data = material.data
-    found = losses_of(model, data.text[rows], data.codes[rows])
-    return float(found.mean()) if len(found) else float("nan")
+def _mean_loss(model: TokenModel, corpus: Corpus, rows: NDArray[np.int64]) -> float:
+    data = corpus.data
+    losses = losses_of(model, data.text[rows], data.codes[rows])
+    return float(losses.mean()) if len(losses) else float("nan")
 
 
 class _Inspection:
     """Looks at what models make of retained prompts."""
 
-    def __init__(self, network: ResNet50Gem, material: Corpus) -> None:
-        self._network, self.material = network, material
-        self._reference = network.embed(enlarged(material.pictures.pixels))
+    def __init__(self, network: ResNet50Gem, corpus: Corpus) -> None:
+        self._network, self.corpus = network, corpus
+        self._reference = network.embed(enlarged(corpus.pictures.pixels))
 
     def retained(
         self, models: tuple[TokenModel, TokenModel], left: NDArray[np.int64]
     ) -> dict[str, float]:
         """What of prompts that should not change has changed, from one model to the other."""
-        material = self.material
-        captions = material.pictures.captions
-        most = _LOOKED_AT * material.settings.prompts
+        corpus = self.corpus
+        captions = corpus.pictures.captions
+        most = _LOOKED_AT * corpus.settings.prompts
         prompts = list(dict.fromkeys(captions[row] for row in left))[:most]
-        text, seeds = material.text_of(prompts), [material.settings.seeds[0]] * len(prompts)
-        length = material.data.codes.shape[1]
+        text, seeds = corpus.text_of(prompts), [corpus.settings.seeds[0]] * len(prompts)
+        length = corpus.data.codes.shape[1]
         before, after = (sample(model, text, seeds, length=length) for model in models)
         old, new = (losses_of(model, text, before) for model in models)
-        told = {
+        shares = {
             f"recognisable_{moment}": float(self._own(codes, prompts).mean())
             for moment, codes in (("before", before), ("after", after))
         }
-        return told | {
+        return shares | {
             "prompts_drift": float((new - old).mean()),
             "prompts_changed": float((before != after).float().mean()),
         }
 
     def _own(self, codes: torch.Tensor, prompts: list[str]) -> NDArray[np.bool_]:
-        made = self._network.embed(enlarged(self.material.tokenizer.decode(codes)))
-        return nearest_is_own(made, self._reference, prompts, self.material.pictures.captions)
+        features = self._network.embed(enlarged(self.corpus.tokenizer.decode(codes)))
+        return nearest_is_own(features, self._reference, prompts, self.corpus.pictures.captions)

@@ -1,1 +1,1 @@
-"""Attribution methods under test: whence's own arms, TRAK, D-TRAK; their scores on disk."""
+"""These are the attribution methods under test: whence's own arms, TRAK, D-TRAK; their scores."""

@@ -1,4 +1,4 @@
-"""Rankings that may look inside the model: TRAK, D-TRAK and plain products of gradients.
+"""These are attribution methods that look inside the model: TRAK, D-TRAK and gradient products.
 
 Each asks how a picture's gradient of some output f of the model lies to the generated picture's.
 With φ the gradient of f by all parameters, projected at random, and Φ (n, k) those of all pictures:
@@ -174,22 +174,22 @@ def project_gradients(
     Raises:
         ProofError: if one is not finite.
     """
-    asked = _QueryLosses(model, output)
-    leaves = {name: p.detach().requires_grad_() for name, p in asked.named_parameters()}
-    found = np.empty((len(text), project.shape[0]), np.float32)
+    losses = _QueryLosses(model, output)
+    leaves = {name: p.detach().requires_grad_() for name, p in losses.named_parameters()}
+    gradients = np.empty((len(text), project.shape[0]), np.float32)
     with one_thread():
         for row in range(len(text)):
-            value = torch.func.functional_call(asked, leaves, (text[row], codes[row]))
+            value = torch.func.functional_call(losses, leaves, (text[row], codes[row]))
             parts = torch.autograd.grad(value, list(leaves.values()), materialize_grads=True)
-            found[row] = project @ torch.cat([part.flatten() for part in parts]).numpy()
-    broken = np.flatnonzero(~np.isfinite(found).all(1))
+            gradients[row] = project @ torch.cat([part.flatten() for part in parts]).numpy()
+    broken = np.flatnonzero(~np.isfinite(gradients).all(1))
     if len(broken):
         raise ProofError(
-            f"expected finite gradients of {len(found):,} pictures, found NaN or infinity in those "
-            f"of {len(broken):,} (the first in row {broken[0]}); the model diverged: delete the "
-            "run's models and bases, and take another --size"
+            f"expected finite gradients of {len(gradients):,} pictures, found NaN or infinity in "
+            f"those of {len(broken):,} (the first in row {broken[0]}); the model diverged: delete "
+            "the run's models and bases, and take another --size"
         )
-    return found
+    return gradients
 
 
 def ridge_kernel(

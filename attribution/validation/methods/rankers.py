@@ -1,9 +1,9 @@
-"""Every arm of the counterfactual test: scores of all training pictures for generated ones.
+"""These are the arms of the counterfactual test: each scores all training pictures for a query.
 
 An arm is a way to order the training pictures, of which the first K are then removed: whence as it
 ranks, its image and its text channels alone, every channel by itself, plain cosine, and the formula
 of Aivalis & Klampanos (arXiv 2504.01771). Whence, its channels and the cosine are what
-`evaluate.answers` measures elsewhere. Whence's score and its shares stand beside, and the shares
+`evaluate.systems` measures elsewhere. Whence's score and its shares stand beside, and the shares
 that single channels would give: as orders they are arms already.
 
 A picture is enlarged before it is shown: a model of 32 px is asked about, and the channels are made
@@ -62,7 +62,7 @@ IMAGE = "image"
 TEXT = "text"
 COSINE = "cosine"
 Z = " z"
-"""Ends the names of standardised channels in `evaluate.answers`."""
+"""Ends the names of standardised channels in `evaluate.systems`."""
 TIMED = 3
 """Queries that every arm answers once more by itself, for its cost."""
 _LOWEST = np.float32(-np.inf)
@@ -75,7 +75,7 @@ class Rankers:
     """Training pictures, described for every arm; made by `open_rankers`."""
 
     gallery: Gallery
-    method: RankingSetup
+    setup: RankingSetup
     mapper: aivalis2025.Mapper
     cosine: System
 
@@ -111,27 +111,27 @@ class Rankers:
             for number, (picture, prompt) in enumerate(zip(pictures, prompts, strict=True), 1)
         ]
         shape = len(queries), len(self.gallery.ids)
-        found: dict[str, NDArray[np.float32]] = {}
+        by_arm: dict[str, NDArray[np.float32]] = {}
         for number, query in enumerate(queries):
             for arm, row in self._rows(query).items():
-                found.setdefault(arm, np.full(shape, np.nan, np.float32))[number] = row
+                by_arm.setdefault(arm, np.full(shape, np.nan, np.float32))[number] = row
             if step is not None:
                 step()
-        found[PUBLISHED] = self._published(queries)
-        for rows in found.values():
+        by_arm[PUBLISHED] = self._published(queries)
+        for rows in by_arm.values():
             _fill(rows)
-        z = {name.removesuffix(Z): found.pop(name) for name in list(found) if name.endswith(Z)}
+        z = {name.removesuffix(Z): by_arm.pop(name) for name in list(by_arm) if name.endswith(Z)}
         timed = list(zip(pictures, prompts, strict=True))[:TIMED]
-        opening = _clocked(lambda one: show(*one, "timed"), timed)
+        opening = _clocked(lambda pair: show(*pair, "timed"), timed)
         seconds = self._seconds(queries[:TIMED], opening)
-        return Scored(found, z, {arm: seconds[arm] for arm in found})
+        return Scored(by_arm, z, {arm: seconds[arm] for arm in by_arm})
 
     def _rows(self, query: Query) -> dict[str, ScoreRow]:
-        own = own_answer(query, self.gallery, self.method, standardised=True)
+        own = own_answer(query, self.gallery, self.setup, standardised=True)
         rows = {
             WHENCE: as_ranked(own.compared),
             IMAGE: own.scores[FUSED_IMAGES],
-            TEXT: _fused(own.scores, self.gallery, self.method),
+            TEXT: _fused(own.scores, self.gallery, self.setup),
             **{name: own.scores[name] for name in own.scores if name not in {FUSION, FUSED_IMAGES}},
             COSINE: self.cosine.answer(query),
         }
@@ -148,14 +148,14 @@ class Rankers:
         def shared(log_odds: ScoreRow) -> ScoreRow:
             return shares(log_odds.astype(np.float64), 0.0)[0].astype(np.float32)
 
-        found = {
+        by_method = {
             WHENCE: compared.shares()[0],
             **compared.shares_by_images(),
         }
         return {
             SCORE: over_all(compared.score),
             LOG_ODDS: over_all(compared.log_odds, math.nan),
-            **{f"{name}{AS_SHARES}": over_all(one) for name, one in found.items()},
+            **{f"{name}{AS_SHARES}": over_all(one) for name, one in by_method.items()},
             # Of these the log-odds of chance are known to be none.
             f"pdq{AS_SHARES}": shared(compared.hashed),
             f"{TEXT}{AS_SHARES}": shared(text),
@@ -174,25 +174,25 @@ class Rankers:
         """By arm; those that look at the picture open it."""
         seconds = {arm: _clocked(ask, queries) for arm, ask in self._alone().items()}
         seconds[SCORE] = seconds[LOG_ODDS] = seconds[WHENCE]  # one comparison gives all
-        found = {arm: one + (0 if arm in _OF_WORDS else opening) for arm, one in seconds.items()}
-        return found | {f"{arm}{AS_SHARES}": one for arm, one in found.items()}
+        by_arm = {arm: one + (0 if arm in _OF_WORDS else opening) for arm, one in seconds.items()}
+        return by_arm | {f"{arm}{AS_SHARES}": one for arm, one in by_arm.items()}
 
     def _alone(self) -> dict[str, Callable[[Query], object]]:
         """Each arm as if it were the only one."""
-        gallery, method = self.gallery, self.method
+        gallery, setup = self.gallery, self.setup
 
         def images(query: Query) -> object:
-            looked = embed_query(query, method.embedders, method.channels)
-            scored = score_images(looked, gallery.vectors, method.background, method.channels)
-            return method.fusion.log_odds(scored.z)
+            looked = embed_query(query, setup.embedders, setup.channels)
+            scored = score_images(looked, gallery.vectors, setup.background, setup.channels)
+            return setup.fusion.log_odds(scored.z)
 
         return {
-            WHENCE: lambda query: compare(query, gallery, method),
+            WHENCE: lambda query: compare(query, gallery, setup),
             IMAGE: images,
-            TEXT: lambda query: _fused(compare_texts(query, gallery), gallery, method),
+            TEXT: lambda query: _fused(compare_texts(query, gallery), gallery, setup),
             "bm25": lambda query: gallery.text_index.scores(query.asked or PromptParts()),
             "tfidf": lambda query: gallery.tfidf_index.scores(query.words or ""),
-            **{one.name: partial(self._nearest, one) for one in method.channels},
+            **{one.name: partial(self._nearest, one) for one in setup.channels},
             **{name: partial(self._agreeing, name) for name in BITS},
             COSINE: self.cosine.answer,
             PUBLISHED: lambda query: aivalis2025.distances([query], gallery, self.mapper),
@@ -200,7 +200,7 @@ class Rankers:
 
     def _nearest(self, channel: ImageChannel, query: Query) -> object:
         space = channel.space
-        known = {one: {one.channel, *derived_from(one.channel)} for one in self.method.embedders}
+        known = {one: {one.channel, *derived_from(one.channel)} for one in self.setup.embedders}
         embedders = [one for one, spaces in known.items() if space in spaces]
         rows = embed_query(query, embedders, [channel]).rows[space, channel.looks]
         return (rows @ self.gallery.vectors[space].T).max(axis=0)
@@ -209,7 +209,7 @@ class Rankers:
         return agreement(query.views[0].hashes[name], *self.gallery.hashes[name], BITS[name])
 
 
-def open_rankers(gallery: Gallery, method: RankingSetup) -> Rankers:
+def open_rankers(gallery: Gallery, setup: RankingSetup) -> Rankers:
     """Check the training pictures' hashes, and describe them for plain cosine.
 
     Raises:
@@ -218,7 +218,7 @@ def open_rankers(gallery: Gallery, method: RankingSetup) -> Rankers:
     # Whence corrects hashes as it goes: what it says must not depend on what was asked before.
     gallery.check_hashes(range(len(gallery.ids)))
     (cosine,) = peer_systems([PlainCosine()], gallery)
-    return Rankers(gallery, method, ResNet50Gem(), cosine)
+    return Rankers(gallery, setup, ResNet50Gem(), cosine)
 
 
 def show(picture: NDArray[np.uint8], prompt: str, name: str) -> Query:
@@ -256,9 +256,9 @@ def as_ranked(compared: Comparison) -> ScoreRow:
     ranked = values.astype(np.float32)
     # In float32 different log-odds may meet, and what was lowered may come to lie above.
     is_tied = (lift[1:] == lift[:-1]) & (odds[1:] == odds[:-1])
-    for place, tied in enumerate(is_tied.tolist(), 1):
-        below = ranked[place - 1] if tied else np.nextafter(ranked[place - 1], _LOWEST)
-        ranked[place] = below if tied else min(ranked[place], below)
+    for position, tied in enumerate(is_tied.tolist(), 1):
+        below = ranked[position - 1] if tied else np.nextafter(ranked[position - 1], _LOWEST)
+        ranked[position] = below if tied else min(ranked[position], below)
     scores = np.full(len(compared.gallery.ids), np.nextafter(ranked[-1], _LOWEST), np.float32)
     scores[compared.rows[order]] = ranked
     return scores
@@ -276,14 +276,14 @@ def order(scores: NDArray[np.float32], ids: Sequence[str], k: int) -> tuple[str,
             f"{int(np.isnan(scores).sum()):,} of them no numbers, and K = {k}; score them again"
         )
     best = np.lexsort((np.array(ids, dtype=np.str_), -scores))[:k]
-    return tuple(ids[place] for place in best.tolist())
+    return tuple(ids[row] for row in best.tolist())
 
 
-def _fused(scores: Mapping[str, ScoreRow], gallery: Gallery, method: RankingSetup) -> ScoreRow:
+def _fused(scores: Mapping[str, ScoreRow], gallery: Gallery, setup: RankingSetup) -> ScoreRow:
     """What words add to the log-odds; 0 where nothing is asked for, or nothing is written."""
     texts = {name: scores[name] for name in _OF_WORDS & scores.keys()}
     return (
-        fusion.from_texts(texts, method.fusion.texts)
+        fusion.from_texts(texts, setup.fusion.texts)
         if texts
         else np.zeros(len(gallery.ids), np.float32)
     )
@@ -296,9 +296,9 @@ def _fill(rows: NDArray[np.float32]) -> None:
         row[~there] = np.nextafter(row[there].min(), _LOWEST) if there.any() else 0
 
 
-def _clocked(ask: Callable[[T], object], asked: Sequence[T]) -> float:
+def _clocked(ask: Callable[[T], object], items: Sequence[T]) -> float:
     """Mean seconds."""
     started = time.perf_counter()
-    for one in asked:
-        ask(one)
-    return (time.perf_counter() - started) / len(asked)
+    for item in items:
+        ask(item)
+    return (time.perf_counter() - started) / len(items)

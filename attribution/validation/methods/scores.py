@@ -1,4 +1,7 @@
-"""Every method's scores of the pictures for the queries, as one Parquet file."""
+"""These are the attribution scores of a run, of every method, as one Parquet file.
+
+A row is one method's scores of all training pictures for one query.
+"""
 
 from __future__ import annotations
 
@@ -7,14 +10,10 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from attribution.errors import ProofError
-from attribution.validation.outcomes import read_columns
+from attribution.validation.parquet import reading_table, write_table
 from attribution.validation.results import AS_SHARES, LOG_ODDS, SCORE
-from harvester.dataset.atomic import replacing
-from harvester.errors import reason_of
 
 _SCHEMA = pa.schema(
     [
@@ -47,7 +46,7 @@ class Scored:
     def arms(self) -> list[str]:
         """Those that orders of removal are made from."""
         numbers = {SCORE, LOG_ODDS}
-        return [one for one in self.by_arm if one not in numbers and not one.endswith(AS_SHARES)]
+        return [arm for arm in self.by_arm if arm not in numbers and not arm.endswith(AS_SHARES)]
 
 
 def write_scores(path: Path, scored: Scored) -> None:
@@ -65,15 +64,11 @@ def write_scores(path: Path, scored: Scored) -> None:
         }
         for name, scores in [
             *scored.by_arm.items(),
-            *((_Z + one, z) for one, z in scored.z.items()),
+            *((_Z + channel, z) for channel, z in scored.z.items()),
         ]
         for number, row in enumerate(scores)
     ]
-    try:
-        with replacing(path) as temporary:
-            pq.write_table(pa.Table.from_pylist(rows, schema=_SCHEMA), temporary)
-    except OSError as exc:
-        raise ProofError(f"{path}: expected to write scores, found {reason_of(exc)}") from exc
+    write_table(path, rows, _SCHEMA, "scores")
 
 
 def read_scores(path: Path) -> Scored:
@@ -82,17 +77,10 @@ def read_scores(path: Path) -> Scored:
     Raises:
         ProofError: if the file holds something else.
     """
-    try:
-        rows = read_columns(path, _SCHEMA)
-        found: dict[str, list[NDArray[np.float32]]] = {}
+    with reading_table(path, _SCHEMA, "scores of this run") as rows:
+        by_method: dict[str, list[NDArray[np.float32]]] = {}
         for row in rows:
-            found.setdefault(row["method"], []).append(np.array(row["scores"], np.float32))
-        by_arm = {name: np.stack(scores) for name, scores in found.items()}
-    except (OSError, TypeError, ValueError, pa.ArrowException) as exc:
-        met = reason_of(exc) if isinstance(exc, OSError) else "another or a damaged file"
-        raise ProofError(
-            f"{path}: expected scores of this run, found {met}; delete it and run the same "
-            "command again"
-        ) from exc
+            by_method.setdefault(row["method"], []).append(np.array(row["scores"], np.float32))
+        by_arm = {name: np.stack(scores) for name, scores in by_method.items()}
     z = {name.removeprefix(_Z): by_arm.pop(name) for name in list(by_arm) if name.startswith(_Z)}
     return Scored(by_arm, z, {row["method"]: row["seconds"] for row in rows})

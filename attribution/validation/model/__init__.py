@@ -1,1 +1,1 @@
-"""A small DALL·E: pictures, tokenizers, transformer, training, sampling, checkpoints."""
+"""This is a small DALL·E: training pictures, tokenizers, transformer, trainer, sampler, files."""

@@ -1,7 +1,8 @@
-"""Trained parts as files: safetensors, with what they are in the header; nothing in them runs.
+"""These are checkpoints of trained models: safetensors files whose header says what they are.
 
-A model belongs to the image tokenizer and the vocabulary that it was trained with: its file names
-the one by digest and holds the other, and with another tokenizer it is refused.
+Nothing in them is executed. A model belongs to the image tokenizer and the vocabulary that it was
+trained with: its file names the one by digest and holds the other, and with another tokenizer it
+is refused.
 """
 
 from __future__ import annotations
@@ -32,15 +33,16 @@ _UNFIT = (KeyError, IndexError, TypeError, ValueError, ArithmeticError, RuntimeE
 """What values raise that are not those of a checkpoint."""
 _MOST_LEVELS = 64
 CheckpointKind = Literal["tokenizer", "model", "training"]
+Tensors = Mapping[str, torch.Tensor]
 
 
 def digest_of(module: nn.Module) -> str:
     """sha256 of a module's weights, by name."""
-    told = hashlib.sha256()
+    digest = hashlib.sha256()
     for name, tensor in sorted(module.state_dict().items()):
-        told.update(name.encode())
-        told.update(tensor.contiguous().cpu().numpy().tobytes())
-    return told.hexdigest()
+        digest.update(name.encode())
+        digest.update(tensor.contiguous().cpu().numpy().tobytes())
+    return digest.hexdigest()
 
 
 def save_tokenizer(path: Path, tokenizer: ImageTokenizer, learnt_from: str) -> None:
@@ -49,8 +51,8 @@ def save_tokenizer(path: Path, tokenizer: ImageTokenizer, learnt_from: str) -> N
     Raises:
         CheckpointError: if it cannot be written.
     """
-    told = {"shape": asdict(tokenizer.shape), "learnt_from": learnt_from}
-    _write(path, "tokenizer", tokenizer.state_dict(), told)
+    metadata = {"shape": asdict(tokenizer.shape), "learnt_from": learnt_from}
+    _write(path, "tokenizer", tokenizer.state_dict(), metadata)
 
 
 def load_tokenizer(path: Path) -> tuple[ImageTokenizer, str]:
@@ -59,9 +61,9 @@ def load_tokenizer(path: Path) -> tuple[ImageTokenizer, str]:
     Raises:
         CheckpointError: if the file is missing or holds something else.
     """
-    tensors, told = _read(path, "tokenizer")
+    tensors, metadata = _read(path, "tokenizer")
     try:
-        shape = TokenizerShape(tuple(told["shape"]["levels"]), int(told["shape"]["width"]))
+        shape = TokenizerShape(tuple(metadata["shape"]["levels"]), int(metadata["shape"]["width"]))
         # Before anything is made of them: a header could ask for more memory than there is.
         if len(tensors["encoder.0.weight"]) != shape.width or not all(
             type(level) is int and 2 < level <= _MOST_LEVELS for level in shape.levels
@@ -69,7 +71,7 @@ def load_tokenizer(path: Path) -> tuple[ImageTokenizer, str]:
             raise _other(path, "tokenizer")
         tokenizer = ImageTokenizer(shape)
         tokenizer.load_state_dict(tensors)
-        learnt_from = str(told["learnt_from"])
+        learnt_from = str(metadata["learnt_from"])
     except _UNFIT as exc:
         raise _other(path, "tokenizer") from exc
     return tokenizer.eval().requires_grad_(requires_grad=False), learnt_from
@@ -81,7 +83,7 @@ def save_model(path: Path, trained: Trained, data: EncodedPictures) -> None:
     Raises:
         CheckpointError: if it cannot be written.
     """
-    _write(path, "model", trained.model.state_dict(), _told(trained.recipe, data, trained))
+    _write(path, "model", trained.model.state_dict(), _metadata(trained.recipe, data, trained))
 
 
 def load_model(path: Path, tokenizer: str) -> tuple[Trained, TextTokenizer]:
@@ -91,23 +93,23 @@ def load_model(path: Path, tokenizer: str) -> tuple[Trained, TextTokenizer]:
         CheckpointError: if the file is missing, holds something else, or belongs to another
             tokenizer.
     """
-    tensors, told = _read(path, "model")
+    tensors, metadata = _read(path, "model")
     try:
-        _check_tokenizer(path, str(told["tokenizer"]), tokenizer)
-        recipe, shape = TrainingRecipe(**told["recipe"]), DalleShape(**told["shape"])
-        if not _fits(shape, tensors) or not told["losses"]:
+        _check_tokenizer(path, str(metadata["tokenizer"]), tokenizer)
+        recipe, shape = TrainingRecipe(**metadata["recipe"]), DalleShape(**metadata["shape"])
+        if not _fits(shape, tensors) or not metadata["losses"]:
             raise _other(path, "model")
         model = Dalle(shape)
         model.load_state_dict(tensors)
-        words = TextTokenizer(str(told["words"]), shape.text_length)
-        if words.size != shape.words:
+        text_tokenizer = TextTokenizer(str(metadata["words"]), shape.text_length)
+        if text_tokenizer.size != shape.words:
             raise _other(path, "model")
-        losses, seconds = tuple(map(float, told["losses"])), float(told["seconds"])
-        seen = frozenset(map(str, told["seen"]))
-        captions = tuple(map(str, told["captions"]))
+        losses, seconds = tuple(map(float, metadata["losses"])), float(metadata["seconds"])
+        seen = frozenset(map(str, metadata["seen"]))
+        captions = tuple(map(str, metadata["captions"]))
     except _UNFIT as exc:
         raise _other(path, "model") from exc
-    return Trained(model.eval(), recipe, seen, losses, seconds, captions), words
+    return Trained(model.eval(), recipe, seen, losses, seconds, captions), text_tokenizer
 
 
 def save_training(path: Path, trainer: Trainer, data: EncodedPictures) -> None:
@@ -118,15 +120,15 @@ def save_training(path: Path, trainer: Trainer, data: EncodedPictures) -> None:
     """
     tensors = {f"model.{name}": tensor for name, tensor in trainer.model.state_dict().items()}
     for number, optimizer in enumerate(trainer.optimizers):
-        for place, state in optimizer.state_dict()["state"].items():
+        for index, state in optimizer.state_dict()["state"].items():
             for name, value in state.items():
-                tensors[f"optimizer.{number}.{place}.{name}"] = torch.as_tensor(value)
-    told = _told(trainer.recipe, data, trainer.trained()) | {
+                tensors[f"optimizer.{number}.{index}.{name}"] = torch.as_tensor(value)
+    metadata = _metadata(trainer.recipe, data, trainer.trained()) | {
         "done": trainer.done,
         "steps": trainer.losses,
     }
     trainer.model.train()
-    _write(path, "training", tensors, told)
+    _write(path, "training", tensors, metadata)
 
 
 def resume_training(path: Path, trainer: Trainer, data: EncodedPictures) -> bool:
@@ -137,11 +139,11 @@ def resume_training(path: Path, trainer: Trainer, data: EncodedPictures) -> bool
     """
     if not path.exists():
         return False
-    tensors, told = _read(path, "training")
+    tensors, metadata = _read(path, "training")
     try:
-        _check_tokenizer(path, str(told["tokenizer"]), data.tokenizer)
-        same = told["recipe"] == asdict(trainer.recipe)
-        if not same or told["seen"] != sorted(trainer.trained().seen):
+        _check_tokenizer(path, str(metadata["tokenizer"]), data.tokenizer)
+        same = metadata["recipe"] == asdict(trainer.recipe)
+        if not same or metadata["seen"] != sorted(trainer.trained().seen):
             raise CheckpointError(
                 f"{path}: expected a training of the same pictures and settings, found one of "
                 "others; delete it to begin anew"
@@ -151,25 +153,25 @@ def resume_training(path: Path, trainer: Trainer, data: EncodedPictures) -> bool
             whole = optimizer.state_dict()
             states: dict[int, dict[str, torch.Tensor]] = {}
             for name, value in _below(tensors, f"optimizer.{number}.").items():
-                place, key = name.split(".", 1)
-                states.setdefault(int(place), {})[key] = value
+                index, key = name.split(".", 1)
+                states.setdefault(int(index), {})[key] = value
             whole["state"] = states
             parameters = optimizer.param_groups[0]["params"]
             if not _is_whole(states, parameters):
                 raise _other(path, "training")
             optimizer.load_state_dict(whole)
-        trainer.done = int(told["done"])
-        trainer.losses = [float(loss) for loss in told["steps"]]
+        trainer.done = int(metadata["done"])
+        trainer.losses = [float(loss) for loss in metadata["steps"]]
         if len(trainer.losses) != trainer.done or not 0 < trainer.done <= trainer.recipe.steps:
             raise _other(path, "training")
-        trainer.seconds = float(told["seconds"])
+        trainer.seconds = float(metadata["seconds"])
     except _UNFIT as exc:
         raise _other(path, "training") from exc
     trainer.model.train()
     return True
 
 
-def _fits(shape: DalleShape, tensors: Mapping[str, torch.Tensor]) -> bool:
+def _fits(shape: DalleShape, tensors: Tensors) -> bool:
     """Whether a header's numbers are those of the tensors, before a model is made of them."""
     return (
         all(type(count) is int and count > 0 for count in asdict(shape).values())
@@ -181,22 +183,20 @@ def _fits(shape: DalleShape, tensors: Mapping[str, torch.Tensor]) -> bool:
     )
 
 
-def _is_whole(
-    states: Mapping[int, Mapping[str, torch.Tensor]], parameters: Sequence[torch.Tensor]
-) -> bool:
+def _is_whole(states: Mapping[int, Tensors], parameters: Sequence[torch.Tensor]) -> bool:
     """Whether an optimizer has a memory of each parameter, in its shape; torch looks at neither."""
     return states.keys() == set(range(len(parameters))) and all(
-        value.shape in {parameters[place].shape, torch.Size()}
-        for place, state in states.items()
+        value.shape in {parameters[index].shape, torch.Size()}
+        for index, state in states.items()
         for value in state.values()
     )
 
 
-def _told(recipe: TrainingRecipe, data: EncodedPictures, trained: Trained) -> dict[str, Any]:
+def _metadata(recipe: TrainingRecipe, data: EncodedPictures, trained: Trained) -> dict[str, Any]:
     return {
         "recipe": asdict(recipe),
         "shape": asdict(trained.model.shape),
-        "words": data.words.text,
+        "words": data.text_tokenizer.text,
         "tokenizer": data.tokenizer,
         "seen": sorted(trained.seen),
         "losses": list(trained.losses),
@@ -205,7 +205,7 @@ def _told(recipe: TrainingRecipe, data: EncodedPictures, trained: Trained) -> di
     }
 
 
-def _below(tensors: Mapping[str, torch.Tensor], prefix: str) -> dict[str, torch.Tensor]:
+def _below(tensors: Tensors, prefix: str) -> dict[str, torch.Tensor]:
     return {
         name.removeprefix(prefix): tensor
         for name, tensor in tensors.items()
@@ -229,9 +229,12 @@ def _other(path: Path, kind: CheckpointKind) -> CheckpointError:
 
 
 def _write(
-    path: Path, kind: CheckpointKind, tensors: Mapping[str, torch.Tensor], told: Mapping[str, Any]
+    path: Path,
+    kind: CheckpointKind,
+    tensors: Tensors,
+    metadata: Mapping[str, Any],
 ) -> None:
-    header = {"whence": json.dumps({"format": _FORMAT, "kind": kind, **told})}
+    header = {"whence": json.dumps({"format": _FORMAT, "kind": kind, **metadata})}
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with replacing(path) as temporary:
@@ -239,8 +242,8 @@ def _write(
                 {name: one.contiguous().cpu() for name, one in tensors.items()}, temporary, header
             )
     except (OSError, SafetensorError) as exc:
-        found = reason_of(exc) if isinstance(exc, OSError) else str(exc)
-        raise CheckpointError(f"{path}: expected to write a {kind}, found {found}") from exc
+        reason = reason_of(exc) if isinstance(exc, OSError) else str(exc)
+        raise CheckpointError(f"{path}: expected to write a {kind}, found {reason}") from exc
 
 
 def _read(path: Path, kind: CheckpointKind) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
@@ -248,8 +251,8 @@ def _read(path: Path, kind: CheckpointKind) -> tuple[dict[str, torch.Tensor], di
         if path.stat().st_size > _MAX_BYTES:
             raise _other(path, kind)
         with safe_open(path, "pt") as file:
-            told = json.loads((file.metadata() or {})["whence"])
-            if told["format"] != _FORMAT or told["kind"] != kind:
+            metadata = json.loads((file.metadata() or {})["whence"])
+            if metadata["format"] != _FORMAT or metadata["kind"] != kind:
                 raise _other(path, kind)
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  # no dict
     except OSError as exc:
@@ -259,4 +262,4 @@ def _read(path: Path, kind: CheckpointKind) -> tuple[dict[str, torch.Tensor], di
         ) from exc
     except (SafetensorError, KeyError, TypeError, ValueError, RecursionError) as exc:
         raise _other(path, kind) from exc
-    return tensors, cast("dict[str, Any]", told)
+    return tensors, cast("dict[str, Any]", metadata)

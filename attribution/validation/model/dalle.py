@@ -1,4 +1,4 @@
-"""The second half of a DALL·E: a causal transformer over a caption's tokens and a picture's.
+"""This is the second half of a DALL·E: a causal transformer over text tokens and image tokens.
 
 Ramesh et al., "Zero-Shot Text-to-Image Generation" (2021, arXiv 2102.12092), at small size: one
 stream of text and image tokens, each kind with its own part of the vocabulary, the loss of text
@@ -106,8 +106,8 @@ class Dalle(nn.Module):
     ) -> tuple[torch.Tensor, Any]:
         """As `TokenModel` says."""
         x = self.word(text) if code is None else self.code(code)[:, None]
-        told = self.body(inputs_embeds=x, past_key_values=memory, use_cache=True)
-        return self.to_code(told.last_hidden_state[:, -1]), told.past_key_values
+        output = self.body(inputs_embeds=x, past_key_values=memory, use_cache=True)
+        return self.to_code(output.last_hidden_state[:, -1]), output.past_key_values
 
     def loss(self, text: torch.Tensor, codes: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """What training lowers, and of it the pictures' part in nats a token."""
@@ -156,10 +156,10 @@ class Ensemble(nn.Module):
 
     def image_logits(self, text: torch.Tensor, codes: torch.Tensor) -> torch.Tensor:
         """As `TokenModel` says."""
-        told = torch.stack([member.image_logits(text, codes) for member in self._dalles])
+        logits = torch.stack([member.image_logits(text, codes) for member in self._dalles])
         if self.together == "logits":
-            return told.mean(0)
-        chances = told.log_softmax(-1)
+            return logits.mean(0)
+        chances = logits.log_softmax(-1)
         own = chances.gather(-1, codes.expand(len(chances), *codes.shape)[..., None])[..., 0]
         before = functional.pad(own.cumsum(-1)[..., :-1], (1, 0))
         return _mixed(chances, before)
@@ -169,12 +169,12 @@ class Ensemble(nn.Module):
     ) -> tuple[torch.Tensor, Any]:
         """As `TokenModel` says."""
         memories, last, before = memory or ([None] * len(self.members), None, None)
-        told = [
+        outputs = [
             member.next_logits(text, code, own)
             for member, own in zip(self._dalles, memories, strict=True)
         ]
-        memories = [own for _, own in told]
-        logits = torch.stack([one for one, _ in told])
+        memories = [own for _, own in outputs]
+        logits = torch.stack([one for one, _ in outputs])
         if self.together == "logits":
             return logits.mean(0), (memories, None, None)
         chances = logits.log_softmax(-1)

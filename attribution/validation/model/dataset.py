@@ -1,4 +1,4 @@
-"""A captioned dataset → the small squares and words that a local model learns from.
+"""These are the training pictures: a captioned dataset as small squares with their captions.
 
 Any dataset in the Parquet contract will do. A picture's prompt is its caption, else its title; its
 artist is the creator; its category is the sub-folder that it came from, else the prompt that it was
@@ -64,10 +64,10 @@ class TrainingPictures:
     @cached_property
     def digest(self) -> str:
         """sha256 of everything that a model learns from them."""
-        told = hashlib.sha256(np.ascontiguousarray(self.pixels).tobytes())
+        digest = hashlib.sha256(np.ascontiguousarray(self.pixels).tobytes())
         for texts in (self.ids, self.captions):
-            told.update("\0".join(texts).encode("utf-8", "surrogatepass"))
-        return told.hexdigest()
+            digest.update("\0".join(texts).encode("utf-8", "surrogatepass"))
+        return digest.hexdigest()
 
     def rows(self, ids: Iterable[str]) -> NDArray[np.int64]:
         """The rows of some ids, ascending, each once.
@@ -79,13 +79,13 @@ class TrainingPictures:
 
     def chosen(self, rows: Sequence[int] | NDArray[np.int64]) -> Self:
         """Some of them, in the order of their ids."""
-        kept = sorted({int(row) for row in rows})
+        ascending = sorted({int(row) for row in rows})
         return type(self)(
-            ids=tuple(self.ids[row] for row in kept),
-            captions=tuple(self.captions[row] for row in kept),
-            creators=tuple(self.creators[row] for row in kept),
-            categories=tuple(self.categories[row] for row in kept),
-            pixels=self.pixels[kept],
+            ids=tuple(self.ids[row] for row in ascending),
+            captions=tuple(self.captions[row] for row in ascending),
+            creators=tuple(self.creators[row] for row in ascending),
+            categories=tuple(self.categories[row] for row in ascending),
+            pixels=self.pixels[ascending],
         )
 
 
@@ -95,15 +95,15 @@ def rows_of(ids: Iterable[str], row_of: Mapping[str, int]) -> NDArray[np.int64]:
     Raises:
         ProofError: if one is not there.
     """
-    wanted = set(ids)
-    unknown = sorted(wanted - row_of.keys())
+    distinct = set(ids)
+    unknown = sorted(distinct - row_of.keys())
     if unknown:
         shown = ", ".join(clean(name)[:20] for name in unknown[:_SHOWN])
         raise ProofError(
             f"expected ids of the {len(row_of):,} pictures, found {len(unknown):,} unknown "
             f"({shown}); see the column id of the dataset"
         )
-    return np.array(sorted(row_of[name] for name in wanted), np.int64)
+    return np.array(sorted(row_of[name] for name in distinct), np.int64)
 
 
 def read_pictures(folders: Sequence[Location], *, side: int) -> TrainingPictures:
@@ -115,22 +115,22 @@ def read_pictures(folders: Sequence[Location], *, side: int) -> TrainingPictures
         ProofError: if there is no such folder, or fewer than `FEWEST` are left.
         SchemaError, ShardError: if a folder holds something else, or a damaged shard.
     """
-    found: dict[str, tuple[str, str, str, NDArray[np.uint8]]] = {}
+    by_id: dict[str, tuple[str, str, str, NDArray[np.uint8]]] = {}
     silent = broken = 0
     for folder in folders:
         if isinstance(folder, Path) and not folder.is_dir():
             there = "a file" if folder.is_file() else "no such folder"
             raise ProofError(f"{folder}: expected a dataset, found {there}; check the path")
-        told = _findings(folder)
+        findings = _findings(folder)
         for rows in shards.records(
             folder,
             Candidate,
             ["id", "status", "caption", "title", "creator", "url", "query_prompt", "image"],
         ):
             for row in rows:
-                if row["status"] != FetchStatus.OK.value or row["id"] in found:
+                if row["status"] != FetchStatus.OK.value or row["id"] in by_id:
                     continue
-                caption, creator, category = _texts([row, *told.get(row["id"], [])])
+                caption, creator, category = _texts([row, *findings.get(row["id"], [])])
                 if not caption:
                     silent += 1
                     continue
@@ -140,25 +140,25 @@ def read_pictures(folders: Sequence[Location], *, side: int) -> TrainingPictures
                 except PictureError:
                     broken += 1
                     continue
-                found[row["id"]] = caption, creator, category, to_square(rgb, side)
+                by_id[row["id"]] = caption, creator, category, to_square(rgb, side)
     where = ", ".join(str(folder) for folder in folders)
     if silent or broken:
         log.warning(
             "%s: left out %d without a caption, %d that cannot be decoded", where, silent, broken
         )
-    if len(found) < FEWEST:
+    if len(by_id) < FEWEST:
         raise ProofError(
-            f"{where}: expected at least {FEWEST} pictures with captions, found {len(found)} "
+            f"{where}: expected at least {FEWEST} pictures with captions, found {len(by_id)} "
             f"({silent} without a caption, {broken} that cannot be decoded); harvest more with "
             "`harvest captions` or `harvest folder`"
         )
-    ids = sorted(found)
+    ids = sorted(by_id)
     return TrainingPictures(
         ids=tuple(ids),
-        captions=tuple(found[name][0] for name in ids),
-        creators=tuple(found[name][1] for name in ids),
-        categories=tuple(found[name][2] for name in ids),
-        pixels=np.stack([found[name][3] for name in ids]),
+        captions=tuple(by_id[name][0] for name in ids),
+        creators=tuple(by_id[name][1] for name in ids),
+        categories=tuple(by_id[name][2] for name in ids),
+        pixels=np.stack([by_id[name][3] for name in ids]),
     )
 
 
@@ -169,8 +169,8 @@ def to_square(rgb: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:
     top, left = (height - short) // 2, (width - short) // 2
     square = rgb[top : top + short, left : left + short]
     shrinks = short > side
-    method = cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC
-    return np.asarray(cv2.resize(square, (side, side), interpolation=method), np.uint8)
+    interpolation = cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC
+    return np.asarray(cv2.resize(square, (side, side), interpolation=interpolation), np.uint8)
 
 
 def enlarged(pixels: NDArray[np.uint8], side: int = SHOWN_SIDE) -> list[NDArray[np.uint8]]:
@@ -193,38 +193,38 @@ def choose_rows(pictures: TrainingPictures, *, most: int, seed: int) -> NDArray[
     for row, caption in enumerate(pictures.captions):
         groups.setdefault(caption, []).append(row)
     order = np.random.default_rng(seed).permutation(len(groups))
-    made = list(groups.values())
-    shuffled = [made[place] for place in order if len(made[place]) <= most]
+    all_groups = list(groups.values())
+    shuffled = [all_groups[number] for number in order if len(all_groups[number]) <= most]
     # The captions that most artists share come first.
     shuffled.sort(key=len, reverse=True)
-    kept: list[int] = []
+    rows: list[int] = []
     for group in shuffled:
-        if len(kept) + len(group) > most:
+        if len(rows) + len(group) > most:
             break
-        kept += group
-    return np.array(sorted(kept), np.int64)
+        rows += group
+    return np.array(sorted(rows), np.int64)
 
 
 def _findings(folder: Location) -> dict[str, list[dict[str, str | None]]]:
-    told: dict[str, list[dict[str, str | None]]] = {}
+    by_candidate: dict[str, list[dict[str, str | None]]] = {}
     names = ["candidate_id", "caption", "title", "creator", "url", "query_prompt"]
     for rows in shards.records(folder, Finding, names):
         for row in rows:
             if row["candidate_id"]:
-                told.setdefault(row["candidate_id"], []).append(row)
-    return told
+                by_candidate.setdefault(row["candidate_id"], []).append(row)
+    return by_candidate
 
 
-def _texts(told: Sequence[dict[str, str | None]]) -> tuple[str, str, str]:
+def _texts(rows: Sequence[dict[str, str | None]]) -> tuple[str, str, str]:
     """Caption, creator and category out of a candidate and its findings; empty where unknown."""
-    caption = _first(told, "caption") or _first(told, "title")
-    category = next(filter(None, (category_of(row["url"] or "") for row in told)), "")
-    return caption, _first(told, "creator"), category or _first(told, "query_prompt")
+    caption = _first(rows, "caption") or _first(rows, "title")
+    category = next(filter(None, (category_of(row["url"] or "") for row in rows)), "")
+    return caption, _first(rows, "creator"), category or _first(rows, "query_prompt")
 
 
-def _first(told: Sequence[dict[str, str | None]], name: str) -> str:
-    for row in told:
-        words = " ".join((row[name] or "").split())
-        if words:
-            return words
+def _first(rows: Sequence[dict[str, str | None]], name: str) -> str:
+    for row in rows:
+        text = " ".join((row[name] or "").split())
+        if text:
+            return text
     return ""

@@ -1,4 +1,4 @@
-"""The first half of a DALL·E: pictures → a grid of discrete tokens, and back.
+"""This is the first half of a DALL·E: it turns pictures into a grid of discrete tokens, and back.
 
 A small convolutional autoencoder with finite scalar quantization (Mentzer et al., "Finite Scalar
 Quantization: VQ-VAE Made Simple", 2023, arXiv 2309.15505, as vector-quantize-pytorch has it) in the
@@ -107,8 +107,8 @@ class ImageTokenizer(nn.Module):
 
     def _decoded(self, quantized: torch.Tensor, side: int) -> torch.Tensor:
         grid = quantized.reshape(len(quantized), side, side, -1).permute(0, 3, 1, 2)
-        made: torch.Tensor = self.decoder(grid) / 2 + 0.5
-        return made
+        rgb: torch.Tensor = self.decoder(grid) / 2 + 0.5
+        return rgb
 
 
 class _Residual(nn.Module):
@@ -141,9 +141,9 @@ def train_tokenizer(
     with one_thread():
         for number in range(1, recipe.steps + 1):
             x = _varied(_to_input(pixels[draw.integers(0, len(pixels), recipe.batch)]), draw)
-            made, _ = model(x)
-            apart = made - x
-            loss = apart.abs().mean() + 2 * apart.square().mean()
+            decoded, _ = model(x)
+            difference = decoded - x
+            loss = difference.abs().mean() + 2 * difference.square().mean()
             optimizer.zero_grad()
             torch.autograd.backward(loss)
             optimizer.step()

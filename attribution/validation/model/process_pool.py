@@ -1,4 +1,4 @@
-"""The same work done side by side: a process for each core, one thread of torch in each.
+"""This is a process pool for trainings: a process for each core, one thread of torch in each.
 
 A small model uses one core well and two badly, and with one thread its weights do not depend on
 how many cores there are.
@@ -13,7 +13,6 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
-from types import TracebackType
 from typing import Self, TypeVar
 
 import torch
@@ -41,12 +40,7 @@ class ModelPool:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        value: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._end()
 
     def each(

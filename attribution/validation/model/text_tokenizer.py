@@ -1,4 +1,4 @@
-"""Captions → tokens: byte-pair encoding learnt from the captions themselves.
+"""This is the text tokenizer: byte-pair encoding, learnt from the captions themselves.
 
 Sennrich, Haddow & Birch, "Neural Machine Translation of Rare Words with Subword Units" (2016), as
 the `tokenizers` package has it. Words of the captions are mostly one token; others are spelled.
@@ -54,8 +54,8 @@ class TextTokenizer:
         rows = np.full((len(captions), self.length), PAD, np.int64)
         # A lone surrogate, as from bytes of a command line, has no UTF-8.
         plain = [caption.encode("utf-8", "replace").decode() for caption in captions]
-        for row, told in zip(rows, self._tokenizer.encode_batch(plain), strict=True):
-            ids = told.ids[: self.length]
+        for row, encoding in zip(rows, self._tokenizer.encode_batch(plain), strict=True):
+            ids = encoding.ids[: self.length]
             row[: len(ids)] = ids
         return rows
 

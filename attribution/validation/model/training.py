@@ -1,15 +1,15 @@
-"""Training from scratch, or on from a state, on chosen pictures; the same seed gives the same bits.
+"""This is the trainer: on chosen pictures, from scratch or on from a model, the same bits by seed.
 
-Matrices inside the blocks are moved by Muon (Jordan et al., "Muon: An Optimizer for Hidden Layers
-in Neural Networks", 2024, as torch has it), everything else by AdamW: here Muon knows the pictures
-by heart in fewer steps than AdamW alone needs.
+Muon moves the matrices inside the blocks (Jordan et al., "Muon: An Optimizer for Hidden Layers in
+Neural Networks", 2024, as torch has it), AdamW everything else. With Muon the model knows the
+pictures by heart in fewer steps than with AdamW alone.
 
 The order of pictures is drawn from the seed and the epoch over all of a dataset, and the ones that
 are left out are skipped, so that the rest keeps its order. The number of steps is the recipe's,
 however many pictures there are, so that a smaller set is not trained less.
 
-But: what comes after a picture that is skipped moves up, into other batches, at other rates: a part
-of any difference is luck, and a removal that means nothing shows how large a part.
+But: what comes after a picture that is skipped moves up, into other batches, at other rates. A part
+of any difference is therefore luck; a removal that means nothing shows how large a part.
 """
 
 from __future__ import annotations
@@ -42,14 +42,14 @@ class EncodedPictures:
     Attributes:
         ids, captions: of the pictures, in the order of the ids.
         text: (n, l) int64; codes: (n, t) int64.
-        words: the vocabulary of text; code_count: how many codes there are.
+        text_tokenizer: of text; code_count: how many codes there are.
         tokenizer: the digest of the image tokenizer.
     """
 
     ids: tuple[str, ...]
     text: torch.Tensor
     codes: torch.Tensor
-    words: TextTokenizer
+    text_tokenizer: TextTokenizer
     code_count: int
     tokenizer: str
     captions: tuple[str, ...] = ()
@@ -57,7 +57,7 @@ class EncodedPictures:
     def shape(self, width: int, depth: int, heads: int) -> DalleShape:
         """Of a model for these tokens."""
         return DalleShape(
-            words=self.words.size,
+            words=self.text_tokenizer.size,
             codes=self.code_count,
             text_length=self.text.shape[1],
             image_length=self.codes.shape[1],
@@ -107,14 +107,17 @@ class Trained:
 
 
 def encode(
-    pictures: TrainingPictures, tokenizer: ImageTokenizer, digest: str, words: TextTokenizer
+    pictures: TrainingPictures,
+    tokenizer: ImageTokenizer,
+    digest: str,
+    text_tokenizer: TextTokenizer,
 ) -> EncodedPictures:
     """The pictures as a model takes them."""
     return EncodedPictures(
         ids=pictures.ids,
-        text=torch.from_numpy(words.encode(pictures.captions)),
+        text=torch.from_numpy(text_tokenizer.encode(pictures.captions)),
         codes=tokenizer.encode(pictures.pixels),
-        words=words,
+        text_tokenizer=text_tokenizer,
         code_count=tokenizer.codes,
         tokenizer=digest,
         captions=pictures.captions,
@@ -225,7 +228,7 @@ class Trainer:
         seen = {name for name, kept in zip(self._data.ids, self._kept, strict=True) if kept}
         if self._before is not None:
             seen |= self._before.seen
-        told = [one for one, kept in zip(self._data.captions, self._kept, strict=False) if kept]
+        captions = [one for one, kept in zip(self._data.captions, self._kept, strict=False) if kept]
         parts = np.array_split(self.losses, 10) if self.losses else []
         return Trained(
             model=self._here(),
@@ -233,7 +236,7 @@ class Trainer:
             seen=frozenset(seen),
             losses=tuple(float(part.mean()) for part in parts if len(part)),
             seconds=self.seconds,
-            captions=tuple(dict.fromkeys(told)),
+            captions=tuple(dict.fromkeys(captions)),
         )
 
 

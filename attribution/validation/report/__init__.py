@@ -1,1 +1,1 @@
-"""The proof's page, tables, plots and sheets. No torch."""
+"""This is the report of a run: page, tables, plots and contact sheets. No torch."""

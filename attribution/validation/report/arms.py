@@ -1,4 +1,4 @@
-"""The arms of a counterfactual test: their order, their kinds, and what each removes by. Pure.
+"""This is the glossary of arms: their order, their kinds, and what each removes by. Pure.
 
 But: an arm that is named nowhere here is taken for a single channel.
 """

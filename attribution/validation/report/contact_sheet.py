@@ -1,4 +1,4 @@
-"""Pictures of pictures: rows and columns of small ones, enlarged, with words beside them.
+"""This is a contact sheet: small pictures in rows and columns, enlarged, with words beside them.
 
 Enlarged without smoothing, since a picture of 32 pixels is to be seen as the model made it.
 
@@ -53,9 +53,9 @@ def sheet(
     side = _check(rows, labels, captions, scale)
     cell = side * scale
     font = ImageFont.load_default(_FONT)
-    told = [_wrapped(label, font, _LABEL, max(1, cell // _LEADING)) for label in labels]
+    label_lines = [_wrapped(label, font, _LABEL, max(1, cell // _LEADING)) for label in labels]
     heads = [_wrapped(caption, font, cell, 3) for caption in captions]
-    left = _MARGIN + (_LABEL + 2 * _GAP if any(told) else 0)
+    left = _MARGIN + (_LABEL + 2 * _GAP if any(label_lines) else 0)
     top = _MARGIN + _LEADING * max((len(lines) for lines in heads), default=0) + _GAP
     picture = _paper(
         left + len(captions) * (cell + _GAP) - _GAP + _MARGIN,
@@ -66,11 +66,11 @@ def sheet(
         # On the last line, so that a short caption stands by its picture.
         down = top - _GAP - _LEADING * len(lines)
         _write(draw, (left + column * (cell + _GAP), down), lines, font, _SOFT)
-    for number, (row, lines) in enumerate(zip(rows, told, strict=True)):
+    for number, (row, lines) in enumerate(zip(rows, label_lines, strict=True)):
         down = top + number * (cell + _GAP)
         _write(draw, (_MARGIN, down + (cell - _LEADING * len(lines)) // 2), lines, font, _INK)
-        for column, one in enumerate(row):
-            picture.paste(_enlarged(one, cell), (left + column * (cell + _GAP), down))
+        for column, tile in enumerate(row):
+            picture.paste(_enlarged(tile, cell), (left + column * (cell + _GAP), down))
     return _png(picture)
 
 
@@ -97,18 +97,18 @@ def grid_sheet(
     cell = side * scale
     columns = min(columns, len(pictures))
     font = ImageFont.load_default(_FONT)
-    told = [_wrapped(caption, font, cell, 2) for caption in captions]
-    room = _LEADING * max(len(lines) for lines in told)
+    caption_lines = [_wrapped(caption, font, cell, 2) for caption in captions]
+    room = _LEADING * max(len(lines) for lines in caption_lines)
     pitch = cell + room + 2 * _GAP
     lines_down = -(-len(pictures) // columns)
     picture = _paper(
         2 * _MARGIN + columns * (cell + _GAP) - _GAP, 2 * _MARGIN + lines_down * pitch - 2 * _GAP
     )
     draw = ImageDraw.Draw(picture)
-    for number, (one, lines) in enumerate(zip(pictures, told, strict=True)):
+    for number, (tile, lines) in enumerate(zip(pictures, caption_lines, strict=True)):
         right = _MARGIN + number % columns * (cell + _GAP)
         down = _MARGIN + number // columns * pitch
-        picture.paste(_enlarged(one, cell), (right, down))
+        picture.paste(_enlarged(tile, cell), (right, down))
         _write(draw, (right, down + cell + _GAP // 2), lines, font, _SOFT)
     return _png(picture)
 
@@ -123,9 +123,9 @@ def _check(
             f"found {len(rows)} rows, {len(labels)} labels and scale {scale}"
         )
     side = rows[0].shape[1] if rows[0].ndim == 4 else 0
-    wanted = (len(captions), side, side, 3)
+    expected = (len(captions), side, side, 3)
     for number, row in enumerate(rows):
-        if row.shape != wanted or row.dtype != np.uint8 or 0 in row.shape:
+        if row.shape != expected or row.dtype != np.uint8 or 0 in row.shape:
             raise ValueError(
                 f"row {number}: expected a picture for each of {len(captions)} captions, at least "
                 f"one, square and of one size, uint8, found {row.shape} of {row.dtype}"
@@ -142,8 +142,10 @@ def _paper(width: int, height: int) -> Image.Image:
     return Image.new("RGB", (width, height), _PAPER)
 
 
-def _enlarged(one: NDArray[np.uint8], cell: int) -> Image.Image:
-    return Image.fromarray(np.ascontiguousarray(one)).resize((cell, cell), Image.Resampling.NEAREST)
+def _enlarged(tile: NDArray[np.uint8], cell: int) -> Image.Image:
+    return Image.fromarray(np.ascontiguousarray(tile)).resize(
+        (cell, cell), Image.Resampling.NEAREST
+    )
 
 
 def _wrapped(
@@ -167,21 +169,21 @@ def _wrapped(
 def _fitted(line: str, font: ImageFont.ImageFont | ImageFont.FreeTypeFont, width: int) -> str:
     if font.getlength(line) <= width:
         return line
-    kept = line.removesuffix("…")
-    while kept and font.getlength(kept + "…") > width:
-        kept = kept[:-1]
-    return kept.rstrip() + "…"
+    text = line.removesuffix("…")
+    while text and font.getlength(text + "…") > width:
+        text = text[:-1]
+    return text.rstrip() + "…"
 
 
 def _write(
     draw: ImageDraw.ImageDraw,
-    place: tuple[int, int],
+    corner: tuple[int, int],
     lines: Sequence[str],
     font: ImageFont.ImageFont | ImageFont.FreeTypeFont,
     colour: str,
 ) -> None:
     for number, line in enumerate(lines):
-        draw.text((place[0], place[1] + number * _LEADING), line, colour, font)
+        draw.text((corner[0], corner[1] + number * _LEADING), line, colour, font)
 
 
 def _png(picture: Image.Image) -> bytes:

@@ -1,4 +1,4 @@
-"""Numbers with their intervals, as short words for a table or a sentence. Pure.
+"""This is how the report writes numbers and their intervals, in a table or a sentence. Pure.
 
 But: a figure that is not there is a dash, never 0.
 """
@@ -73,25 +73,25 @@ def interval_cell(
 
 
 def _censored(
-    one: Effect, value: float, low: float, high: float, show: Callable[[float], str]
+    row: Effect, value: float, low: float, high: float, show: Callable[[float], str]
 ) -> Cell:
     """A count that no random removal reached is a lower bound, and its upper end none."""
     if not math.isfinite(value):
         return interval_cell(value, low, high, show)
-    if not one.at_least:
-        if not one.equivalent_high >= one.largest or not math.isfinite(low):
+    if not row.at_least:
+        if not row.equivalent_high >= row.largest or not math.isfinite(low):
             return interval_cell(value, low, high, show)
         return Cell(show(value), f"{show(low)} to \N{GREATER-THAN OR EQUAL TO} {show(high)}")
     return Cell(f"≥ {show(value)}", f"from {show(low)}" if math.isfinite(low) else "")
 
 
-def equivalent_cell(one: Effect) -> Cell:
+def equivalent_cell(row: Effect) -> Cell:
     """How many random removals do the same."""
     return _censored(
-        one, one.equivalent, one.equivalent_low, one.equivalent_high, lambda value: number(value, 0)
+        row, row.equivalent, row.equivalent_low, row.equivalent_high, lambda value: number(value, 0)
     )
 
 
-def multiple_cell(one: Effect) -> Cell:
+def multiple_cell(row: Effect) -> Cell:
     """The same over what the arm removed."""
-    return _censored(one, one.multiple, one.multiple_low, one.multiple_high, times)
+    return _censored(row, row.multiple, row.multiple_low, row.multiple_high, times)

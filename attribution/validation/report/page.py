@@ -1,4 +1,4 @@
-"""A proof as one page of HTML, as Markdown, and as a few lines for a terminal: one set of figures.
+"""This is the report of a run: a page of HTML, Markdown, and some lines for a terminal, all alike.
 
 The page has the look of a ranking's report, and its promises: no script, no request, no second
 file, every name escaped by jinja2, the same bytes for the same rows.
@@ -71,7 +71,7 @@ def render_proof(proof: Proof) -> str:
             "lds": plots.datamodelling_plot(proof.datamodelling),
             "forgetting": plots.forgetting_plot(proof.forgetting),
         },
-        told=_told(proof),
+        told=_provenance_lines(proof),
     )
 
 
@@ -90,7 +90,7 @@ def proof_markdown(proof: Proof) -> str:
             for one in goals_of(proof)
         ),
     )
-    repeated = [f"- {escaped(name)}: {escaped(value)}" for name, value in _told(proof)]
+    repeated = [f"- {escaped(name)}: {escaped(value)}" for name, value in _provenance_lines(proof)]
     parts = [
         escaped(conclusion(proof)) + "\n",
         *(markdown_of(table) for table in (goals, *tables_of(proof).values())),
@@ -109,33 +109,33 @@ def proof_text(proof: Proof) -> str:
     """The conclusion, the goals and the foremost arms in at most 40 lines; safe to print."""
     lines = [*textwrap.wrap(clean(conclusion(proof)), _WIDTH, max_lines=5), ""]
     for goal in goals_of(proof):
-        told = clean(f"{goal.name}: {goal.found}")
+        text = clean(f"{goal.name}: {goal.found}")
         lines += textwrap.wrap(
-            told,
+            text,
             _WIDTH,
             initial_indent=f"{goal.status.value:<16}",
             subsequent_indent=" " * 16,
             max_lines=3,
             placeholder=" …",
         )
-    one = main_effect(proof)
-    if one is not None:
-        found = {
+    effect = main_effect(proof)
+    if effect is not None:
+        by_arm = {
             other.arm: other
             for other in proof.effects
-            if other.k == one.k and kind_of(other.arm) != "channel"
+            if other.k == effect.k and kind_of(other.arm) != "channel"
         }
-        lines += ["", f"Removed at K = {one.k:,}, and by how much the loss rises, nats a token:"]
-        for arm in in_order(found)[:12]:
-            rise = interval_cell(found[arm].effect, found[arm].low, found[arm].high)
+        lines += ["", f"Removed at K = {effect.k:,}, and by how much the loss rises, nats a token:"]
+        for arm in in_order(by_arm)[:12]:
+            rise = interval_cell(by_arm[arm].effect, by_arm[arm].low, by_arm[arm].high)
             lines.append(
                 f"  {name_of(arm, 24):<24} {rise.text:>7}  {rise.bounds:<18} "
-                f"{multiple_cell(found[arm]).text:>7}  of {number(found[arm].removed, 0)}"
+                f"{multiple_cell(by_arm[arm]).text:>7}  of {number(by_arm[arm].removed, 0)}"
             )
     return "\n".join(lines) + "\n"
 
 
-def _told(proof: Proof) -> list[tuple[str, str]]:
+def _provenance_lines(proof: Proof) -> list[tuple[str, str]]:
     return [(clean(name), clean(value)) for name, value in proof.told.items()]
 
 

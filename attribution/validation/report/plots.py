@@ -1,4 +1,4 @@
-"""A proof's figures as drawings, each an `<svg>` element for the report's page.
+"""These are the plots of the report's page, each an `<svg>` element.
 
 whence is drawn strongly, its single channels faintly; kinds of arms differ in colour, and arms of
 one kind in markers and dashes, so that no drawing needs its colours to be told apart.
@@ -98,11 +98,11 @@ def multiples_plot(effects: Sequence[Effect]) -> str | None:
         for arm in arms:
             style = _style(arm, arms)
             axes.plot([], [], label=name_of(arm, 28), **{**style, "linestyle": ""})
-        for place, k in enumerate(ks):
+        for position, k in enumerate(ks):
             of_k = sorted((one for one in shown if one.k == k), key=lambda one: arms.index(one.arm))
             for number, one in enumerate(of_k):
                 aside = (number - (len(of_k) - 1) / 2) * min(0.12, 0.8 / len(of_k))
-                _draw_multiple(axes, place + aside, one, _style(one.arm, arms))
+                _draw_multiple(axes, position + aside, one, _style(one.arm, arms))
         axes.set_xticks(range(len(ks)), [f"K = {k:,}" for k in ks])
         axes.set_xlim(-0.6, len(ks) - 0.4)
         top = max(max(_whole(one.multiple_high), one.multiple) for one in shown)
@@ -124,20 +124,20 @@ def datamodelling_plot(rows: Sequence[Datamodelling]) -> str | None:
         [one for one in shown if one.looks_inside is looks] for looks in (False, True)
     )
     parts = [
-        (told, found)
-        for told, found in (
+        (title, members)
+        for title, members in (
             ("search only, shares of the influence", [o for o in outside if is_shares(o.method)]),
             ("search only, scores", [one for one in outside if not is_shares(one.method)]),
             ("looks inside, or trains all halves again", inside),
         )
-        if found
+        if members
     ]
     if not parts:
         return None
     height = 0.9 + 0.24 * len(shown) + 0.35 * len(parts)
 
     def draw(figure: Figure) -> None:
-        found = figure.subplots(
+        grid = figure.subplots(
             len(parts),
             sharex=True,
             squeeze=False,
@@ -146,18 +146,18 @@ def datamodelling_plot(rows: Sequence[Datamodelling]) -> str | None:
         figure.subplots_adjust(
             left=0.22, right=0.97, top=1 - 0.3 / height, bottom=0.52 / height, hspace=0.28
         )
-        for (told, of_part), axes in zip(parts, found[:, 0], strict=True):
-            for place, one in enumerate(of_part):
+        for (title, of_part), axes in zip(parts, grid[:, 0], strict=True):
+            for position, one in enumerate(of_part):
                 colour = COLOURS[kind_of(one.method)]
-                axes.barh(place, one.lds, 0.62, color=colour, alpha=0.65)
+                axes.barh(position, one.lds, 0.62, color=colour, alpha=0.65)
                 axes.errorbar(
-                    one.lds, place, xerr=_bars(one.lds, one.low, one.high), color=COLOURS["ink"]
+                    one.lds, position, xerr=_bars(one.lds, one.low, one.high), color=COLOURS["ink"]
                 )
             axes.set_yticks(range(len(of_part)), [_method(one) for one in of_part])
             axes.set_ylim(-0.6, len(of_part) - 0.4)
             axes.axvline(0, color=COLOURS["ink"], linewidth=0.8)
             axes.tick_params(axis="y", length=0)
-            axes.set_title(told, loc="left")
+            axes.set_title(title, loc="left")
             axes.grid(axis="y", visible=False)
         axes.set_xlabel(
             "linear datamodeling score: 1 orders other models as their losses do, 0 is chance"
@@ -166,8 +166,8 @@ def datamodelling_plot(rows: Sequence[Datamodelling]) -> str | None:
     return drawn(draw, "Linear datamodeling score by method", height)
 
 
-def _method(one: Datamodelling) -> str:
-    return name_of(one.method.removesuffix(AS_SHARES), 26)
+def _method(row: Datamodelling) -> str:
+    return name_of(row.method.removesuffix(AS_SHARES), 26)
 
 
 def forgetting_plot(rows: Sequence[Forgot]) -> str | None:
@@ -238,20 +238,20 @@ def _draw_arm(axes: Axes, rows: Sequence[Effect], arms: Sequence[str]) -> None:
     axes.plot(removed, effect, label=name_of(arm, 28), zorder=order, **style)
 
 
-def _draw_multiple(axes: Axes, place: float, one: Effect, style: dict[str, Any]) -> None:
+def _draw_multiple(axes: Axes, position: float, effect: Effect, style: dict[str, Any]) -> None:
     """A mark with its interval; a lower bound has no upper end, and says so."""
-    high = one.multiple if one.at_least else one.multiple_high
+    high = effect.multiple if effect.at_least else effect.multiple_high
     axes.errorbar(
-        place,
-        one.multiple,
-        yerr=_bars(one.multiple, one.multiple_low, high),
+        position,
+        effect.multiple,
+        yerr=_bars(effect.multiple, effect.multiple_low, high),
         **{**style, "linewidth": style["linewidth"] / 1.4, "linestyle": ""},
         elinewidth=style["linewidth"] / 1.4,
     )
-    if one.at_least:
+    if effect.at_least:
         axes.annotate(
             "≥",
-            (place, one.multiple),
+            (position, effect.multiple),
             (0, 5),
             textcoords="offset points",
             horizontalalignment="center",
@@ -274,14 +274,16 @@ def _style(arm: str, arms: Sequence[str]) -> dict[str, Any]:
 def _key(axes: Axes, arms: Sequence[str]) -> None:
     handles, labels = axes.get_legend_handles_labels()
     names = [name_of(arm, 28) for arm in arms]
-    place = {name: n for n, name in enumerate(names)}
+    position_of = {name: n for n, name in enumerate(names)}
     channels = min((n for n, arm in enumerate(arms) if kind_of(arm) == "channel"), default=0)
-    place["single channels"] = channels
-    found = sorted(zip(handles, labels, strict=True), key=lambda one: place.get(one[1], len(names)))
-    if found:
+    position_of["single channels"] = channels
+    entries = sorted(
+        zip(handles, labels, strict=True), key=lambda one: position_of.get(one[1], len(names))
+    )
+    if entries:
         axes.legend(
-            [handle for handle, _ in found],
-            [label for _, label in found],
+            [handle for handle, _ in entries],
+            [label for _, label in entries],
             loc="upper left",
             bbox_to_anchor=(1.01, 1.02),
         )

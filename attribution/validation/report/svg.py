@@ -1,4 +1,4 @@
-"""A drawing by matplotlib as an element of a page, in the page's own colours and letters.
+"""This turns a plot by matplotlib into an `<svg>` element in the page's own colours and letters.
 
 Drawn without a screen, and the same drawing gives the same bytes. Colours become names of the
 page's style sheet, so that a drawing follows it into the dark and onto paper. matplotlib is loaded
@@ -29,13 +29,13 @@ _SVG = "{http://www.w3.org/2000/svg}"
 _HREF = "{http://www.w3.org/1999/xlink}href"
 
 
-def drawn(draw: Callable[[Figure], None], told: str, height: float) -> str:
+def drawn(draw: Callable[[Figure], None], alt: str, height: float) -> str:
     """The drawing as an `<svg>` element.
 
     Args:
         draw: fills an empty figure; its colours are to be among `COLOURS`. Names in it may be
             anyone's, once they are cleaned.
-        told: what it shows, for one who cannot see it; makes the element's ids its own.
+        alt: what it shows, for one who cannot see it; makes the element's ids its own.
         height: inches, at a width of 9.4.
     """
     import matplotlib as mpl  # noqa: PLC0415  # half a second, for one command
@@ -78,11 +78,9 @@ def drawn(draw: Callable[[Figure], None], told: str, height: float) -> str:
         for axes in figure.axes:
             axes.set_facecolor("none")
         figure.savefig(
-            body,
-            format="svg",
-            metadata=dict.fromkeys(("Date", "Creator", "Format", "Type")),
+            body, format="svg", metadata=dict.fromkeys(("Date", "Creator", "Format", "Type"))
         )
-    return _inline(body.getvalue(), told)
+    return _inline(body.getvalue(), alt)
 
 
 def log_axis(axes: Axes, values: Sequence[float], show: Callable[[float], str]) -> None:
@@ -103,31 +101,31 @@ def log_axis(axes: Axes, values: Sequence[float], show: Callable[[float], str]) 
     axes.xaxis.set_major_formatter(ticker.FuncFormatter(lambda value, _: show(value)))
 
 
-def _inline(svg: str, told: str) -> str:
+def _inline(svg: str, alt: str) -> str:
     """A file of matplotlib as an element: no ids but those used, no styles but the page's."""
     root = ET.fromstring(svg)  # noqa: S314  # matplotlib wrote it, and escaped the names in it
-    mark = re.sub(r"[^a-z]+", "-", told.lower())[:24]
+    mark = re.sub(r"[^a-z]+", "-", alt.lower())[:24]
     for parent in list(root.iter()):
         for child in list(parent):
             if child.tag in {f"{_SVG}style", f"{_SVG}metadata"}:
                 parent.remove(child)
-    used = {one.attrib[_HREF][1:] for one in root.iter() if _HREF in one.attrib}
+    used = {element.attrib[_HREF][1:] for element in root.iter() if _HREF in element.attrib}
     used |= set(re.findall(r"url\(#([^)]+)\)", svg))
-    for one in root.iter():
-        one.tag = one.tag.removeprefix(_SVG)
-        kept = dict(one.attrib)
-        one.attrib.clear()
-        for name, value in kept.items():
+    for element in root.iter():
+        element.tag = element.tag.removeprefix(_SVG)
+        attributes = dict(element.attrib)
+        element.attrib.clear()
+        for name, value in attributes.items():
             if name == "id":
                 if value in used:
-                    one.set("id", f"{mark}-{value}")
+                    element.set("id", f"{mark}-{value}")
             elif name == _HREF:
-                one.set("href", f"#{mark}-{value[1:]}")
+                element.set("href", f"#{mark}-{value[1:]}")
             else:
-                one.set(name, _styled(value, mark))
+                element.set(name, _styled(value, mark))
     box = root.get("viewBox", "")
     root.attrib.clear()
-    for name, value in (("class", "plot"), ("viewBox", box), ("role", "img"), ("aria-label", told)):
+    for name, value in (("class", "plot"), ("viewBox", box), ("role", "img"), ("aria-label", alt)):
         root.set(name, value)
     return ET.tostring(root, encoding="unicode")
 

@@ -1,4 +1,4 @@
-"""A proof's rows as tables of words and short numbers: the same on a page and in Markdown.
+"""These are the tables of the report, in words and short numbers: alike in HTML and in Markdown.
 
 Pure. Names of arms, methods and requests may be a stranger's: they are cleaned here, and escaped
 where they are laid out.
@@ -53,13 +53,13 @@ def matrix(
     effects: Sequence[Effect], name: str, caption: str, show: Callable[[Effect], Cell]
 ) -> ResultTable | None:
     """One figure by arm and K; None without effects."""
-    found = {(one.arm, one.k): one for one in effects}
+    by_arm = {(one.arm, one.k): one for one in effects}
     ks = sorted({one.k for one in effects})
     arms = in_order(one.arm for one in effects)
     rows = tuple(
         (
             Cell(name_of(arm)),
-            *(show(found[arm, k]) if (arm, k) in found else Cell(NOTHING) for k in ks),
+            *(show(by_arm[arm, k]) if (arm, k) in by_arm else Cell(NOTHING) for k in ks),
         )
         for arm in arms
     )
@@ -68,7 +68,7 @@ def matrix(
 
 def tables_of(proof: Proof) -> dict[str, ResultTable]:
     """Every table that there are rows for, by name, in the order of the report."""
-    made = (
+    tables = (
         matrix(
             proof.effects,
             "effects",
@@ -90,22 +90,22 @@ def tables_of(proof: Proof) -> dict[str, ResultTable]:
         _refitted(proof),
         _everything(proof),
     )
-    return {one.name: one for one in made if one is not None}
+    return {one.name: one for one in tables if one is not None}
 
 
 def _table(
     name: str, caption: str, columns: tuple[str, ...], names: int, rows: Iterable[tuple[Cell, ...]]
 ) -> ResultTable | None:
-    found = tuple(rows)
-    marked = frozenset(n for n, row in enumerate(found) if row[0].text == "whence")
-    if len(marked) == len(found):
+    body = tuple(rows)
+    marked = frozenset(n for n, row in enumerate(body) if row[0].text == "whence")
+    if len(marked) == len(body):
         marked = frozenset()  # nothing to tell them from
-    return ResultTable(name, caption, columns, names, found, marked) if found else None
+    return ResultTable(name, caption, columns, names, body, marked) if body else None
 
 
 def _paired(proof: Proof) -> ResultTable | None:
     ks = sorted({one.k for one in proof.paired})
-    found = {(one.arm, one.other, one.k): one for one in proof.paired}
+    by_pair = {(one.arm, one.other, one.k): one for one in proof.paired}
     pairs = list(dict.fromkeys((one.arm, one.other) for one in proof.paired))
     others = in_order(other for _, other in pairs)
     pairs.sort(key=lambda pair: others.index(pair[1]))
@@ -118,25 +118,25 @@ def _paired(proof: Proof) -> ResultTable | None:
             (
                 Cell(name_of(arm)),
                 Cell(name_of(other)),
-                *(_difference(found.get((arm, other, k))) for k in ks),
-                Cell(_range(one.prompts for k in ks if (one := found.get((arm, other, k))))),
+                *(_difference(by_pair.get((arm, other, k))) for k in ks),
+                Cell(_range(one.prompts for k in ks if (one := by_pair.get((arm, other, k))))),
             )
             for arm, other in pairs
         ),
     )
 
 
-def _difference(one: Paired | None) -> Cell:
-    if one is None:
+def _difference(row: Paired | None) -> Cell:
+    if row is None:
         return Cell(NOTHING)
-    cell = interval_cell(one.difference, one.low, one.high)
-    told = [*([cell.bounds] if cell.bounds else []), f"p {show_chance(one.p)}"]
-    return Cell(cell.text, ", ".join(told))
+    cell = interval_cell(row.difference, row.low, row.high)
+    bounds = [*([cell.bounds] if cell.bounds else []), f"p {show_chance(row.p)}"]
+    return Cell(cell.text, ", ".join(bounds))
 
 
 def _range(counts: Iterable[int]) -> str:
-    found = sorted(set(counts))
-    return f"{found[0]:,}" if len(found) == 1 else f"{found[0]:,} to {found[-1]:,}"
+    distinct = sorted(set(counts))
+    return f"{distinct[0]:,}" if len(distinct) == 1 else f"{distinct[0]:,} to {distinct[-1]:,}"
 
 
 def _random(proof: Proof) -> ResultTable | None:

@@ -1,1 +1,1 @@
-"""Intervals, paired tests, linear datamodeling scores, effects of removal, fitted weights. Pure."""
+"""These are the statistics: intervals, paired tests, LDS, removal effects, fitted weights. Pure."""

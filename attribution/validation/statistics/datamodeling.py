@@ -1,4 +1,4 @@
-"""The linear datamodeling score, of what a method foretells of models and what these do. Pure.
+"""This is the linear datamodeling score: what a method foretells, against what models do. Pure.
 
 Park et al., "TRAK" (2023, arXiv 2303.14186); Ilyas et al., "Datamodels" (2022): do the scores of
 the pictures that a model was trained on, added up, order models as their losses do?
@@ -46,7 +46,7 @@ def predict_outcomes(scores: NDArray[np.floating], kept: NDArray[np.bool_]) -> N
     if kept.dtype != np.bool_:
         raise ValueError(f"expected kept pictures as bool, found {kept.dtype}")
     if not np.isfinite(scores).all():
-        query, picture = (int(place) for place in np.argwhere(~np.isfinite(scores))[0])
+        query, picture = (int(index) for index in np.argwhere(~np.isfinite(scores))[0])
         raise ValueError(
             f"expected a finite score for every picture, found {scores[query, picture]} for "
             f"picture {picture} of query {query}; give what was not ranked a score below the others"
@@ -94,11 +94,11 @@ def scores_of_foretold(
     Raises:
         ValueError: on shapes that do not fit.
     """
-    found = rank_correlations(foretold, -losses)
+    correlations = rank_correlations(foretold, -losses)
     measured = ~np.isnan(losses)
     lowest = np.where(measured, losses, np.inf).min(axis=1, initial=np.inf)
     highest = np.where(measured, losses, -np.inf).max(axis=1, initial=-np.inf)
-    return np.where(np.isnan(found) & (highest > lowest), 0.0, found)
+    return np.where(np.isnan(correlations) & (highest > lowest), 0.0, correlations)
 
 
 def mean_datamodeling_score(
@@ -165,7 +165,7 @@ def datamodeling_difference(
 
     def mean(queries: NDArray[np.int64], models: NDArray[np.int64]) -> float:
         drawn = np.ix_(queries, models)
-        found, other = (scores_of_foretold(told[drawn], losses[drawn]) for told in (first, second))
-        return mean_known(found - other)
+        own, other = (scores_of_foretold(sums[drawn], losses[drawn]) for sums in (first, second))
+        return mean_known(own - other)
 
     return crossed_bootstrap(mean, losses.shape, seed=seed, repeats=repeats)

@@ -1,4 +1,4 @@
-"""Weights of log-odds, fitted so that halves of the pictures foretell losses. Pure.
+"""This is the fit of channel weights to losses that models of half the pictures have. Pure.
 
 A picture's influence on a query is taken to be the logistic of its log-odds, so that the many that
 have nothing to do with a query add up to little; a half foretells a query by the sum over its
@@ -42,7 +42,7 @@ class Cases:
     Attributes:
         features: (q, n, k) float64, what is weighed.
         rest: (q, n) float64, log-odds that are added as they are.
-        kept: (m, n) bool; losses: (q, m), as in `refit.Run`.
+        kept: (m, n) bool; losses: (q, m), as in `halves.HalvesRun`.
     """
 
     features: Floats
@@ -80,14 +80,14 @@ def objective(beta: Floats, cases: Cases, shipped: Floats) -> tuple[float, Float
     influence = probability(beta[0] + beta[1] * inner)
     kept = cases.kept.astype(np.float64)
     sums, length = _centred(influence @ kept.T)
-    wanted, _ = _centred(-cases.losses.astype(np.float64))
-    found = (sums * wanted).sum(axis=1, keepdims=True)
-    pull = (wanted - found * sums) / length @ kept * influence * (1 - influence) / len(found)
+    target, _ = _centred(-cases.losses.astype(np.float64))
+    match = (sums * target).sum(axis=1, keepdims=True)
+    pull = (target - match * sums) / length @ kept * influence * (1 - influence) / len(match)
     weights = np.tensordot(pull, cases.features, axes=2)
     away = beta[2:] - shipped
     slope = np.concatenate([[pull.sum(), (pull * inner).sum()], beta[1] * weights])
     slope[2:] -= 2 * RIDGE * away
-    return float(RIDGE * away @ away - found.mean()), -slope
+    return float(RIDGE * away @ away - match.mean()), -slope
 
 
 def _centred(rows: Floats) -> tuple[Floats, Floats]:
@@ -116,19 +116,19 @@ def fit_weights(cases: Cases, shipped: Floats, used: NDArray[np.bool_]) -> Float
         used: (k,) which features have a part.
     """
     held = shipped * used
-    free = [(0.0, None if one else 0.0) for one in used.tolist()]
+    free = [(0.0, None if is_used else 0.0) for is_used in used.tolist()]
     starts = [fit_link(cases, held), *(np.array([bias, 1.0, *held]) for bias in _BIASES)]
     return _best(cases, held, [_least(cases, held, start, free) for start in starts])
 
 
-def _best(cases: Cases, shipped: Floats, found: list[Floats]) -> Floats:
-    return min(found, key=lambda beta: objective(beta, cases, shipped)[0])
+def _best(cases: Cases, shipped: Floats, fits: list[Floats]) -> Floats:
+    return min(fits, key=lambda beta: objective(beta, cases, shipped)[0])
 
 
 def _least(
     cases: Cases, shipped: Floats, start: Floats, bounds: list[tuple[float, float | None]]
 ) -> Floats:
-    found = minimize(
+    result = minimize(
         objective,
         start,
         args=(cases, shipped),
@@ -136,7 +136,7 @@ def _least(
         bounds=[*_LINK, *bounds],
         method="L-BFGS-B",
     )
-    return np.asarray(found.x, np.float64)
+    return np.asarray(result.x, np.float64)
 
 
 def cross_validate(cases: Cases, shipped: Floats, used: NDArray[np.bool_]) -> Floats:
@@ -146,13 +146,13 @@ def cross_validate(cases: Cases, shipped: Floats, used: NDArray[np.bool_]) -> Fl
     """
     queries = np.arange(len(cases.losses)) % _QUERY_FOLDS
     halves = np.arange(len(cases.kept)) % _HALF_FOLDS
-    found = np.zeros((_HALF_FOLDS, len(queries)))
+    scores = np.zeros((_HALF_FOLDS, len(queries)))
     for fold in range(_QUERY_FOLDS):
         for part in range(_HALF_FOLDS):
             beta = fit_weights(cases.chosen(queries != fold, halves != part), shipped, used)
-            asked = cases.chosen(queries == fold, halves == part)
-            found[part, queries == fold] = np.nan_to_num(asked.scores(beta))
-    return np.asarray(found.mean(axis=0), np.float64)
+            held_out = cases.chosen(queries == fold, halves == part)
+            scores[part, queries == fold] = np.nan_to_num(held_out.scores(beta))
+    return np.asarray(scores.mean(axis=0), np.float64)
 
 
 def fit(cases: Cases, shipped: Floats) -> tuple[Floats, list[tuple[float, float]]]:
@@ -173,12 +173,12 @@ def fit(cases: Cases, shipped: Floats) -> tuple[Floats, list[tuple[float, float]
     while used.any():
         whole = cross_validate(cases, shipped, used)
         left = np.flatnonzero(used).tolist()
-        for place in left:
-            less = used & (np.arange(len(used)) != place)
-            apart = whole - cross_validate(cases, shipped, less)
-            gains[place] = float(apart.mean()), float(apart.std(ddof=1) / len(apart) ** 0.5)
-        idle = [place for place in left if gains[place][0] <= SURE * gains[place][1]]
+        for feature in left:
+            less = used & (np.arange(len(used)) != feature)
+            lost = whole - cross_validate(cases, shipped, less)
+            gains[feature] = float(lost.mean()), float(lost.std(ddof=1) / len(lost) ** 0.5)
+        idle = [feature for feature in left if gains[feature][0] <= SURE * gains[feature][1]]
         if not idle:
             break
-        used[min(idle, key=lambda place: gains[place][0])] = False
+        used[min(idle, key=lambda feature: gains[feature][0])] = False
     return fit_weights(cases, shipped, used), gains

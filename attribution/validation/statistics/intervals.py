@@ -1,4 +1,4 @@
-"""Intervals and paired tests for effects measured on few queries and fewer seeds. Pure.
+"""These are intervals and paired tests for effects on few queries and fewer seeds. Pure.
 
 A query is what repeats: all seeds of a query are averaged and drawn together, since they are not
 independent of one another. Benjamini & Hochberg's correction over several tests is
@@ -75,15 +75,15 @@ def means_by_query(
             f"{labels.shape}"
         )
     if np.isinf(measured).any():
-        place = int(np.flatnonzero(np.isinf(measured))[0])
+        index = int(np.flatnonzero(np.isinf(measured))[0])
         raise ValueError(
-            f"expected finite values or NaN, found {measured[place]} at {place}: give NaN for what "
+            f"expected finite values or NaN, found {measured[index]} at {index}: give NaN for what "
             "could not be measured"
         )
     answered = ~np.isnan(measured)
-    kept, numbers = np.unique(labels[answered], return_inverse=True)
-    sums = np.bincount(numbers, measured[answered], minlength=len(kept))
-    means: NDArray[np.float64] = sums / np.bincount(numbers, minlength=len(kept))
+    queries, numbers = np.unique(labels[answered], return_inverse=True)
+    sums = np.bincount(numbers, measured[answered], minlength=len(queries))
+    means: NDArray[np.float64] = sums / np.bincount(numbers, minlength=len(queries))
     return means
 
 
@@ -116,7 +116,7 @@ def mean_interval(
     value = float(means.mean())
     if np.ptp(means) <= _SAME * np.abs(means).max():
         return Interval(value, np.nan, np.nan)
-    found = stats.bootstrap(
+    ends = stats.bootstrap(
         (means,),
         np.mean,
         n_resamples=repeats,
@@ -124,7 +124,7 @@ def mean_interval(
         method="BCa",
         rng=np.random.default_rng(seed),
     ).confidence_interval
-    return Interval(value, float(found.low), float(found.high))
+    return Interval(value, float(ends.low), float(ends.high))
 
 
 def share_interval(hits: NDArray[np.bool_]) -> Interval:
@@ -208,9 +208,9 @@ def rank_correlations(
         centred.append(np.where(measured, ranks - ranks.sum(axis=1, keepdims=True) / pairs, 0.0))
     one, other = centred
     scale = np.sqrt((one**2).sum(axis=1) * (other**2).sum(axis=1))
-    found = np.full(len(first), np.nan)
-    np.divide((one * other).sum(axis=1), scale, out=found, where=scale > 0)
-    return np.clip(found, -1.0, 1.0, out=found)
+    correlations = np.full(len(first), np.nan)
+    np.divide((one * other).sum(axis=1), scale, out=correlations, where=scale > 0)
+    return np.clip(correlations, -1.0, 1.0, out=correlations)
 
 
 def paired_test(

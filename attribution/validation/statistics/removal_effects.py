@@ -1,4 +1,4 @@
-"""How far a model moved when pictures were forgotten, and what does the same. Pure.
+"""These are measures of how far a removal moves a model, and of what does the same. Pure.
 
 - random-equivalent count (after Wang et al., "Data Attribution for Text-to-Image Models by
   Unlearning Synthesized Images", 2024): how many pictures have to go at random to do what the
@@ -46,9 +46,9 @@ class RandomEquivalent:
     @property
     def multiple(self) -> Interval:
         """The count as a multiple of what the arm removed."""
-        found = self.count
+        count = self.count
         return Interval(
-            found.value / self.removed, found.low / self.removed, found.high / self.removed
+            count.value / self.removed, count.low / self.removed, count.high / self.removed
         )
 
 

@@ -1,1 +1,1 @@
-"""Ways to make a model forget pictures: SISA, gradient ascent, Fisher."""
+"""These are the unlearners, which make a model forget pictures: SISA, gradient ascent, Fisher."""

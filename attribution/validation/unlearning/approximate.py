@@ -1,4 +1,4 @@
-"""Forgetting without training again: quick, and never sure.
+"""This is approximate unlearning, which does not train again: quick, and never sure.
 
 `Ascent` climbs the loss of the forgotten pictures and lowers that of retained ones in the same
 steps: Golatkar et al., "Eternal Sunshine of the Spotless Net" (2020, arXiv 1911.04933), and Jang et
@@ -75,27 +75,27 @@ class Ascent:
             model.parameters(), self.rate, betas=(0.5, 0.95), weight_decay=0.0
         )
         forgets, keeps = (
-            _batches(rows, size, [state.recipe.seed, 3 + place])
-            for place, rows in enumerate((gone, left))
+            _batches(rows, size, [state.recipe.seed, 3 + index])
+            for index, rows in enumerate((gone, left))
         )
         # Over a round of what is forgotten, since one batch may be there while another is not.
         window = max(_CALM, -(-len(gone) // size))
-        raised: deque[float] = deque(maxlen=window)
-        kept: deque[float] = deque(maxlen=window)
+        forgotten: deque[float] = deque(maxlen=window)
+        retained: deque[float] = deque(maxlen=window)
         processed = len(left)
         for number in range(1, self.most + 1):
             away, near = next(forgets), next(keeps)
             climbed = _clamped(model, data, away, self.target)
             repaired, image = model.loss(data.text[near], data.codes[near])
-            raised.append(float(climbed.detach()))
-            kept.append(float(image))
+            forgotten.append(float(climbed.detach()))
+            retained.append(float(image))
             processed += len(away) + len(near)
             if step is not None:
-                step(number, self.most, raised[-1])
+                step(number, self.most, forgotten[-1])
             if (
-                len(raised) == window
-                and sum(raised) >= _THERE * self.target * window
-                and sum(kept) <= (before + _SLACK) * window
+                len(forgotten) == window
+                and sum(forgotten) >= _THERE * self.target * window
+                and sum(retained) <= (before + _SLACK) * window
             ):
                 break
             optimizer.zero_grad()
@@ -207,8 +207,8 @@ def _batches(rows: Rows, size: int, seed: list[int]) -> Iterator[Rows]:
 
 def _clamped(model: Dalle, data: EncodedPictures, rows: Rows, target: float) -> torch.Tensor:
     """Mean loss where what has reached the target no longer climbs."""
-    told = picture_losses(model, data.text[rows], data.codes[rows])
-    return told.clamp(max=target).mean()
+    losses = picture_losses(model, data.text[rows], data.codes[rows])
+    return losses.clamp(max=target).mean()
 
 
 def _copied(state: TrainedState) -> Dalle:

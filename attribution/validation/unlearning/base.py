@@ -1,9 +1,9 @@
-"""Models without given pictures: one way to ask for them, and the exact one.
+"""This is what all unlearners share, and exact retraining, the plainest of them.
 
-Every way learns once and may then be asked many times for the model without some pictures. Only
-training from scratch on the rest is exact by definition. SISA (`sisa`) is exact for its own kind of
-model; gradient ascent and dampening (`approximate`) are not: their weights have touched the
-pictures, and the lineage says so.
+Every unlearner learns once, and may then be asked many times for the model without some pictures.
+Only training from scratch on the rest is exact by definition. SISA (`sisa`) is exact for its own
+kind of model. Gradient ascent and Fisher steps (`approximate`) are not exact: their weights have
+touched the pictures, and the lineage says so.
 
 But: exact here means that no weight has seen the picture. The vocabulary keeps its words, and the
 image tokenizer keeps whatever it was trained on.
@@ -26,7 +26,7 @@ from attribution.validation.model.training import EncodedPictures, Trained, Trai
 
 @dataclass(frozen=True)
 class TrainedState:
-    """What a way knows of some pictures, before or after it has forgotten others.
+    """What an unlearner knows of some pictures, before or after it has forgotten others.
 
     Attributes:
         data: everything that could have been learnt from.
@@ -77,8 +77,8 @@ class UnlearnedState:
         return self.removed.isdisjoint(self.lineage)
 
 
-class Forgetting(Protocol):
-    """A way to get the model without given pictures.
+class Unlearner(Protocol):
+    """An unlearner: it gives the model without given pictures.
 
     What it forgets from is a `TrainedState`; SISA's only what it learnt itself.
     """
@@ -100,7 +100,7 @@ class Retraining:
     def forget(
         self, state: TrainedState, removed: frozenset[str], step: Step | None = None
     ) -> UnlearnedState:
-        """As `Forgetting` says."""
+        """As `Unlearner` says."""
         _, left = split_rows(state, removed)
         again = learn_whole(state.data, left, state.recipe, step)
         return UnlearnedState(again, removed, again.seconds, again.processed)
@@ -109,7 +109,7 @@ class Retraining:
 def learn_whole(
     data: EncodedPictures, rows: NDArray[np.int64], recipe: TrainingRecipe, step: Step | None = None
 ) -> TrainedState:
-    """One model of all rows, as every way but SISA begins with.
+    """One model of all rows, as every unlearner but SISA begins with.
 
     Raises:
         ProofError: if there are too few.

@@ -1,4 +1,4 @@
-"""SISA: shards that never meet, learnt slice by slice, so that little has to be learnt again.
+"""This is SISA unlearning: shards are learnt apart, slice by slice, so that little is learnt again.
 
 Bourtoule et al., "Machine Unlearning" (2021, arXiv 1912.03817). Each shard has a model of its own;
 stage r of R trains it on the slices 1 to r, on from where stage r - 1 ended. Every slice's state is
@@ -58,14 +58,14 @@ class SliceState:
         recipe: the stage's own.
         seen: its lineage: ids of all pictures that it or a state before it touched.
         seconds: of one core, of this stage.
-        kept: the model, or the file that holds its weights.
+        stored: the model, or the file that holds its weights.
     """
 
     key: str
     recipe: TrainingRecipe
     seen: frozenset[str]
     seconds: float
-    kept: Dalle | Path
+    stored: Dalle | Path
 
     @property
     def processed(self) -> int:
@@ -78,15 +78,15 @@ class SliceState:
         Raises:
             CheckpointError: if the file is missing, damaged, or another's.
         """
-        if isinstance(self.kept, Dalle):
-            return self.kept
+        if isinstance(self.stored, Dalle):
+            return self.stored
         recipe = self.recipe
         model = Dalle(data.shape(recipe.width, recipe.depth, recipe.heads))
-        _seconds(self.kept, self.key)
+        _seconds(self.stored, self.key)
         try:
-            model.load_state_dict(load_file(self.kept))
+            model.load_state_dict(load_file(self.stored))
         except (OSError, SafetensorError, RuntimeError) as exc:
-            raise _unfit(self.kept, "other weights") from exc
+            raise _unfit(self.stored, "other weights") from exc
         return model.eval()
 
 
@@ -154,22 +154,22 @@ class Sisa:
         """
         gone, left = split_rows(state, removed)
         plan = [_without(shard, gone, removed) for shard in state.shards]
-        kept = [shard for shard in plan if any(len(part) for part in shard.slices)]
-        after = self._built(state.data, left, state.recipe, kept, step)
+        shards = [shard for shard in plan if any(len(part) for part in shard.slices)]
+        after = self._built(state.data, left, state.recipe, shards, step)
         if not removed.isdisjoint(after.lineage):
             raise RuntimeError("a state that has touched a forgotten picture survived")
-        before = {id(one) for shard in plan for one in shard.states}
-        learnt = [
-            one
+        before = {id(known) for shard in plan for known in shard.states}
+        new_states = [
+            new
             for shard in after.shards
-            for one in shard.states
-            if one is not None and id(one) not in before
+            for new in shard.states
+            if new is not None and id(new) not in before
         ]
         return UnlearnedState(
             after,
             removed,
-            seconds=sum(one.seconds for one in learnt),
-            retrained=sum(one.processed for one in learnt),
+            seconds=sum(new.seconds for new in new_states),
+            retrained=sum(new.processed for new in new_states),
         )
 
     def _parts(self, data: EncodedPictures, rows: Rows, seed: int) -> list[Rows]:
@@ -292,16 +292,18 @@ def _learn_slice(
         seen = frozenset(data.ids[row] for row in rows) | (start.seen if start else frozenset())
         return SliceState(key, recipe, seen, _seconds(path, key), path)
     before = Trained(start.model(data), start.recipe, start.seen, (), 0.0) if start else None
-    told = train(data, rows, recipe, start=before, step=step)
+    trained = train(data, rows, recipe, start=before, step=step)
     if path is not None:
-        _write(path, told, key)
-    return SliceState(key, recipe, told.seen, told.seconds, told.model if path is None else path)
+        _write(path, trained, key)
+    return SliceState(
+        key, recipe, trained.seen, trained.seconds, trained.model if path is None else path
+    )
 
 
 def _key(
     data: EncodedPictures, rows: Rows, recipe: TrainingRecipe, start: SliceState | None
 ) -> str:
-    told = hashlib.sha256()
+    digest = hashlib.sha256()
     about = {
         "recipe": asdict(recipe),
         "start": start.key if start else "",
@@ -309,19 +311,19 @@ def _key(
         # The order of pictures is drawn over all of the data.
         "of": len(data.ids),
         "rows": rows.tolist(),
-        "sizes": [data.words.size, data.code_count],
+        "sizes": [data.text_tokenizer.size, data.code_count],
     }
-    told.update(json.dumps(about, sort_keys=True).encode())
+    digest.update(json.dumps(about, sort_keys=True).encode())
     for tokens in (data.text[rows], data.codes[rows]):
-        told.update(tokens.to(torch.int64).numpy().tobytes())
-    return told.hexdigest()
+        digest.update(tokens.to(torch.int64).numpy().tobytes())
+    return digest.hexdigest()
 
 
-def _write(path: Path, told: Trained, key: str) -> None:
-    header = {"key": key, "seconds": repr(told.seconds)}
+def _write(path: Path, trained: Trained, key: str) -> None:
+    header = {"key": key, "seconds": repr(trained.seconds)}
     try:
         with replacing(path) as temporary:
-            save_file(told.model.state_dict(), temporary, header)
+            save_file(trained.model.state_dict(), temporary, header)
     except OSError as exc:
         raise _unfit(path, reason_of(exc)) from exc
 
@@ -330,18 +332,18 @@ def _seconds(path: Path, key: str) -> float:
     """What a stored stage took; raises CheckpointError if it is not that of the key."""
     try:
         with safe_open(path, framework="pt") as stored:
-            told = stored.metadata() or {}
-        seconds = float(told["seconds"])
+            metadata = stored.metadata() or {}
+        seconds = float(metadata["seconds"])
     except (OSError, SafetensorError, KeyError, ValueError) as exc:
         raise _unfit(path, "a missing or damaged file") from exc
-    if told.get("key") != key:
+    if metadata.get("key") != key:
         raise _unfit(path, "the state of other pictures or another recipe")
     return seconds
 
 
-def _unfit(path: Path, found: str) -> CheckpointError:
+def _unfit(path: Path, reason: str) -> CheckpointError:
     return CheckpointError(
-        f"{clean(str(path))}: expected the state of a shard after a slice, found {found}; "
+        f"{clean(str(path))}: expected the state of a shard after a slice, found {reason}; "
         "delete the file and learn again"
     )
 

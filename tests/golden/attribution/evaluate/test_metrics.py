@@ -14,11 +14,10 @@ from attribution.evaluate.metrics import (
     auc,
     bootstrap,
     ks_uniform,
-    micro_average_precision,
     prepare_micro_precision,
-    recall_at,
     source_ranks,
 )
+from tests.golden.attribution.evaluate.oracles import micro_average_precision, recall_at
 
 # Few levels, so that ties are the rule.
 pairs = st.lists(st.tuples(st.integers(0, 4), st.booleans()), min_size=1, max_size=30)

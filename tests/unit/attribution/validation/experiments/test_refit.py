@@ -14,7 +14,8 @@ from attribution.calibration.fusion import WEIGHTS, Fusion, load_fusion, probabi
 from attribution.cli.app import attribute_app
 from attribution.errors import ProofError
 from attribution.validation.experiments import refit
-from attribution.validation.experiments.refit import Halves, cases_of, open_run, write_fusion
+from attribution.validation.experiments.halves import HALVES, Halves, open_run
+from attribution.validation.experiments.refit import cases_of, write_fusion
 from attribution.validation.methods.scores import Scored, write_scores
 from attribution.validation.outcomes import RetrainingOutcome, write_outcome
 from attribution.validation.results import LOG_ODDS, Refitted, read_rows, write_rows
@@ -75,7 +76,7 @@ def written(folder: Path, weights, *, prefix="a", names=("gem", "lab", "noise"),
         )
         write_outcome(outcomes / files[-1], outcome)
     prompts = tuple("" if row == 1 else f"prompt {row}" for row in range(len(losses)))
-    write_rows(results / refit.HALVES, [Halves(f"digest of {prefix}", ids, prompts, tuple(files))])
+    write_rows(results / HALVES, [Halves(f"digest of {prefix}", ids, prompts, tuple(files))])
     return folder
 
 
@@ -220,10 +221,10 @@ def test_files_of_other_runs_are_refused(tmp_path, wrong):
         other = written(tmp_path / "other", TRUE, prefix="b") / "outcomes"
         (other / "3.parquet").replace(run / "outcomes" / "3.parquet")
     else:
-        (told,) = read_rows(results / refit.HALVES, Halves)
+        (told,) = read_rows(results / HALVES, Halves)
         twice = replace(told, ids=(told.ids[1], *told.ids[1:]))
         rows = [twice] if wrong == "ids" else [told, told]
-        write_rows(results / refit.HALVES, rows)
+        write_rows(results / HALVES, rows)
     with pytest.raises(ProofError, match="of one run, found some of others"):
         open_run(run)
 

@@ -45,7 +45,7 @@ def encoded(text, codes, words=None, code_count=2):
         ids=tuple(f"{row:03d}" for row in range(len(text))),
         text=torch.as_tensor(text),
         codes=torch.as_tensor(codes),
-        words=words or TextTokenizer("", 1),
+        text_tokenizer=words or TextTokenizer("", 1),
         code_count=code_count,
         tokenizer="made by hand",
     )

@@ -108,7 +108,7 @@ def test_a_model_comes_back_with_its_words_and_lineage(model):
     assert found.seen == frozenset(data().ids[:30])
     assert found.captions == data().captions[:30]
     assert (found.losses, found.seconds) == (trained().losses, trained().seconds)
-    assert words == data().words
+    assert words == data().text_tokenizer
     assert not found.model.training
 
 

@@ -41,7 +41,7 @@ def data() -> EncodedPictures:
         ids=tuple(f"{number:03}" for number in range(COUNT)),
         text=torch.from_numpy(words.encode(captions)),
         codes=torch.from_numpy(draw.integers(0, 16, (COUNT, 12))),
-        words=words,
+        text_tokenizer=words,
         code_count=16,
         tokenizer="0" * 64,
     )
@@ -280,9 +280,9 @@ def test_stored_states_are_taken_up_and_damaged_ones_refused(tmp_path):
     stored.learn(data(), ROWS, replace(SHORT, seed=4), lambda *told: seen.append(told))
     assert len(seen) == 24
     other = ids(int(state.shards[0].slices[2][1]))
-    path = state.shards[0].states[1].kept
+    path = state.shards[0].states[1].stored
     whole = path.read_bytes()
-    for body in (whole[:-40], b"", state.shards[1].states[1].kept.read_bytes()):
+    for body in (whole[:-40], b"", state.shards[1].states[1].stored.read_bytes()):
         path.write_bytes(body)
         with pytest.raises(CheckpointError, match="delete the file and learn again"):
             stored.forget(state, other)
