@@ -108,7 +108,6 @@ ROOMS = {
         "attribution.descriptors",
         "attribution.provenance",
         "attribution.ranking",
-        "attribution.report",
         "harvester",
         "harvester.dataset",
     },
