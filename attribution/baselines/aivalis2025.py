@@ -1,4 +1,4 @@
-"""The ranker that whence set out from, as it was published; the baseline of every comparison.
+"""The baseline: the ranker of Aivalis & Klampanos as published, which whence set out from.
 
 Aivalis & Klampanos, "Enhancing Interpretability in Generative AI Through Search-Based Data
 Influence Analysis" (arXiv 2504.01771), and the scripts of their experiments. The 100 candidates

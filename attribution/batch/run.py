@@ -1,4 +1,4 @@
-"""Many jobs against one gallery: resumable, and no job ends the run.
+"""The batch: many jobs against one gallery, resumable; a job that fails does not end the run.
 
 What is finished is kept in `checkpoint`. Run again with the same settings, a batch goes on where it
 stopped, tries again what failed, and adds the jobs that are new in the list.

@@ -1,4 +1,4 @@
-"""Rankings as a table: one row a match, or one row for a job that failed.
+"""The table of rankings: one row a match, or one row for a job that failed.
 
 Written as Parquet, CSV or JSON Lines, by the file's ending; readable by any tool without whence.
 """

@@ -182,13 +182,13 @@ def rank_one(
     gallery, setup = open_gallery(folders, backbone, background)
     setup = replace(setup, crop_resistant=crop_resistant)
     ranking = _rank(queries, gallery, setup, ranker, top)
-    found = gallery.pick([match.candidate_id for match in ranking.matches])
-    _print_ranking(ranking, found, as_json=as_json)
+    shown = gallery.pick([match.candidate_id for match in ranking.matches])
+    _print_ranking(ranking, shown, as_json=as_json)
     if report is not None:
         from attribution.report.html import made_now, render_report, write_report
 
-        made = made_now(folders, _named(setup, ranker), whence_version())
-        write_report(report, render_report([(ranking, found)], made))
+        provenance = made_now(folders, _named(setup, ranker), whence_version())
+        write_report(report, render_report([(ranking, shown)], provenance))
         say(f"report: {report}")
 
 
@@ -269,16 +269,16 @@ def batch(
                 pages.add(done.job.id, done.ranking, done.candidates or {})
         if counts["failed"] > FAILURES_SAID:
             say(f"and {counts['failed'] - FAILURES_SAID:,} more, with their errors in {out}")
-        made = {"rankings": str(out)}
+        written = {"rankings": str(out)}
         if pages is not None:
-            made["report"] = str(pages.finish(work.best()))
+            written["report"] = str(pages.finish(work.best()))
             if pages.missing:
                 say(f"{pages.missing:,} jobs of an earlier run have no page; --restart makes them")
     if as_json:
-        print_json({**counts, **made})
+        print_json({**counts, **written})
     else:
         text = " · ".join(f"{count:,} {outcome}" for outcome, count in counts.items())
-        write_out("\n".join([text, *(f"{key}: {clean(value)}" for key, value in made.items())]))
+        write_out("\n".join([text, *(f"{key}: {clean(value)}" for key, value in written.items())]))
     check_ranked(counts, out)
 
 

@@ -1,4 +1,4 @@
-"""What a command names → what the ranking takes: pictures, prompts, jobs, candidates, models.
+"""The arguments of commands, opened: pictures, prompts, jobs, candidates, models.
 
 Part of the shell, as `attribution.cli.app` is: prompts are read by the harvester's grammar.
 """
@@ -133,10 +133,10 @@ def read_jobs(jobs: str) -> Listed:
 
     place = given_place(jobs) if jobs.strip() else Path(jobs)
     if not isinstance(place, Path) or place.is_dir():
-        counted = count_rows(place, Generation)
-        return Listed(jobs_of_dataset(place, parse_prompt_parts), counted, lambda _: False)
+        count = count_rows(place, Generation)
+        return Listed(jobs_of_dataset(place, parse_prompt_parts), count, lambda _: False)
     listed = read_image_jobs(jobs)
-    made = (
+    batch_jobs = (
         BatchJob(
             job.id,
             job.prompt,
@@ -149,7 +149,7 @@ def read_jobs(jobs: str) -> Listed:
     named = frozenset(job.id for job in listed if job.has_own_id)
     are_all_named = len(named) == len(listed)
     return Listed(
-        made,
+        batch_jobs,
         len(listed),
         lambda name: not are_all_named and name.isdecimal() and name not in named,
     )

@@ -1,4 +1,4 @@
-"""Descriptors of a dataset's candidates: those on disk, and those that are missing, computed.
+"""The vectors of a dataset's candidates: read from disk, and computed where they are missing.
 
 A picture is decoded once for all the embedders that have not seen it. What is computed is written
 every few hundred pictures, so that an interruption costs no more than these.
@@ -76,9 +76,9 @@ def _embed_missing(
     pictures: Sequence[NDArray[np.uint8]],
     missing: Collection[str],
 ) -> Mapping[str, NDArray[np.float16]]:
-    places = [place for place, name in enumerate(ids) if name in missing]
-    fresh = embedder.embed([pictures[place] for place in places]).astype(np.float16)
-    return {ids[place]: vector for place, vector in zip(places, fresh, strict=True)}
+    indices = [index for index, name in enumerate(ids) if name in missing]
+    fresh = embedder.embed([pictures[index] for index in indices]).astype(np.float16)
+    return {ids[index]: vector for index, vector in zip(indices, fresh, strict=True)}
 
 
 def _pictures(

@@ -1,4 +1,4 @@
-"""TF-IDF cosine of a prompt with what is written about each candidate.
+"""The TF-IDF channel: cosine of a prompt with what is written about each candidate.
 
 Salton & Buckley, "Term-weighting approaches in automatic text retrieval" (1988), with the choices
 of scikit-learn's `TfidfVectorizer` as it comes: words are runs of two or more letters, digits or

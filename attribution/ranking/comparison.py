@@ -1,4 +1,4 @@
-"""One query against the candidates that may matter to it: every score, before anything is shown."""
+"""The comparison of one query with a gallery: the pool, every score in it, and their fusion."""
 
 from __future__ import annotations
 
@@ -123,22 +123,22 @@ class Comparison:
             self.log_odds = np.full_like(self.log_odds, -math.inf)
         self.verified: dict[int, LocalMatch] = {}
 
-    def verify(self, places: NDArray[np.int64]) -> None:
+    def verify(self, indices: NDArray[np.int64]) -> None:
         """Compare some candidates place by place, and count what agrees."""
-        views = [self.query.views[number].picture for number in self.view[places]]
-        found = verify(views, self.gallery, self.rows[places], self._setup)
-        for place, local_match in zip(places.tolist(), found, strict=True):
+        views = [self.query.views[number].picture for number in self.view[indices]]
+        local_matches = verify(views, self.gallery, self.rows[indices], self._setup)
+        for index, local_match in zip(indices.tolist(), local_matches, strict=True):
             if local_match is None:  # of one colour, or not decodable: nothing was compared
-                self.p[place] = self.q[place] = 1.0
-                self.ratio[place] = math.nan
-                self.log_odds[place] = self._proven[place] = -math.inf
+                self.p[index] = self.q[index] = 1.0
+                self.ratio[index] = math.nan
+                self.log_odds[index] = self._proven[index] = -math.inf
                 continue
-            self.verified[place] = local_match
-            self.log_odds[place] += self._setup.fusion.from_regions(local_match.inliers)
+            self.verified[index] = local_match
+            self.log_odds[index] += self._setup.fusion.from_regions(local_match.inliers)
             accepted: dict[str, int] = {
                 region.method: region.inliers for region in local_match.regions
             }
-            self._proven[place] += self._setup.fusion.from_regions(accepted)
+            self._proven[index] += self._setup.fusion.from_regions(accepted)
 
     def order(self) -> NDArray[np.int64]:
         """Places in the pool, best first; the sort is stable, so that ties stand by id.
@@ -160,12 +160,12 @@ class Comparison:
             return [Verdict.NO_EVIDENCE] * len(self.rows)
         return [
             judge(
-                is_copy=bool(self.is_copy[place]),
-                has_region=place in self.verified and bool(self.verified[place].regions),
-                ratio=float(self.ratio[place]),
-                q=float(self.q[place]),
+                is_copy=bool(self.is_copy[index]),
+                has_region=index in self.verified and bool(self.verified[index].regions),
+                ratio=float(self.ratio[index]),
+                q=float(self.q[index]),
             )
-            for place in range(len(self.rows))
+            for index in range(len(self.rows))
         ]
 
     def shares(self) -> tuple[NDArray[np.float64], float]:
@@ -182,7 +182,7 @@ class Comparison:
         """By image channel what `shares` gives where nothing else is looked at; none is proven."""
         if self.is_flat:
             return {name: np.zeros(len(self.rows)) for name in self.scores.z}
-        found = {}
+        by_channel = {}
         for name, scores in self.scores.z.items():
             weight = self._setup.fusion.weights.get(name) or fusion.PRIOR_WEIGHT
             odds, null = (
@@ -190,16 +190,16 @@ class Comparison:
                 for z in (scores, self.scores.null[name])
             )
             chance = float(self._followed(null, odds).max())
-            found[name] = shares(odds.astype(np.float64), chance)[0]
-        return found
+            by_channel[name] = shares(odds.astype(np.float64), chance)[0]
+        return by_channel
 
-    def channels(self, place: int) -> dict[str, float]:
+    def channels(self, index: int) -> dict[str, float]:
         """One candidate's raw scores."""
-        row = self.rows[place]
-        by_place = {"pdq": self.pdq, **self.scores.raw, **self._texts}
-        verified = self.verified.get(place)
+        row = self.rows[index]
+        by_index = {"pdq": self.pdq, **self.scores.raw, **self._texts}
+        verified = self.verified.get(index)
         parts = verified.parts if verified else None
-        scores = {name: float(values[place]) for name, values in by_place.items()}
+        scores = {name: float(values[index]) for name, values in by_index.items()}
         for name in ("phash", "dhash"):
             scores[name] = _best_agreement(self.query, self.gallery, name, int(row))
         if parts is not None:

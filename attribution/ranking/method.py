@@ -1,4 +1,4 @@
-"""What a ranking is made by: which descriptors, which background, which fitted weights."""
+"""The setup of a ranking: its descriptors, text channels, background and fitted weights."""
 
 from __future__ import annotations
 
@@ -53,16 +53,16 @@ class RankingSetup:
     @cached_property
     def channels(self) -> tuple[ImageChannel, ...]:
         """How pictures are compared, in the order of the embedders."""
-        made: list[ImageChannel] = []
+        channels: list[ImageChannel] = []
         for embedder in self.embedders:
-            made.append(ImageChannel(embedder.channel, embedder.channel, "whole"))
+            channels.append(ImageChannel(embedder.channel, embedder.channel, "whole"))
             if embedder.channel == whitening.BASE:
                 space = whitening.CHANNEL
-                made += [
+                channels += [
                     ImageChannel(space, space, "whole"),
                     ImageChannel("resnet50-parts", space, "parts"),
                 ]
-        return tuple(made)
+        return tuple(channels)
 
     @property
     def neighbourhood(self) -> ImageChannel:

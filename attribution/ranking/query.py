@@ -1,4 +1,4 @@
-"""The generated picture, as it is compared: whole, and tile by tile where it is a grid."""
+"""The query: the generated picture as it is compared, whole, and by tiles where it is a grid."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Nearest neighbours among embeddings; the only module that imports faiss.
+"""The vector index: nearest neighbours among embeddings; the only module that imports faiss.
 
 But: exact and in memory, 4 bytes a number (800 MB for 100,000 ResNet-50 vectors).
 """

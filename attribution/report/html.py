@@ -1,4 +1,4 @@
-"""Rankings as one HTML page: no script, no request, no second file.
+"""The HTML report: rankings as one page without a script, a request or a second file.
 
 The page is laid out by jinja2, and not by joining strings, because there escaping is what happens
 unless it is switched off: every title, prompt and address on the page was written by a stranger,

@@ -1,4 +1,4 @@
-"""Pictures for a page, and the boxes drawn over them where two pictures agree.
+"""The pictures of a page, and the overlays: boxes drawn where two pictures agree.
 
 A box is SVG over the picture: it stays where it is at any size, on paper too, and needs no script.
 Boxes that belong together have one number and one colour, and the second is dashed.

@@ -1,4 +1,4 @@
-"""What a report's page shows, as plain values: evidence in words, scores, pictures made small.
+"""The view of a report's page, as plain values: evidence in words, scores, small pictures.
 
 The template lays these out and escapes them; it decides nothing.
 """

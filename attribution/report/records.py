@@ -28,7 +28,7 @@ def json_lines(ranking: Ranking, candidates: Mapping[str, Candidate]) -> Iterato
     """
     whole = _ranking_record(ranking)
     for match in ranking.matches:
-        found = candidates.get(match.candidate_id) or Candidate(id=match.candidate_id)
+        candidate = candidates.get(match.candidate_id) or Candidate(id=match.candidate_id)
         columns = match_record(match)
         record = whole | {
             **{name: value for name, value in columns.items() if name != "tile"},
@@ -37,18 +37,18 @@ def json_lines(ranking: Ranking, candidates: Mapping[str, Candidate]) -> Iterato
             "z": {name: rounded(value) for name, value in match.z.items()},
             "inliers": dict(match.inliers),
             "regions": region_records(match),
-            "title": found.title,
-            "creator": found.creator,
-            "license": found.license,
-            "license_url": found.license_url,
-            "rights": list(found.rights),
-            "page_url": found.page_url,
-            "url": found.url or None,
-            "source": found.source or None,
-            "query": found.query,
-            "fetched_at": found.fetched_at and found.fetched_at.astimezone(UTC).isoformat(),
-            "width": found.width,
-            "height": found.height,
+            "title": candidate.title,
+            "creator": candidate.creator,
+            "license": candidate.license,
+            "license_url": candidate.license_url,
+            "rights": list(candidate.rights),
+            "page_url": candidate.page_url,
+            "url": candidate.url or None,
+            "source": candidate.source or None,
+            "query": candidate.query,
+            "fetched_at": candidate.fetched_at and candidate.fetched_at.astimezone(UTC).isoformat(),
+            "width": candidate.width,
+            "height": candidate.height,
         }
         # Surrogates without a partner are no text, and strict JSON readers stop at them.
         line = json.dumps(record, allow_nan=False, ensure_ascii=False)
