@@ -1,4 +1,4 @@
-"""What a prompt asks for, as a value: weighted words, what it wants left out, names, pictures.
+"""The value of a parsed prompt: weighted words, what it refuses, names, reference pictures.
 
 Weights after Midjourney's documentation: a part of a multi-prompt counts as `::` says, and `--no`
 is a part of weight -0.5. Emphasis after the Stable Diffusion web UI's: `(word)` is 1.1 times as
@@ -116,17 +116,17 @@ class PromptParts:
 
 
 def from_midjourney(
-    told: ParsedPrompt, *, artists: Iterable[str] = (), titles: Iterable[str] = ()
+    parsed: ParsedPrompt, *, artists: Iterable[str] = (), titles: Iterable[str] = ()
 ) -> PromptParts:
     """Put together what a prompt asks for; at most `MOST_PARTS` parts and `MOST_NAMES` names."""
-    parts = list(told.weights) or [WeightedText(told.prompt, 1.0)]
+    parts = list(parsed.weights) or [WeightedText(parsed.prompt, 1.0)]
     pushed_away = {part.text for part in parts if part.weight < 0}
-    parts += [WeightedText(text, NO_WEIGHT) for text in told.negatives if text not in pushed_away]
+    parts += [WeightedText(text, NO_WEIGHT) for text in parsed.negatives if text not in pushed_away]
     return PromptParts(
         parts=_weightiest(parts),
         artists=tuple(dict.fromkeys(artists))[:MOST_NAMES],
         titles=tuple(dict.fromkeys(titles))[:MOST_NAMES],
-        references=tuple(told.references),
+        references=tuple(parsed.references),
     )
 
 

@@ -1,4 +1,4 @@
-"""What others answer on the same pictures: imagededup's two methods, and plain cosine.
+"""Other tools' rankers on the same pictures: imagededup's two methods, and plain cosine.
 
 imagededup 0.3.3 (github.com/idealo/imagededup) is asked through its own `encode_image`, its network
 given whence's own ResNet-50 weights, so that the methods are compared and not the weights. Its

@@ -1,4 +1,4 @@
-"""What a batch has done so far: finished rows in small files beside its output.
+"""A batch's checkpoint: its finished rows in small files beside the output.
 
 `<out>.parts/` holds the settings, a lock, and `part-<n>.parquet` files in `batch.table.SCHEMA`. It
 may be deleted when the batch is over; without it the next run begins anew.

@@ -1,4 +1,4 @@
-"""The background: pictures that nobody suspects, as descriptors, for what chance gives.
+"""The background (null): pictures that nobody suspects, as descriptors, for what chance gives.
 
 Two halves that share no picture. The *reference* half says how near a query or a candidate is to
 anything at all, which is taken off its similarities. The *null* half is treated as candidates are;
@@ -132,10 +132,12 @@ def fit_background(
         }
         for half in halves
     )
-    made = Background(name, "", dict(versions), reference, null, dict(inliers))
-    digest = hashlib.sha256(_to_bytes(made)).hexdigest()
+    background = Background(name, "", dict(versions), reference, null, dict(inliers))
+    digest = hashlib.sha256(_to_bytes(background)).hexdigest()
     # As if it were read from its file, with what follows from the vectors that are kept.
-    return replace(made, digest=digest, reference=with_derived(reference), null=with_derived(null))
+    return replace(
+        background, digest=digest, reference=with_derived(reference), null=with_derived(null)
+    )
 
 
 def draw_halves(ids: Sequence[str]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
@@ -172,10 +174,10 @@ def is_background(path: Path) -> bool:
     size = int.from_bytes(beginning_of(path, 8), "little")
     header = json.loads(beginning_of(path, 8 + min(size, _LONGEST_HEADER))[8:])
     try:
-        told = json.loads(header["__metadata__"]["whence"])
+        metadata = json.loads(header["__metadata__"]["whence"])
     except (KeyError, TypeError):
         return False
-    return isinstance(told, dict) and told.keys() >= {"format", "name", "versions"}
+    return isinstance(metadata, dict) and metadata.keys() >= {"format", "name", "versions"}
 
 
 def read_background(path: Path = SHIPPED) -> Background:
@@ -189,15 +191,15 @@ def read_background(path: Path = SHIPPED) -> Background:
             if os.fstat(stream.fileno()).st_size > _MAX_BYTES:
                 raise ValueError(f"more than {_MAX_BYTES:,} bytes")  # noqa: TRY301  # one place says what is wrong
             body = stream.read()
-        arrays, told = load(body), _metadata(body)
+        arrays, metadata = load(body), _metadata(body)
         halves = [
-            {channel: _rows(arrays[f"{channel}/{half}"]) for channel in told["versions"]}
+            {channel: _rows(arrays[f"{channel}/{half}"]) for channel in metadata["versions"]}
             for half in ("reference", "null")
         ]
-        made = Background(  # with what follows from the vectors that are kept
-            name=str(told["name"]),
+        background = Background(  # with what follows from the vectors that are kept
+            name=str(metadata["name"]),
             digest=hashlib.sha256(body).hexdigest(),
-            versions={str(key): str(value) for key, value in told["versions"].items()},
+            versions={str(key): str(value) for key, value in metadata["versions"].items()},
             reference=with_derived(halves[0]),
             null=with_derived(halves[1]),
             inliers={
@@ -206,7 +208,7 @@ def read_background(path: Path = SHIPPED) -> Background:
                 if name.startswith("inliers/")
             },
         )
-        _check(made)
+        _check(background)
     except (
         OSError,
         SafetensorError,
@@ -220,24 +222,26 @@ def read_background(path: Path = SHIPPED) -> Background:
         raise BackgroundError(
             f"{path}: expected a background, found {found}; fit one with `attribute background`"
         ) from exc
-    if len(made) < FEWEST:
+    if len(background) < FEWEST:
         raise BackgroundError(
-            f"{path}: expected a background of at least {FEWEST} pictures, found {len(made)}; fit "
-            "a larger one with `attribute background`"
+            f"{path}: expected a background of at least {FEWEST} pictures, found "
+            f"{len(background)}; fit a larger one with `attribute background`"
         )
-    return made
+    return background
 
 
-def _check(made: Background) -> None:
-    if not made.versions:
+def _check(background: Background) -> None:
+    if not background.versions:
         raise ValueError("no channel")
-    for half in (made.reference, made.null):
+    for half in (background.reference, background.null):
         sizes = {len(rows) for rows in half.values()}
         if len(sizes) != 1 or any(
             rows.ndim != 2 or not rows.size or not np.isfinite(rows).all() for rows in half.values()
         ):
             raise ValueError("arrays that do not fit together")
-    if any(rows.shape[1] != made.null[one].shape[1] for one, rows in made.reference.items()):
+    if any(
+        rows.shape[1] != background.null[one].shape[1] for one, rows in background.reference.items()
+    ):
         raise ValueError("halves that do not fit together")
 
 
@@ -270,19 +274,19 @@ def _to_bytes(background: Background) -> bytes:
             f"{channel}/{half}": vectors[channel].astype(np.float16)
             for channel in background.versions
         }
-    told = {
+    metadata = {
         "format": _FORMAT,
         "name": background.name,
         "versions": dict(background.versions),
     }
-    return save(arrays, metadata={"whence": json.dumps(told, sort_keys=True)})
+    return save(arrays, metadata={"whence": json.dumps(metadata, sort_keys=True)})
 
 
 def _metadata(body: bytes) -> dict[str, dict[str, str]]:
     """The header's own words: safetensors' reader of bytes returns the arrays alone."""
     length = int.from_bytes(body[:8], "little")
-    told = json.loads(json.loads(body[8 : 8 + length])["__metadata__"]["whence"])
-    if told["format"] != _FORMAT:
-        raise ValueError(f"format {told['format']}, not {_FORMAT}")
-    checked: dict[str, dict[str, str]] = told
+    metadata = json.loads(json.loads(body[8 : 8 + length])["__metadata__"]["whence"])
+    if metadata["format"] != _FORMAT:
+        raise ValueError(f"format {metadata['format']}, not {_FORMAT}")
+    checked: dict[str, dict[str, str]] = metadata
     return checked

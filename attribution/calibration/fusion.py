@@ -1,4 +1,4 @@
-"""Several channels' scores → the log-odds that a candidate is a source.
+"""The fusion: several channels' scores → the log-odds that a candidate is a source.
 
 A non-negative logistic regression over z-scores: each channel's corrected similarity in standard
 deviations of what unrelated pictures have (`significance`). The weights were fitted on edited
@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
@@ -75,8 +75,8 @@ class Fusion:
     def digest(self) -> str:
         """sha256 of what orders candidates, whatever the file says beside."""
         parts = [self.bias, dict(self.weights), dict(self.regions)]
-        told = json.dumps([*parts, dict(self.texts)] if self.texts else parts, sort_keys=True)
-        return hashlib.sha256(told.encode()).hexdigest()
+        text = json.dumps([*parts, dict(self.texts)] if self.texts else parts, sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()
 
     def log_odds(self, z: Mapping[str, NDArray[np.float32]]) -> NDArray[np.float32]:
         """(n,) from z-scores (n,) by channel."""
@@ -127,10 +127,9 @@ def from_texts(
         weights: fitted ones, as `Fusion.texts`.
     """
     total = np.zeros(len(next(iter(texts.values()))), np.float32)
-    if "bm25" in texts:
-        total += weights.get("bm25", TEXT_WEIGHT) * relevance(texts["bm25"])
-    if "names" in texts:
-        total += weights.get("names", NAMES_WEIGHT) * np.nan_to_num(texts["names"])
+    for name, (prior, scaled) in TEXTS.items():
+        if name in texts:
+            total += weights.get(name, prior) * scaled(texts[name])
     return total
 
 
@@ -141,6 +140,13 @@ def relevance(bm25: NDArray[np.float32]) -> NDArray[np.float32]:
     return relative
 
 
+TEXTS: Mapping[str, tuple[float, Callable[[NDArray[np.float32]], NDArray[np.float32]]]] = {
+    "bm25": (TEXT_WEIGHT, relevance),
+    "names": (NAMES_WEIGHT, np.nan_to_num),
+}
+"""By text channel that has a part: its weight where none is fitted, and its scores made -1 to 1."""
+
+
 def probability(log_odds: NDArray[np.float64]) -> NDArray[np.float64]:
     """Log-odds as numbers from 0 to 1."""
     likely: NDArray[np.float64] = 1 / (1 + np.exp(-np.clip(log_odds, -60, 60)))
@@ -149,8 +155,8 @@ def probability(log_odds: NDArray[np.float64]) -> NDArray[np.float64]:
 
 def is_fusion(path: Path) -> bool:
     """Whether a file holds weights; raises OSError or ValueError."""
-    found = json.loads(beginning_of(path, _LONGEST))
-    return isinstance(found, dict) and found.keys() >= {"bias", "weights", "fitted_on"}
+    record = json.loads(beginning_of(path, _LONGEST))
+    return isinstance(record, dict) and record.keys() >= {"bias", "weights", "fitted_on"}
 
 
 def load_fusion(path: Path = WEIGHTS) -> Fusion:
@@ -160,20 +166,22 @@ def load_fusion(path: Path = WEIGHTS) -> Fusion:
         WeightsMissingError: if it is missing or holds something else.
     """
     try:
-        told = json.loads(path.read_text("utf-8"))
-        made = Fusion(
-            bias=float(told["bias"]),
-            weights={str(name): float(weight) for name, weight in told["weights"].items()},
-            regions={str(name): float(weight) for name, weight in told["regions"].items()},
-            fitted_on=dict(told["fitted_on"]),
-            texts={str(name): float(one) for name, one in told.get("texts", {}).items()},
+        record = json.loads(path.read_text("utf-8"))
+        fitted = Fusion(
+            bias=float(record["bias"]),
+            weights={str(name): float(weight) for name, weight in record["weights"].items()},
+            regions={str(name): float(weight) for name, weight in record["regions"].items()},
+            fitted_on=dict(record["fitted_on"]),
+            texts={str(name): float(one) for name, one in record.get("texts", {}).items()},
         )
-        numbers = np.array([*made.weights.values(), *made.regions.values(), *made.texts.values()])
-        if (numbers < 0).any() or not np.isfinite([made.bias, *numbers]).all():
+        numbers = np.array(
+            [*fitted.weights.values(), *fitted.regions.values(), *fitted.texts.values()]
+        )
+        if (numbers < 0).any() or not np.isfinite([fitted.bias, *numbers]).all():
             raise ValueError("a weight that is negative or no number")  # noqa: TRY301  # one place says what is wrong
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as exc:
         found = reason_of(exc) if isinstance(exc, OSError) else f"another file ({exc})"
         raise WeightsMissingError(
             f"{path}: expected fitted weights, found {found}; install whence again"
         ) from exc
-    return made
+    return fitted

@@ -1,4 +1,4 @@
-"""Scores against what chance gives: corrected similarities, p-values, false discoveries. Pure.
+"""Significance: corrected similarities, p-values and false discoveries against a null. Pure.
 
 A similarity means something only beside the similarities that unrelated pictures have. So each
 query is compared with a background of pictures that nobody suspects, and a candidate's score is

@@ -1,4 +1,4 @@
-"""What may be said of a candidate, and from which evidence; the thresholds stand here alone.
+"""The verdicts: what may be said of a candidate, from which evidence; all thresholds stand here.
 
 A ladder: near copy, replication, above chance, no evidence. A verdict is about a picture found on
 the web. None of them says that a model was trained on it. How often each is said wrongly is

@@ -1,4 +1,4 @@
-"""The commands that are run before the first ranking: descriptors, and what chance is measured on.
+"""The commands run before the first ranking: `index` for descriptors, `background` for chance.
 
 Part of the shell, as `attribution.cli.app` is.
 """
@@ -110,7 +110,7 @@ def background(
         Counting(stderr(), "describing pictures") as described,
         Counting(stderr(), "comparing pictures place by place") as placed,
     ):
-        made = fit_on_datasets(
+        fitted = fit_on_datasets(
             datasets,
             embedders,
             network,
@@ -118,14 +118,14 @@ def background(
             described=described.advance,
             placed=placed.advance,
         )
-    write_background(out, made)
-    told = {
-        "pictures": len(made),
-        "channels": [f"{channel}@{version}" for channel, version in made.versions.items()],
-        "regions_from": dict(made.thresholds),
+    write_background(out, fitted)
+    summary = {
+        "pictures": len(fitted),
+        "channels": [f"{channel}@{version}" for channel, version in fitted.versions.items()],
+        "regions_from": dict(fitted.thresholds),
         "background": str(out),
     }
     if as_json:
-        print_json(told)
+        print_json(summary)
     else:
-        write_out(f"{told['pictures']:,} pictures in {clean(str(out))}")
+        write_out(f"{summary['pictures']:,} pictures in {clean(str(out))}")

@@ -1,4 +1,4 @@
-"""Copies cut out of larger pictures, by a hash of each bright or dark part: on request only.
+"""Crop-resistant hashes: one for each bright or dark part of a picture; on request only.
 
 Follows Steinebach, Liu & Yannikos, "Efficient Cropping-Resistant Robust Image Hashing" (2014), as
 the ImageHash package does it: the picture is parted by its brightness, and each part's box is

@@ -1,4 +1,4 @@
-"""Ways of looking at a generated picture, so that a source is known that fills a part of it.
+"""The crops of a query: whole, and in parts, so that a source that fills a part is found.
 
 A candidate is described once, as it is. The query is described in parts as well, and the best of
 these counts, in a channel of its own: a best of many is high by chance too, and chance is measured
@@ -38,8 +38,8 @@ def parts(picture: NDArray[np.uint8]) -> list[NDArray[np.uint8]]:
     other it is the picture itself.
     """
     windows = [(top, left, 0.5) for top in _THIRDS for left in _THIRDS]
-    made = [_window(picture, *window) for window in [*windows, (0.125, 0.125, 0.75)]]
-    return [one for one in made if not is_flat(one)] or [picture]
+    cropped = [_window(picture, *window) for window in [*windows, (0.125, 0.125, 0.75)]]
+    return [window for window in cropped if not is_flat(window)] or [picture]
 
 
 CROPS: Mapping[Crop, Callable[[NDArray[np.uint8]], Sequence[NDArray[np.uint8]]]] = {

@@ -1,4 +1,4 @@
-"""Descriptors of a dataset's candidates: those on disk, and those that are missing, computed.
+"""The vectors of a dataset's candidates: read from disk, and computed where they are missing.
 
 A picture is decoded once for all the embedders that have not seen it. What is computed is written
 every few hundred pictures, so that an interruption costs no more than these.
@@ -20,7 +20,7 @@ from attribution.descriptors.store import descriptor_folder, read_vectors, write
 from harvester.dataset import shards
 from harvester.dataset.storage import Location
 from harvester.errors import ShardError
-from harvester.pictures.decode import PictureError, open_picture
+from harvester.pictures.decode import try_open
 from harvester.schema import Candidate
 
 log = logging.getLogger(__name__)
@@ -76,9 +76,9 @@ def _embed_missing(
     pictures: Sequence[NDArray[np.uint8]],
     missing: Collection[str],
 ) -> Mapping[str, NDArray[np.float16]]:
-    places = [place for place, name in enumerate(ids) if name in missing]
-    fresh = embedder.embed([pictures[place] for place in places]).astype(np.float16)
-    return {ids[place]: vector for place, vector in zip(places, fresh, strict=True)}
+    indices = [index for index, name in enumerate(ids) if name in missing]
+    fresh = embedder.embed([pictures[index] for index in indices]).astype(np.float16)
+    return {ids[index]: vector for index, vector in zip(indices, fresh, strict=True)}
 
 
 def _pictures(
@@ -99,7 +99,7 @@ def _pictures(
             ]
             wanted.difference_update(name for name, _ in here)
             for (name, _), picture in zip(
-                here, pool.map(_decoded, (body for _, body in here)), strict=True
+                here, pool.map(try_open, (body for _, body in here)), strict=True
             ):
                 if picture is None:
                     log.warning("candidate %s: its stored picture cannot be decoded", name)
@@ -111,10 +111,3 @@ def _pictures(
                 ids, pictures = [], []
     if ids:
         yield ids, pictures
-
-
-def _decoded(body: bytes) -> NDArray[np.uint8] | None:
-    try:
-        return open_picture(body).rgb
-    except PictureError:
-        return None

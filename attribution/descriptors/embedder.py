@@ -1,4 +1,4 @@
-"""What computes descriptors by a network, as protocols: pictures, cells of pictures, or words."""
+"""The protocols of embedders: networks that describe pictures, cells of pictures, or words."""
 
 from __future__ import annotations
 

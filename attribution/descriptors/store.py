@@ -1,4 +1,4 @@
-"""Embeddings on disk, beside the candidates that they describe.
+"""The store of embeddings: Parquet files beside the candidates that they describe.
 
 `descriptors/<channel>@<version>/part-<run>-<n>.parquet`, two columns: id, and the vector as
 float16 (cosine to float32 above .99999). A vector is computed once, and one model's vectors are

@@ -1,4 +1,4 @@
-"""TF-IDF cosine of a prompt with what is written about each candidate.
+"""The TF-IDF channel: cosine of a prompt with what is written about each candidate.
 
 Salton & Buckley, "Term-weighting approaches in automatic text retrieval" (1988), with the choices
 of scikit-learn's `TfidfVectorizer` as it comes: words are runs of two or more letters, digits or
@@ -16,6 +16,9 @@ from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
+
+from attribution.descriptors.text import CandidateText
+from attribution.prompt import PromptParts
 
 _WORD = re.compile(r"\b\w\w+\b")
 
@@ -58,6 +61,23 @@ class TfidfIndex:
             here = slice(self._starts[number], self._starts[number + 1])
             scores[self._rows[here]] += weight / length * self._weights[here]
         return scores
+
+
+class TfidfScorer:
+    """A `TextScorer` of the words that a prompt wants; what it refuses has no part."""
+
+    name = "tfidf"
+
+    def __init__(self, texts: Sequence[CandidateText]) -> None:
+        self._index = TfidfIndex([text.body for text in texts])
+
+    def is_asked(self, prompt_parts: PromptParts) -> bool:
+        """Whether the prompt asks for words."""
+        return bool(prompt_parts.parts)
+
+    def scores(self, prompt_parts: PromptParts) -> NDArray[np.float32]:
+        """(n,) float32 from 0 to 1."""
+        return self._index.scores(prompt_parts.words).astype(np.float32)
 
 
 def _words(text: str) -> list[str]:

@@ -199,8 +199,8 @@ def pair_subjects(given: PairPictures, setup: RankingSetup, *, seed: int) -> Pai
 
 def _z_scores(picture: RgbPicture, given: PairPictures, setup: RankingSetup) -> NDArray[np.float64]:
     query = Query("", None, (View(None, picture, {}, 0),))
-    looked = embed_query(query, setup.embedders, setup.channels)
-    scores = score_images(looked, given.vectors, setup.background, setup.channels)
+    query_vectors = embed_query(query, setup.embedders, setup.channels)
+    scores = score_images(query_vectors, given.vectors, setup.background, setup.channels)
     z = np.stack([scores.z[one.name] for one in setup.channels], axis=1)
     return np.clip(z, -Z_LIMIT, Z_LIMIT).astype(np.float64)
 

@@ -138,10 +138,10 @@ _RUNG = {verdict: rung for rung, verdict in enumerate(Verdict)}
 def _ask(
     query: Query, name: str, gallery: Gallery, setup: RankingSetup, draw: np.random.Generator
 ) -> _OneNull:
-    looked = embed_query(query, setup.embedders, setup.channels)
-    compared = compare(query, gallery, setup, looked=looked)
+    query_vectors = embed_query(query, setup.embedders, setup.channels)
+    compared = compare(query, gallery, setup, query_vectors=query_vectors)
     # Of all candidates: the pool's are the nearest, and none of those is drawn by chance.
-    images = score_images(looked, gallery.vectors, setup.background, setup.channels)
+    images = score_images(query_vectors, gallery.vectors, setup.background, setup.channels)
     p = p_values(setup.fusion.log_odds(images.z), compared.null)
     verdicts = compared.verdicts()
     counts = Counter(verdicts)

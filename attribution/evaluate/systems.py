@@ -138,10 +138,10 @@ def own_answer(
     Raises:
         GalleryError: if a candidate is gone from its dataset.
     """
-    looked = embed_query(query, setup.embedders, setup.channels)
-    compared = compare(query, gallery, setup, looked=looked)
+    query_vectors = embed_query(query, setup.embedders, setup.channels)
+    compared = compare(query, gallery, setup, query_vectors=query_vectors)
     # Over all candidates, and not the pool alone: a channel by itself has no pool.
-    images = score_images(looked, gallery.vectors, setup.background, setup.channels)
+    images = score_images(query_vectors, gallery.vectors, setup.background, setup.channels)
     fused = np.full(len(gallery.ids), -np.inf, np.float32)
     # By log-odds, as the order is: scores of the surest are all 1.
     fused[compared.rows] = np.where(compared.is_copy, 1e6 + compared.pdq, compared.log_odds)

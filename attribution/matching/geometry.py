@@ -1,4 +1,4 @@
-"""Where two pictures agree: the one movement that explains most of their matching places.
+"""Geometric verification of two pictures: the one movement that explains most of their matches.
 
 Every proposed movement is tried, none drawn at random, so that the same two pictures always give
 the same answer; the best one is then fitted to its inliers as a full affine, which follows a
@@ -98,10 +98,10 @@ def inlier_counts(
     Returns:
         (number of pairs,) int64 each, 0 where no movement holds.
     """
-    found = [match(query, candidate) for query, candidate in pairs]
+    agreements = [match(query, candidate) for query, candidate in pairs]
     return {
-        "sift": np.array([one.sift.inliers if one.sift else 0 for one in found], np.int64),
-        "cells": np.array([one.cells.inliers if one.cells else 0 for one in found], np.int64),
+        "sift": np.array([one.sift.inliers if one.sift else 0 for one in agreements], np.int64),
+        "cells": np.array([one.cells.inliers if one.cells else 0 for one in agreements], np.int64),
     }
 
 

@@ -1,4 +1,4 @@
-"""The places of a picture that can be found again in another one, and which of them match.
+"""Local features: keypoints and cells that can be found again, and which of two pictures match.
 
 Two kinds. Keypoints: SIFT (Lowe, IJCV 2004) compared as RootSIFT (Arandjelović & Zisserman, CVPR
 2012), mutual nearest neighbours that pass Lowe's ratio test. Cells: the 14 by 14 cells of
@@ -35,7 +35,7 @@ _PROPOSERS = 40
 
 @dataclass(frozen=True, slots=True)
 class LocalFeatures:
-    """The places of one picture. Points are complex, x + iy, with the longer side as 1.
+    """The local features of one picture. Points are complex, x + iy, with the longer side as 1.
 
     Attributes:
         size: width + i height, the longer one 1.
@@ -56,7 +56,7 @@ class LocalFeatures:
 
 @dataclass(frozen=True, slots=True)
 class QueryFeatures:
-    """A query's places, and those of its mirror image."""
+    """A query's local features, and those of its mirror image."""
 
     plain: LocalFeatures
     mirrored: LocalFeatures
@@ -64,7 +64,7 @@ class QueryFeatures:
 
 @dataclass(frozen=True, slots=True)
 class Matches:
-    """m places that two pictures share, if anything is shared, and k proposed movements.
+    """m features that two pictures share, if anything is shared, and k proposed movements.
 
     Attributes:
         query, candidate: (m,) complex64, matched points.
@@ -80,7 +80,7 @@ class Matches:
 
 
 def describe(picture: NDArray[np.uint8], cells: NDArray[np.float32] | None = None) -> LocalFeatures:
-    """The places of a picture (h, w, 3) uint8 RGB of any size.
+    """The local features of a picture (h, w, 3) uint8 RGB of any size.
 
     Args:
         picture: at most `SIDE` pixels of it are looked at, and it is never enlarged.
@@ -98,8 +98,8 @@ def describe(picture: NDArray[np.uint8], cells: NDArray[np.float32] | None = Non
     grid = (across[None, :] + 1j * down[:, None]).astype(np.complex64).ravel()
     flat_cells = cells.reshape(rows * columns, depth)
     if rows and columns:
-        there = _has_structure(picture, rows, columns)
-        flat_cells, grid = flat_cells[there], grid[there]
+        structured = _has_structure(picture, rows, columns)
+        flat_cells, grid = flat_cells[structured], grid[structured]
     return LocalFeatures(size, points, frames, roots, flat_cells, grid)
 
 
@@ -108,11 +108,11 @@ def _has_structure(picture: NDArray[np.uint8], rows: int, columns: int) -> NDArr
     values = cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY).astype(np.float32)
     # INTER_AREA gives the mean of each cell exactly where it shrinks, and repeats where not.
     means, squares = (
-        cv2.resize(one, (columns, rows), interpolation=cv2.INTER_AREA)
-        for one in (values, values * values)
+        cv2.resize(image, (columns, rows), interpolation=cv2.INTER_AREA)
+        for image in (values, values * values)
     )
-    there: NDArray[np.bool_] = (squares - means * means > _TONES**2).ravel()
-    return there
+    structured: NDArray[np.bool_] = (squares - means * means > _TONES**2).ravel()
+    return structured
 
 
 def describe_query(
@@ -132,11 +132,11 @@ def match_keypoints(query: LocalFeatures, candidate: LocalFeatures) -> Matches:
     best = likeness[ours, theirs]
     others = likeness[ours]
     others[np.arange(len(ours)), theirs] = -1
-    kept = _stands_out(best, others, _KEYPOINT_RATIO)
-    ours, theirs = ours[kept], theirs[kept]
+    accepted = _stands_out(best, others, _KEYPOINT_RATIO)
+    ours, theirs = ours[accepted], theirs[accepted]
     scale = query.frames[ours] / candidate.frames[theirs]
-    kept = (np.abs(scale) >= MIN_SCALE) & (np.abs(scale) <= MAX_SCALE)
-    scale, ours, theirs = scale[kept], ours[kept], theirs[kept]
+    accepted = (np.abs(scale) >= MIN_SCALE) & (np.abs(scale) <= MAX_SCALE)
+    scale, ours, theirs = scale[accepted], ours[accepted], theirs[accepted]
     w, z = query.points[ours], candidate.points[theirs]
     # Within 37 degrees and a factor of 1.6: a squeezed or tilted picture is further off in places.
     agrees = np.abs(scale[None, :] - scale[:, None]) < 0.6 * np.abs(scale)[:, None]
@@ -156,14 +156,16 @@ def match_cells(query: LocalFeatures, candidate: LocalFeatures) -> Matches:
     order = np.argsort(-best, kind="stable")
     order = order[_stands_out(best, rivals, _CELL_RATIO)[order]]
     w, z = query.grid[ours[order]], candidate.grid[theirs[order]]
-    one, two = np.triu_indices(min(len(order), _PROPOSERS), 1)
-    apart = (np.abs(w[two] - w[one]) > _APART) & (np.abs(z[two] - z[one]) > _APART)
-    one, two = one[apart], two[apart]
-    scale = (w[two] - w[one]) / (z[two] - z[one])
+    first, second = np.triu_indices(min(len(order), _PROPOSERS), 1)
+    apart = (np.abs(w[second] - w[first]) > _APART) & (np.abs(z[second] - z[first]) > _APART)
+    first, second = first[apart], second[apart]
+    scale = (w[second] - w[first]) / (z[second] - z[first])
     upright = np.abs(np.angle(scale)) < _CELL_TILT
-    kept = upright & (np.abs(scale) < _CELL_SCALE) & (np.abs(scale) > 1 / _CELL_SCALE)
-    scale, one = scale[kept], one[kept]
-    return Matches(w, z, scale, w[one] - scale * z[one], np.ones((len(one), len(w)), np.bool_))
+    plausible = upright & (np.abs(scale) < _CELL_SCALE) & (np.abs(scale) > 1 / _CELL_SCALE)
+    scale, first = scale[plausible], first[plausible]
+    return Matches(
+        w, z, scale, w[first] - scale * z[first], np.ones((len(first), len(w)), np.bool_)
+    )
 
 
 def _keypoints(
@@ -175,13 +177,13 @@ def _keypoints(
     if shrink < 1:
         smaller = (max(1, round(width * shrink)), max(1, round(height * shrink)))
         gray = cv2.resize(gray, smaller, interpolation=cv2.INTER_AREA)
-    found, roots = cv2.SIFT_create(KEYPOINTS).detectAndCompute(gray, None)  # type: ignore[attr-defined]  # missing in the stubs of OpenCV 5
-    if not found:
+    keypoints, roots = cv2.SIFT_create(KEYPOINTS).detectAndCompute(gray, None)  # type: ignore[attr-defined]  # missing in the stubs of OpenCV 5
+    if not keypoints:
         nothing = np.empty(0, np.complex64)
         return nothing, nothing, np.empty((0, 128), np.float32)
     # Of equally strong ones OpenCV gives more than were asked for.
-    found, roots = found[:KEYPOINTS], roots[:KEYPOINTS]
-    values = np.array([(*point.pt, point.size, point.angle) for point in found])
+    keypoints, roots = keypoints[:KEYPOINTS], roots[:KEYPOINTS]
+    values = np.array([(*point.pt, point.size, point.angle) for point in keypoints])
     x, y, diameter, degrees = values.T
     # Width and height are rounded apart from each other, so each is measured by itself.
     unit = max(height, width)

@@ -1,4 +1,4 @@
-"""A ComfyUI graph → the words that reached its sampler, by walking the wires backwards.
+"""A reader of ComfyUI graphs: the words that reached the sampler, by walking the wires backwards.
 
 A graph is `{node id: {"class_type": …, "inputs": {name: value or [node id, output]}}}`. Which box
 holds "the prompt" is nowhere said: it is whatever the sampler's `positive` input leads back to,
@@ -70,13 +70,13 @@ def _roots(graph: Graph) -> list[str]:
         kind = graph[node_id]["class_type"].lower()
         return 0 if "sampler" in kind else 1 if "guider" in kind else 2
 
-    told = [
+    roots = [
         node_id
         for node_id, node in graph.items()
         if _is_told(node["inputs"].get("positive"))
         or ("guider" in node["class_type"].lower() and _link(node["inputs"].get("conditioning")))
     ]
-    return sorted(told, key=order)
+    return sorted(roots, key=order)
 
 
 def _is_told(value: Any) -> bool:
@@ -85,15 +85,15 @@ def _is_told(value: Any) -> bool:
 
 def _words_behind(graph: Graph, root: str, role: str, seen: set[str]) -> str | None:
     inputs = graph[root]["inputs"]
-    told = inputs.get(role)
-    if told is None and role == "positive":
-        told = inputs.get("conditioning")
-    if isinstance(told, str):  # a box that is sampler and words in one
-        return told.strip() or None
-    first = _link(told)
+    wired = inputs.get(role)
+    if wired is None and role == "positive":
+        wired = inputs.get("conditioning")
+    if isinstance(wired, str):  # a box that is sampler and words in one
+        return wired.strip() or None
+    first = _link(wired)
     waiting = [first] if first is not None else []
     seen.add(root)
-    found: dict[str, None] = {}
+    words: dict[str, None] = {}
     while waiting:
         node_id = waiting.pop()
         node = graph.get(node_id)
@@ -108,9 +108,9 @@ def _words_behind(graph: Graph, root: str, role: str, seen: set[str]) -> str | N
             if link is not None:
                 ahead.append(link)
             elif isinstance(value, str) and value.strip():
-                found.setdefault(value.strip())
+                words.setdefault(value.strip())
         waiting.extend(reversed(ahead))  # the box's first input is followed first
-    return ", ".join(found) or None
+    return ", ".join(words) or None
 
 
 def _inputs_of(node: Mapping[str, Any], role: str) -> Iterator[Any]:

@@ -1,4 +1,4 @@
-"""Content Credentials (C2PA): who signed a generated file, with what, and whether that holds.
+"""Content Credentials (C2PA): who signed a file, with what, and whether the signature holds.
 
 The `c2pa` library checks signatures and hashes. Nothing is fetched: neither manifests that a file
 only links to, nor lists of revoked certificates. A signature that holds says who holds the key;

@@ -1,4 +1,4 @@
-"""EXIF blocks and XMP packets → the few texts in them that can speak of a generator.
+"""A reader of EXIF blocks and XMP packets: the few texts that can speak of a generator.
 
 Both are read here and not by Pillow: it decodes more of a damaged block than is asked for, warns
 for the whole process, and builds a tree of any XMP. Names, places and makers of cameras are not

@@ -1,4 +1,4 @@
-"""A picture file's bytes → the texts it carries beside its pixels, where each stood, and no more.
+"""A reader of picture files: the texts beside the pixels, and where each stood.
 
 The containers are walked here, without decoding a pixel: text may stand behind the picture, in a
 file cut short, or packed a thousandfold, and each of these must cost little and end well. Of all

@@ -1,4 +1,4 @@
-"""What the texts in a generated file say, tool by tool: one small grammar each, all pure.
+"""The grammars of generators' metadata: one small parser a tool, all pure.
 
 Every tool writes its prompt in its own way, and several ways are written by several tools, so a
 text is tried by its name and its shape. A caption is no prompt: a text that no grammar knows says

@@ -1,4 +1,4 @@
-"""A generated file's bytes → what it says of itself: its prompt, its generator, who signed it.
+"""The origin of a generated file: the prompt, generator and signer that its bytes name.
 
 All of it is claimed by the file and none of it is proof, but for credentials whose state is valid:
 texts can be written by anyone, and are lost whenever a picture is saved anew. Silence means

@@ -1,4 +1,4 @@
-"""A dataset → a background: near-duplicates out, descriptors in two halves, agreeing points.
+"""The fit of a background on datasets: near-duplicates out, descriptors in two halves, inliers.
 
 Near-duplicates go because a picture that stands twice in the background is chance twice, and
 because two of them agree place by place as unrelated pictures never do.
@@ -45,7 +45,7 @@ def fit_on_datasets(
     Args:
         folders: datasets of pictures of many subjects, none of which is ranked later.
         embedders: of the channels that are to be calibrated.
-        cells: as in `Method`.
+        cells: as in `RankingSetup`.
         name: what it is called in reports.
         described: told how many pictures are described.
         placed: told how many are compared place by place.
@@ -88,16 +88,18 @@ def unrelated_inliers(
 
     Which pictures, and which with which, their ids decide.
     """
-    drawn = sorted(ids, key=lambda one: hashlib.sha256(b"placed" + one.encode()).digest())[:PLACED]
-    found = gallery.pick(drawn)
-    pictures = [open_picture(found[one].image or b"").rgb for one in drawn]
-    candidates = describe_all(pictures, cells)
+    drawn = sorted(ids, key=lambda name: hashlib.sha256(b"placed" + name.encode()).digest())[
+        :PLACED
+    ]
+    candidates = gallery.pick(drawn)
+    pictures = [open_picture(candidates[name].image or b"").rgb for name in drawn]
+    features = describe_all(pictures, cells)
     counts: dict[str, list[NDArray[np.int64]]] = {}
-    for place, picture in enumerate(pictures):
+    for index, picture in enumerate(pictures):
         query = describe_queries([picture], cells)[0]
-        others = [candidates[(place + 1 + n) % len(drawn)] for n in range(PAIRS_EACH)]
+        others = [features[(index + 1 + n) % len(drawn)] for n in range(PAIRS_EACH)]
         for method, values in inlier_counts((query, other) for other in others).items():
             counts.setdefault(method, []).append(values)
         if progress is not None:
-            progress(place + 1, len(drawn))
+            progress(index + 1, len(drawn))
     return {method: np.concatenate(values) for method, values in counts.items()}

@@ -1,4 +1,4 @@
-"""The candidates searched, with everything that ranking needs of them in memory.
+"""The gallery: the candidates searched, with all that ranking needs of them in memory.
 
 Pictures stay on disk. A candidate without a vector is described on the way, once.
 """
@@ -17,10 +17,11 @@ from numpy.typing import NDArray
 from attribution.descriptors.describe import Progress, Vectors, describe_dataset
 from attribution.descriptors.embedder import Embedder
 from attribution.descriptors.hashes import BITS, PDQ_QUALITY, hamming, pack
-from attribution.descriptors.text import CandidateText, TextIndex
+from attribution.descriptors.text import CandidateText, TextScorer
 from attribution.descriptors.tfidf import TfidfIndex
 from attribution.descriptors.whitening import with_derived
 from attribution.errors import GalleryError
+from attribution.ranking.method import TEXT_SCORERS
 from attribution.ranking.vector_index import VectorIndex
 from harvester.dataset import shards
 from harvester.dataset.storage import Location
@@ -59,13 +60,14 @@ class Gallery:
     _indexes: dict[str, VectorIndex] = field(default_factory=dict)
 
     @cached_property
-    def text_index(self) -> TextIndex:
-        """BM25 over the texts."""
-        return TextIndex(self.texts)
+    def text_scorers(self) -> dict[str, TextScorer]:
+        """The text channels by name, over the texts."""
+        scorers = [make_scorer(self.texts) for make_scorer in TEXT_SCORERS]
+        return {scorer.name: scorer for scorer in scorers}
 
     @cached_property
     def tfidf_index(self) -> TfidfIndex:
-        """TF-IDF over the same texts."""
+        """TF-IDF of plain texts over the same, as rankers of words alone need it."""
         return TfidfIndex([text.body for text in self.texts])
 
     def nearest(self, space: str, queries: NDArray[np.float32], k: int) -> NDArray[np.int64]:
@@ -115,17 +117,17 @@ class Gallery:
         Raises:
             GalleryError: if one is gone from its dataset.
         """
-        found: dict[str, Candidate] = {}
+        candidates: dict[str, Candidate] = {}
         for folder in self.folders:
-            missing = [name for name in ids if name not in found]
-            found |= shards.pick(folder, Candidate, missing) if missing else {}
-        if len(found) < len(set(ids)):
+            missing = [name for name in ids if name not in candidates]
+            candidates |= shards.pick(folder, Candidate, missing) if missing else {}
+        if len(candidates) < len(set(ids)):
             where = ", ".join(str(folder) for folder in self.folders)
             raise GalleryError(
                 f"{where}: expected the candidates that were there when reading began, found some "
                 "gone; leave the dataset as it is while it is ranked, and run the command again"
             )
-        return found
+        return candidates
 
 
 def load_gallery(
@@ -146,12 +148,14 @@ def load_gallery(
     found_by: dict[str, set[str]] = {}
     for folder in folders:
         here = _candidates(folder)
-        for channel, found in describe_dataset(folder, here, embedders, progress).items():
-            vectors[channel] |= found
+        for channel, of_channel in describe_dataset(folder, here, embedders, progress).items():
+            vectors[channel] |= of_channel
         records = here | records
         _collect_texts(folder, texts, found_by)
     ids = tuple(
-        sorted(name for name in records if all(name in found for found in vectors.values()))
+        sorted(
+            name for name in records if all(name in of_channel for of_channel in vectors.values())
+        )
     )
     if not ids:
         where = ", ".join(str(folder) for folder in folders)
@@ -159,19 +163,19 @@ def load_gallery(
             f"{where}: expected candidates with pictures, found none; harvest some with "
             "`harvest ddg --prompt` or `harvest folder`"
         )
-    kept = [records[name] for name in ids]
+    usable = [records[name] for name in ids]
     return Gallery(
         folders=tuple(folders),
         ids=ids,
         texts=tuple(_candidate_text(texts.get(name, {})) for name in ids),
         found_by=_rows_by_prompt(found_by, ids),
         hashes={
-            channel: pack([_text(record[channel]) for record in kept], bits)
+            channel: pack([_text(record[channel]) for record in usable], bits)
             for channel, bits in BITS.items()
         },
-        pdq_quality=np.array([record["pdq_quality"] or 0 for record in kept], np.int16),
+        pdq_quality=np.array([record["pdq_quality"] or 0 for record in usable], np.int16),
         vectors=with_derived(
-            {channel: _unit_rows(found, ids) for channel, found in vectors.items()}
+            {channel: _unit_rows(of_channel, ids) for channel, of_channel in vectors.items()}
         ),
         versions={one.channel: one.version for one in embedders},
     )
@@ -207,16 +211,16 @@ def _collect_texts(
     found_by: dict[str, set[str]],
 ) -> None:
     """Add what a dataset says of each candidate; a dict keeps the order and drops repeats."""
-    told = [field.name for field in fields(CandidateText)]
+    columns = [field.name for field in fields(CandidateText)]
     for row_type, key in ((Candidate, "id"), (Finding, "candidate_id")):
-        for batch in shards.batches(folder, row_type, [key, "query_prompt", *told]):
+        for batch in shards.batches(folder, row_type, [key, "query_prompt", *columns]):
             for record in batch.to_pylist():
                 if record["query_prompt"]:
                     found_by.setdefault(record["query_prompt"], set()).add(record[key])
                 words = texts.setdefault(record[key], {})
-                for name in told:
-                    if record[name]:
-                        words.setdefault(name, {})[record[name]] = None
+                for column in columns:
+                    if record[column]:
+                        words.setdefault(column, {})[record[column]] = None
 
 
 def _candidate_text(words: Mapping[str, Mapping[str, None]]) -> CandidateText:

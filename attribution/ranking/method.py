@@ -1,20 +1,30 @@
-"""What a ranking is made by: which descriptors, which background, which fitted weights."""
+"""The setup of a ranking: its descriptors, text channels, background and fitted weights."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
 from attribution.calibration.background import Background, read_background
 from attribution.calibration.fusion import Fusion, load_fusion
 from attribution.descriptors import whitening
+from attribution.descriptors.bm25 import Bm25Scorer
 from attribution.descriptors.colour import LabHistogram
 from attribution.descriptors.embedder import CellEmbedder, Embedder
+from attribution.descriptors.names import NamesScorer
 from attribution.descriptors.resnet50 import ResNet50Gem
+from attribution.descriptors.text import CandidateText, TextScorer
 from attribution.descriptors.texture import LocalBinaryPatterns
+from attribution.descriptors.tfidf import TfidfScorer
 from attribution.ranking.scores import ImageChannel
 
+TEXT_SCORERS: tuple[Callable[[Sequence[CandidateText]], TextScorer], ...] = (
+    Bm25Scorer,
+    TfidfScorer,
+    NamesScorer,
+)
+"""The text channels, in the order that they are shown in; `fusion.TEXTS` says what each adds."""
 VERIFIED = 20
 """Candidates at the head of the order that are compared place by place."""
 
@@ -43,16 +53,16 @@ class RankingSetup:
     @cached_property
     def channels(self) -> tuple[ImageChannel, ...]:
         """How pictures are compared, in the order of the embedders."""
-        made: list[ImageChannel] = []
+        channels: list[ImageChannel] = []
         for embedder in self.embedders:
-            made.append(ImageChannel(embedder.channel, embedder.channel, "whole"))
+            channels.append(ImageChannel(embedder.channel, embedder.channel, "whole"))
             if embedder.channel == whitening.BASE:
                 space = whitening.CHANNEL
-                made += [
+                channels += [
                     ImageChannel(space, space, "whole"),
                     ImageChannel("resnet50-parts", space, "parts"),
                 ]
-        return tuple(made)
+        return tuple(channels)
 
     @property
     def neighbourhood(self) -> ImageChannel:

@@ -1,4 +1,4 @@
-"""Query and gallery → ranked matches, each with the evidence that it stands on.
+"""The ranking: a query and a gallery → matches, each with the evidence that it stands on.
 
 Two stages, as in Aivalis & Klampanos (arXiv 2504.01771): the candidates whose texts or features are
 nearest make a pool, and the pool is compared in every channel. But: theirs took the texts alone
@@ -84,7 +84,7 @@ class Ranking:
         return next((rung for rung in Verdict if self.found.get(rung)), Verdict.NO_EVIDENCE)
 
 
-def rank(query: Query, gallery: Gallery, method: RankingSetup, *, k: int = 10) -> Ranking:
+def rank(query: Query, gallery: Gallery, setup: RankingSetup, *, k: int = 10) -> Ranking:
     """The k candidates that a query most likely draws from, over its tiles where it is a grid.
 
     Deterministic: a candidate's score depends neither on the order in which candidates were
@@ -94,30 +94,34 @@ def rank(query: Query, gallery: Gallery, method: RankingSetup, *, k: int = 10) -
     Raises:
         GalleryError: if a candidate is gone from its dataset.
     """
-    compared = compare(query, gallery, method, checked=k)
-    verdicts, (weights, rest) = compared.verdicts(), compared.shares()
+    comparison = compare(query, gallery, setup, checked=k)
+    verdicts, (weights, rest) = comparison.verdicts(), comparison.shares()
     matches = [
-        _match(compared, place, number, verdicts[place], float(weights[place]))
-        for number, place in enumerate(compared.order()[:k].tolist(), 1)
+        _match(comparison, index, position, verdicts[index], float(weights[index]))
+        for position, index in enumerate(comparison.order()[:k].tolist(), 1)
     ]
-    found = Counter(verdicts)
-    return Ranking(query, tuple(matches), len(gallery.ids), found, rest, compared.is_flat)
+    verdict_counts = Counter(verdicts)
+    return Ranking(
+        query, tuple(matches), len(gallery.ids), verdict_counts, rest, comparison.is_flat
+    )
 
 
-def _match(compared: Comparison, place: int, number: int, verdict: Verdict, share: float) -> Match:
-    verified = compared.verified.get(place)
+def _match(
+    comparison: Comparison, index: int, position: int, verdict: Verdict, share: float
+) -> Match:
+    verified = comparison.verified.get(index)
     return Match(
-        candidate_id=compared.gallery.ids[compared.rows[place]],
-        rank=number,
-        score=float(compared.score[place]),
+        candidate_id=comparison.gallery.ids[comparison.rows[index]],
+        rank=position,
+        score=float(comparison.score[index]),
         verdict=verdict,
-        tile=compared.query.views[compared.view[place]].tile,
-        channels=compared.channels(place),
-        z={name: float(values[place]) for name, values in compared.scores.z.items()},
-        p=float(compared.p[place]),
-        q=float(compared.q[place]),
+        tile=comparison.query.views[comparison.view[index]].tile,
+        channels=comparison.channels(index),
+        z={name: float(values[index]) for name, values in comparison.scores.z.items()},
+        p=float(comparison.p[index]),
+        q=float(comparison.q[index]),
         share=share,
-        ratio=float(compared.ratio[place]),
+        ratio=float(comparison.ratio[index]),
         regions=verified.regions if verified else (),
         inliers=verified.inliers if verified else {},
     )

@@ -1,4 +1,4 @@
-"""A query's image channels against some candidates, and the same against the background.
+"""The image channels: scores of a query against candidates, and against the background.
 
 Whatever is done for a candidate is done for each picture of the background's null, the best of
 several looks included, so that a candidate that is unrelated to the query is one draw more of the
@@ -34,7 +34,7 @@ class ImageChannel:
 
     name: str
     space: str
-    looks: Crop
+    crop: Crop
 
 
 @dataclass(frozen=True)
@@ -77,35 +77,35 @@ def embed_query(
     views: dict[tuple[str, Crop], NDArray[np.int64]] = {}
     for embedder in embedders:
         spaces = {embedder.channel, *derived_from(embedder.channel)}
-        needed = dict.fromkeys(one.looks for one in channels if one.space in spaces)
+        needed = dict.fromkeys(one.crop for one in channels if one.space in spaces)
         pictures, keys = _pictures(query, needed)
         embedded = embedder.embed(pictures)
-        for look in needed:
-            chosen = [place for place, (key, _) in enumerate(keys) if key == look]
-            for space, found in with_derived({embedder.channel: embedded[chosen]}).items():
-                rows[space, look] = found
-                views[space, look] = np.array([keys[place][1] for place in chosen])
+        for crop in needed:
+            of_crop = [index for index, (key, _) in enumerate(keys) if key == crop]
+            for space, vectors in with_derived({embedder.channel: embedded[of_crop]}).items():
+                rows[space, crop] = vectors
+                views[space, crop] = np.array([keys[index][1] for index in of_crop])
     return QueryVectors(rows, views)
 
 
 def _pictures(
-    query: Query, looks: Iterable[Crop]
+    query: Query, crops: Iterable[Crop]
 ) -> tuple[list[NDArray[np.uint8]], list[tuple[Crop, int]]]:
     """Everything to describe, and which look at which view each is."""
     pictures: list[NDArray[np.uint8]] = []
     keys: list[tuple[Crop, int]] = []
     views = [(n, view) for n, view in enumerate(query.views) if not n or not is_flat(view.picture)]
-    for look in looks:
+    for crop in crops:
         for number, view in views:
-            if look == "whole" or number or len(views) == 1:
-                made = CROPS[look](view.picture)
-                pictures += made
-                keys += [(look, number)] * len(made)
+            if crop == "whole" or number or len(views) == 1:
+                cropped = CROPS[crop](view.picture)
+                pictures += cropped
+                keys += [(crop, number)] * len(cropped)
     return pictures, keys
 
 
 def score_images(
-    looked: QueryVectors,
+    query_vectors: QueryVectors,
     candidates: Mapping[str, NDArray[np.float32]],
     background: Background,
     channels: Sequence[ImageChannel],
@@ -119,7 +119,7 @@ def score_images(
     raw, z, null = {}, {}, {}
     for channel in channels:
         rows, space = candidates[channel.space], channel.space
-        queries = looked.rows[space, channel.looks]
+        queries = query_vectors.rows[space, channel.crop]
         raw[channel.name] = _best(queries, rows)[firsts[space]]
         if space not in background.null:
             continue

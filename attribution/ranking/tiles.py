@@ -1,4 +1,4 @@
-"""Midjourney's 2 by 2 grids: is this picture one, and its four tiles.
+"""The detector of Midjourney's 2 by 2 grids, and their four tiles.
 
 A grid has no border between its tiles, only two straight seams through the middle: there, and
 nowhere near, neighbouring pixels differ along the whole height and width.

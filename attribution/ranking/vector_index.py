@@ -1,4 +1,4 @@
-"""Nearest neighbours among embeddings, exact and in memory.
+"""The vector index: nearest neighbours among embeddings, exact and in memory.
 
 But: 4 bytes a number, 800 MB for 100,000 ResNet-50 vectors, all of which every query reads.
 """

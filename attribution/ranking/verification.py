@@ -1,4 +1,4 @@
-"""The head of the order, compared place by place: which points agree, and where.
+"""Geometric verification of the head of the order: which local features agree, and where.
 
 Pictures are read from their dataset, and described and matched in threads: OpenCV and NumPy let
 other threads run.
@@ -26,12 +26,12 @@ from attribution.matching.local_features import (
 )
 from attribution.ranking.gallery import Gallery
 from attribution.ranking.method import RankingSetup
-from harvester.pictures.decode import PictureError, open_picture
+from harvester.pictures.decode import try_open
 
 
 @dataclass(frozen=True, slots=True)
 class LocalMatch:
-    """What comparing two pictures place by place found.
+    """What comparing two pictures by their local features found.
 
     Attributes:
         inliers: by method, points that one movement explains.
@@ -48,7 +48,7 @@ def verify(
     views: Sequence[NDArray[np.uint8]],
     gallery: Gallery,
     rows: NDArray[np.int64],
-    method: RankingSetup,
+    setup: RankingSetup,
 ) -> list[LocalMatch | None]:
     """Compare some candidates, each with its view of the query.
 
@@ -58,24 +58,27 @@ def verify(
         GalleryError: if a candidate is gone from its dataset.
     """
     ids = [gallery.ids[row] for row in rows]
-    picked = gallery.pick(ids)
+    candidates = gallery.pick(ids)
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        pictures = list(pool.map(_decoded, (picked[name].image or b"" for name in ids)))
-    there = [place for place, picture in enumerate(pictures) if picture is not None]
+        pictures = list(pool.map(_open_structured, (candidates[name].image for name in ids)))
+    decoded = [index for index, picture in enumerate(pictures) if picture is not None]
     different = {id(view): view for view in views}
     queries = dict(
-        zip(different, describe_queries(list(different.values()), method.cells), strict=True)
+        zip(different, describe_queries(list(different.values()), setup.cells), strict=True)
     )
-    described = describe_all([p for p in pictures if p is not None], method.cells)
+    described = describe_all([p for p in pictures if p is not None], setup.cells)
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        found = list(pool.map(match, (queries[id(views[place])] for place in there), described))
+        agreements = list(
+            pool.map(match, (queries[id(views[index])] for index in decoded), described)
+        )
     verified: list[LocalMatch | None] = [None] * len(ids)
-    for place, one in zip(there, found, strict=True):
-        verified[place] = _accepted(one, method)
-    if method.crop_resistant:
+    for index, agreement in zip(decoded, agreements, strict=True):
+        verified[index] = _accepted(agreement, setup)
+    if setup.crop_resistant:
         shares = _shared_parts(views, pictures)
         verified = [
-            one and replace(one, parts=share) for one, share in zip(verified, shares, strict=True)
+            agreement and replace(agreement, parts=share)
+            for agreement, share in zip(verified, shares, strict=True)
         ]
     return verified
 
@@ -86,19 +89,19 @@ def _shared_parts(
     """How many of its view's parts each picture has; None where there is no picture."""
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         described = list(
-            pool.map(lambda one: None if one is None else describe_parts(one), pictures)
+            pool.map(lambda parts: None if parts is None else describe_parts(parts), pictures)
         )
     own = {id(view): describe_parts(view) for view in {id(view): view for view in views}.values()}
     return [
-        None if one is None else found_share(own[id(view)], one)
-        for view, one in zip(views, described, strict=True)
+        None if parts is None else found_share(own[id(view)], parts)
+        for view, parts in zip(views, described, strict=True)
     ]
 
 
 def describe_queries(
     views: Sequence[NDArray[np.uint8]], cells: CellEmbedder | None
 ) -> list[QueryFeatures]:
-    """The places of pictures (h, w, 3), and of their mirror images."""
+    """The local features of pictures (h, w, 3), and of their mirror images."""
     mirrored = [np.ascontiguousarray(view[:, ::-1]) for view in views]
     both = [None] * 2 * len(views) if cells is None else cells.cells([*views, *mirrored])
     with ThreadPoolExecutor(os.cpu_count()) as pool:
@@ -108,33 +111,30 @@ def describe_queries(
 def describe_all(
     pictures: Sequence[NDArray[np.uint8]], cells: CellEmbedder | None
 ) -> list[LocalFeatures]:
-    """The places of pictures (h, w, 3)."""
-    made = [None] * len(pictures) if cells is None else cells.cells(pictures)
+    """The local features of pictures (h, w, 3)."""
+    of_cells = [None] * len(pictures) if cells is None else cells.cells(pictures)
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        return list(pool.map(describe, pictures, made))
+        return list(pool.map(describe, pictures, of_cells))
 
 
-def inliers_of(found: Agreement) -> dict[str, int]:
+def inliers_of(agreement: Agreement) -> dict[str, int]:
     """By method, how many points agree."""
     return {
-        "sift": found.sift.inliers if found.sift else 0,
-        "cells": found.cells.inliers if found.cells else 0,
+        "sift": agreement.sift.inliers if agreement.sift else 0,
+        "cells": agreement.cells.inliers if agreement.cells else 0,
     }
 
 
-def _accepted(found: Agreement, method: RankingSetup) -> LocalMatch:
+def _accepted(agreement: Agreement, setup: RankingSetup) -> LocalMatch:
     regions = tuple(
         region
-        for region in (found.sift, found.cells)
+        for region in (agreement.sift, agreement.cells)
         if region is not None
-        and region.inliers >= method.background.thresholds.get(region.method, np.inf)
+        and region.inliers >= setup.background.thresholds.get(region.method, np.inf)
     )
-    return LocalMatch(inliers_of(found), regions)
+    return LocalMatch(inliers_of(agreement), regions)
 
 
-def _decoded(body: bytes) -> NDArray[np.uint8] | None:
-    try:
-        picture = open_picture(body).rgb
-    except PictureError:
-        return None
-    return None if is_flat(picture) else picture
+def _open_structured(body: bytes | None) -> NDArray[np.uint8] | None:
+    picture = try_open(body)
+    return None if picture is None or is_flat(picture) else picture

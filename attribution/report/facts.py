@@ -1,4 +1,4 @@
-"""What is known of a candidate, for a person: every word cleaned and cut, the unknown named so."""
+"""The facts known of a candidate, for a person: cleaned, cut, and the unknown named as unknown."""
 
 from __future__ import annotations
 
@@ -11,9 +11,8 @@ from typing import Any
 from attribution.prompt import ReferencePicture
 from attribution.provenance.content_credentials import Credentials, CredentialState
 from attribution.provenance.origin import Origin
-from attribution.report.overlays import Embedded, embed
+from attribution.report.overlays import Embedded, embed_stored
 from attribution.report.safe_text import cut, short_address, web_link
-from harvester.pictures.decode import PictureError, open_picture
 from harvester.sanitize import clean
 from harvester.schema import Candidate, ReferenceRole
 
@@ -100,12 +99,12 @@ def _licence(candidate: Candidate) -> SafeText | None:
 def _finding(candidate: Candidate) -> SafeText | None:
     source = clean(candidate.source)
     query = to_words(candidate.query, 120)
-    told = [source] if source else []
+    statements = [source] if source else []
     if candidate.rank is not None:
-        told.append(f"result {candidate.rank:,}")
+        statements.append(f"result {candidate.rank:,}")
     if query is not None:
-        told.append(f"searching for “{query.shown}”")
-    return SafeText(", ".join(told), query.whole if query else None) if told else None
+        statements.append(f"searching for “{query.shown}”")
+    return SafeText(", ".join(statements), query.whole if query else None) if statements else None
 
 
 def _instant(instant: datetime | None) -> SafeText | None:
@@ -113,13 +112,13 @@ def _instant(instant: datetime | None) -> SafeText | None:
 
 
 def _size(candidate: Candidate) -> SafeText | None:
-    told = []
+    statements = []
     if candidate.width is not None and candidate.height is not None:
         times = "\N{MULTIPLICATION SIGN}"
-        told.append(f"{candidate.width:,} {times} {candidate.height:,} pixels")
+        statements.append(f"{candidate.width:,} {times} {candidate.height:,} pixels")
     if candidate.bytes is not None:
-        told.append(f"{math.ceil(candidate.bytes / 1000):,} kB")
-    return SafeText(", ".join(told)) if told else None
+        statements.append(f"{math.ceil(candidate.bytes / 1000):,} kB")
+    return SafeText(", ".join(statements)) if statements else None
 
 
 _LIMIT = 200
@@ -143,7 +142,7 @@ def describe_origin(origin: Origin) -> tuple[Fact, ...]:
 
 def origin_record(origin: Origin) -> dict[str, Any]:
     """The same for JSON; keys are always all there, and the unknown is null."""
-    found = origin.credentials
+    credentials = origin.credentials
     return {
         "prompt": origin.prompt,
         "negative_prompt": origin.negative_prompt,
@@ -151,31 +150,31 @@ def origin_record(origin: Origin) -> dict[str, Any]:
         "job_id": origin.job_id,
         "digital_source_type": origin.digital_source_type,
         "claims": [{"where": one.where, "facts": list(one.facts)} for one in origin.claims],
-        "credentials": found
+        "credentials": credentials
         and {
-            "state": found.state.value,
-            "signer": found.signer,
-            "generator": found.generator,
-            "actions": list(found.actions),
-            "digital_source_type": found.digital_source_type,
-            "signed_at": found.signed_at,
-            "reason": found.reason,
+            "state": credentials.state.value,
+            "signer": credentials.signer,
+            "generator": credentials.generator,
+            "actions": list(credentials.actions),
+            "digital_source_type": credentials.digital_source_type,
+            "signed_at": credentials.signed_at,
+            "reason": credentials.reason,
         },
     }
 
 
-def _credentials(found: Credentials | None) -> SafeText | None:
-    if found is None:
+def _credentials(credentials: Credentials | None) -> SafeText | None:
+    if credentials is None:
         return None
-    told = [found.state.value]
-    if found.state in {CredentialState.VALID, CredentialState.UNTRUSTED}:
-        told.append(f"signed by “{found.signer or 'nobody named'}”")
-        if found.generator:
-            told.append(f"made with “{found.generator}”")
-        if found.signed_at:
-            told.append(f"on {found.signed_at}")
-        told.extend(found.actions)
-    return to_words("; ".join([*told, *([found.reason] if found.reason else [])]), 600)
+    statements = [credentials.state.value]
+    if credentials.state in {CredentialState.VALID, CredentialState.UNTRUSTED}:
+        statements.append(f"signed by “{credentials.signer or 'nobody named'}”")
+        if credentials.generator:
+            statements.append(f"made with “{credentials.generator}”")
+        if credentials.signed_at:
+            statements.append(f"on {credentials.signed_at}")
+        statements.extend(credentials.actions)
+    return to_words("; ".join([*statements, *filter(None, [credentials.reason])]), 600)
 
 
 def _last(address: str | None) -> str | None:
@@ -214,24 +213,19 @@ def show_declared(declared: Sequence[ReferencePicture]) -> tuple[ShownReference,
     """The first `MOST` references that a prompt names, as the page shows them."""
     return tuple(
         ShownReference(
-            role=_ROLES[one.role],
-            address=to_address(one.url),
-            picture=_embed(one.picture),
-            missing=_missing(one),
+            role=_ROLES[reference.role],
+            address=to_address(reference.url),
+            picture=embed_stored(reference.picture, _SIDE),
+            missing=_missing(reference),
         )
-        for one in declared[:MOST]
+        for reference in declared[:MOST]
     )
 
 
-def _missing(one: ReferencePicture) -> SafeText:
-    told = to_words(one.error, 160)
-    if told is not None:
-        return told
-    return SafeText("not fetched" if one.status is None else f"no picture ({one.status.value})")
-
-
-def _embed(body: bytes | None) -> Embedded | None:
-    try:
-        return embed(open_picture(body or b"").rgb, _SIDE)
-    except PictureError:
-        return None
+def _missing(reference: ReferencePicture) -> SafeText:
+    reason = to_words(reference.error, 160)
+    if reason is not None:
+        return reason
+    return SafeText(
+        "not fetched" if reference.status is None else f"no picture ({reference.status.value})"
+    )

@@ -1,4 +1,4 @@
-"""Rankings as one HTML page: no script, no request, no second file.
+"""The HTML report: rankings as one page without a script, a request or a second file.
 
 The page is laid out by jinja2, and not by joining strings, because there escaping is what happens
 unless it is switched off: every title, prompt and address on the page was written by a stranger,
@@ -65,19 +65,19 @@ class Provenance:
     background: tuple[str, int] | None = None
 
 
-def made_now(folders: Iterable[Location], method: RankingSetup | str, version: str) -> Provenance:
+def made_now(folders: Iterable[Location], setup: RankingSetup | str, version: str) -> Provenance:
     """What a report that is made now is made with.
 
     Args:
         folders: the datasets searched.
-        method: of the ranking; of a ranker that has none, its model as `channel@version`.
+        setup: of the ranking; of a ranker that has none, its model as `channel@version`.
         version: whence's.
     """
-    if isinstance(method, str):
-        described, background = method, None
+    if isinstance(setup, str):
+        described, background = setup, None
     else:
-        described = method.described
-        background = (method.background.name, len(method.background))
+        described = setup.described
+        background = (setup.background.name, len(setup.background))
     return Provenance(
         whence_version=version,
         made_at=datetime.now(UTC),

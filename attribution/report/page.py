@@ -1,4 +1,4 @@
-"""What a report's page shows, as plain values: evidence in words, scores, pictures made small.
+"""The view of a report's page, as plain values: evidence in words, scores, small pictures.
 
 The template lays these out and escapes them; it decides nothing.
 """
@@ -20,7 +20,7 @@ from attribution.report.facts import (
     show_declared,
     to_words,
 )
-from attribution.report.overlays import Embedded, Outline, embed, outline
+from attribution.report.overlays import Embedded, Outline, embed, embed_stored, outline
 from attribution.report.score_bars import (
     Score,
     Share,
@@ -38,7 +38,6 @@ from attribution.report.wording import (
     show_share,
     summary,
 )
-from harvester.pictures.decode import PictureError, open_picture
 from harvester.schema import Candidate
 
 CANDIDATE_SIDE = 360
@@ -133,7 +132,7 @@ def show_query(number: int, ranking: Ranking, candidates: Mapping[str, Candidate
     query = ranking.query
     picture = embed(query.views[0].picture, GRID_SIDE if query.is_grid else QUERY_SIDE)
     tops = highest(ranking.matches)
-    declared = show_declared(query.told)
+    declared = show_declared(query.references)
     return ShownQuery(
         number=number,
         name=to_words(query.name, 80) or SafeText("a picture without a name"),
@@ -149,7 +148,7 @@ def show_query(number: int, ranking: Ranking, candidates: Mapping[str, Candidate
             for match in ranking.matches
         ),
         declared=declared,
-        more_declared=len(query.told) - len(declared),
+        more_declared=len(query.references) - len(declared),
         origin=describe_origin(query.origin),
     )
 
@@ -168,7 +167,7 @@ def _show_match(
     tops: Mapping[str, float],
 ) -> ShownMatch:
     candidate = candidate or Candidate(id=match.candidate_id)
-    picture = _embed_candidate(candidate)
+    picture = embed_stored(candidate.image, CANDIDATE_SIDE)
     judged = ranking.found is not None
     regions = match.regions
     tile = match.tile if ranking.query.is_grid else None
@@ -208,10 +207,3 @@ def _rung(verdict: Verdict | None) -> Rung:
             "This ranker puts candidates in an order and gives no verdicts.",
         )
     return Rung(verdict.value, rung_style(verdict), verdict.explanation)
-
-
-def _embed_candidate(candidate: Candidate) -> Embedded | None:
-    try:
-        return embed(open_picture(candidate.image or b"").rgb, CANDIDATE_SIDE)
-    except PictureError:
-        return None

@@ -1,4 +1,4 @@
-"""Words and addresses that strangers wrote, made safe to show on a page or a terminal.
+"""Sanitized text of strangers: words and addresses that are safe on a page or a terminal.
 
 Titles, makers, captions and addresses come from any site of the web. Escaping markup is the
 template's work; here goes what escaping leaves in: terminal sequences, characters that turn the

@@ -1,4 +1,4 @@
-"""Scores as lines with bars, and shares as one bar, for a page."""
+"""The bars of a page: a line and bar for each score, and one bar for all shares."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Rankings for a terminal.
+"""The terminal report: rankings as tables that fit the width at hand.
 
 Whatever a stranger wrote goes through `sanitize.clean` and a `rich.text.Text`, so that neither
 an escape sequence nor rich's own markup in a title can act on the reader's terminal.
@@ -116,7 +116,7 @@ def _text(value: str | None, limit: int, encoding: str) -> Text:
 @dataclass(frozen=True, slots=True)
 class _MatchRow:
     match: Match
-    told: _CandidateTexts
+    texts: _CandidateTexts
 
     @property
     def rung(self) -> Text:
@@ -148,7 +148,7 @@ def _draw_wide(rows: Iterable[_MatchRow], *, grid: bool) -> Table:
             _score(row.match),
             *([str(row.match.tile or "whole")] if grid else []),
             *(row.rung, row.q, row.share, short_regions(row.match) or "-"),
-            *(row.told.title, row.told.creator, row.told.license, row.told.page),
+            *(row.texts.title, row.texts.creator, row.texts.license, row.texts.page),
         )
     return table
 
@@ -159,7 +159,7 @@ def _draw_narrow(rows: Iterable[_MatchRow], *, grid: bool) -> Table:
     table.add_column("Verdict, score, q, share")
     table.add_column("Title, creator, licence, page", overflow="fold")
     for row in rows:
-        match, told = row.match, row.told
+        match, texts = row.match, row.texts
         head = Text.assemble(row.rung, " ", _score(match))
         if grid:
             head.append(", whole" if match.tile is None else f", tile {match.tile}")
@@ -168,11 +168,11 @@ def _draw_narrow(rows: Iterable[_MatchRow], *, grid: bool) -> Table:
             lines.append(Text(f"q {row.q}, share {row.share}"))
         if match.regions:
             lines.append(Text(short_regions(match)))
-        maker = Text.assemble("creator ", told.creator, ", licence ", told.license)
+        maker = Text.assemble("creator ", texts.creator, ", licence ", texts.license)
         table.add_row(
             str(match.rank),
             Text("\n").join(lines),
-            Text("\n").join([told.title, maker, told.page]),
+            Text("\n").join([texts.title, maker, texts.page]),
         )
     return table
 

@@ -1,4 +1,4 @@
-"""What a ranking amounts to, in words and short numbers: the same on a page and on a terminal.
+"""The wording of a ranking: sentences and short numbers, the same on a page and a terminal.
 
 Pure. None of the words says that a picture was in a training set, nor that it was not.
 """
@@ -47,21 +47,21 @@ def conclusion(ranking: Ranking) -> str:
         )
     match ranking.verdict:
         case Verdict.NEAR_COPY:
-            many = found[Verdict.NEAR_COPY]
-            told = "there is a near copy" if many == 1 else f"there are {many:,} near copies"
-            return f"Among {searched} searched {told} of {either}.{_besides(ranking)}"
+            count = found[Verdict.NEAR_COPY]
+            clause = "there is a near copy" if count == 1 else f"there are {count:,} near copies"
+            return f"Among {searched} searched {clause} of {either}.{_besides(ranking)}"
         case Verdict.REPLICATION:
-            many = found[Verdict.REPLICATION]
-            told = "one agrees" if many == 1 else f"{many:,} agree"
+            count = found[Verdict.REPLICATION]
+            clause = "one agrees" if count == 1 else f"{count:,} agree"
             return (
-                f"A part agrees: among {searched} searched {told} place by place with a part of "
+                f"A part agrees: among {searched} searched {clause} place by place with a part of "
                 f"{subject}. None is a near copy of the whole.{_besides(ranking)}"
             )
         case Verdict.ABOVE_CHANCE:
-            many = found[Verdict.ABOVE_CHANCE]
-            told = "one is" if many == 1 else f"{many:,} are"
+            count = found[Verdict.ABOVE_CHANCE]
+            clause = "one is" if count == 1 else f"{count:,} are"
             return (
-                f"No copy: among {searched} searched {told} nearer to {subject} than unrelated "
+                f"No copy: among {searched} searched {clause} nearer to {subject} than unrelated "
                 "pictures are. A shared subject can be the whole reason."
             )
     return (
@@ -96,11 +96,13 @@ def shares_line(ranking: Ranking, most: int = 3) -> str | None:
     """
     if ranking.found is None:
         return None
-    told = [f"{show_share(one.share)} candidate {one.rank}" for one in shared(ranking, most)]
+    shares_said = [
+        f"{show_share(match.share)} candidate {match.rank}" for match in shared(ranking, most)
+    ]
     rest = others_share(ranking, most)
     if rest > 0:
-        told.append(f"{show_share(rest)} others")
-    return ", ".join([*told, f"{show_share(ranking.unattributed)} unattributed"])
+        shares_said.append(f"{show_share(rest)} others")
+    return ", ".join([*shares_said, f"{show_share(ranking.unattributed)} unattributed"])
 
 
 def shared(ranking: Ranking, most: int) -> list[Match]:
@@ -174,15 +176,15 @@ def short_regions(match: Match) -> str:
 
 def _besides(ranking: Ranking) -> str:
     """How many candidates reach the rungs below the highest."""
-    found, verdict = ranking.found or {}, ranking.verdict
-    told = []
-    parts = found.get(Verdict.REPLICATION, 0)
+    counts, verdict = ranking.found or {}, ranking.verdict
+    others = []
+    parts = counts.get(Verdict.REPLICATION, 0)
     if verdict is Verdict.NEAR_COPY and parts:
-        told.append(f"{parts:,} agree{'s' if parts == 1 else ''} in a part")
-    above = found.get(Verdict.ABOVE_CHANCE, 0)
+        others.append(f"{parts:,} agree{'s' if parts == 1 else ''} in a part")
+    above = counts.get(Verdict.ABOVE_CHANCE, 0)
     if above:
-        told.append(f"{above:,} {'is' if above == 1 else 'are'} above chance")
-    return f" Of the others, {' and '.join(told)}." if told else ""
+        others.append(f"{above:,} {'is' if above == 1 else 'are'} above chance")
+    return f" Of the others, {' and '.join(others)}." if others else ""
 
 
 def _place(box: Box) -> str:

@@ -182,15 +182,17 @@ class Rankers:
         gallery, setup = self.gallery, self.setup
 
         def images(query: Query) -> object:
-            looked = embed_query(query, setup.embedders, setup.channels)
-            scored = score_images(looked, gallery.vectors, setup.background, setup.channels)
+            query_vectors = embed_query(query, setup.embedders, setup.channels)
+            scored = score_images(query_vectors, gallery.vectors, setup.background, setup.channels)
             return setup.fusion.log_odds(scored.z)
 
         return {
             WHENCE: lambda query: compare(query, gallery, setup),
             IMAGE: images,
             TEXT: lambda query: _fused(compare_texts(query, gallery), gallery, setup),
-            "bm25": lambda query: gallery.text_index.scores(query.asked or PromptParts()),
+            "bm25": lambda query: gallery.text_scorers["bm25"].scores(
+                query.prompt_parts or PromptParts()
+            ),
             "tfidf": lambda query: gallery.tfidf_index.scores(query.words or ""),
             **{one.name: partial(self._nearest, one) for one in setup.channels},
             **{name: partial(self._agreeing, name) for name in BITS},
@@ -202,7 +204,7 @@ class Rankers:
         space = channel.space
         known = {one: {one.channel, *derived_from(one.channel)} for one in self.setup.embedders}
         embedders = [one for one, spaces in known.items() if space in spaces]
-        rows = embed_query(query, embedders, [channel]).rows[space, channel.looks]
+        rows = embed_query(query, embedders, [channel]).rows[space, channel.crop]
         return (rows @ self.gallery.vectors[space].T).max(axis=0)
 
     def _agreeing(self, name: str, query: Query) -> object:
