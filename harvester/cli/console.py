@@ -33,7 +33,6 @@ if TYPE_CHECKING:
 
 
 CANDIDATES = Path("data/candidates")
-INTERRUPTED = 130
 
 
 def given_path(text: str | Path) -> Path:

@@ -17,7 +17,6 @@ import os
 import sqlite3
 import stat
 import zlib
-from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
@@ -135,13 +134,6 @@ class SeenDatabase:
                 )
         return found
 
-    def counts(self) -> Counter[int]:
-        """How many addresses there are of each status; reads them all."""
-        with self._asking():
-            return Counter(
-                dict(self._reader.execute("SELECT status, count(*) FROM addresses GROUP BY status"))
-            )
-
     def seen(self, kind: str) -> dict[str, int]:
         """The shards of a kind that have been read, and their sizes."""
         with self._asking():
@@ -182,17 +174,6 @@ class SeenDatabase:
         with self._writing():
             for table in _TABLES:
                 self._writer.execute(f"DELETE FROM {table}")  # noqa: S608  # a name from above
-
-    @contextmanager
-    def once(self) -> Iterator[Callable[[bytes], bool]]:
-        """A function that says whether it is given a key for the first time; memory is bounded."""
-        with self._asking(), closing(sqlite3.connect("", isolation_level=None)) as scratch:
-            scratch.execute("CREATE TABLE met (key BLOB PRIMARY KEY) STRICT, WITHOUT ROWID")
-            yield (
-                lambda key: (
-                    scratch.execute("INSERT OR IGNORE INTO met VALUES (?)", (key,)).rowcount == 1
-                )
-            )
 
     def _connect(self) -> sqlite3.Connection:
         connection = sqlite3.connect(self._path, isolation_level=None, check_same_thread=False)

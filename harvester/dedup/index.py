@@ -21,14 +21,11 @@ from __future__ import annotations
 import itertools
 import tempfile
 import threading
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
-
-import pyarrow as pa
-import pyarrow.compute as pc
 
 from harvester.dataset import shards
 from harvester.dataset.arrow import KINDS
@@ -62,11 +59,6 @@ _COLUMNS: Mapping[type[Candidate | Finding], list[str]] = {
     Candidate: ["id", "url", "final_url", "status", "pdq", "pdq_quality"],
     Finding: ["url", "source", "query_prompt", "query", "candidate_id"],
 }
-_FOUND = [
-    *("url", "source", "query_prompt", "query", "rank", "page_url", "title", "caption"),
-    *("creator", "license", "license_url"),
-]
-_NEVER = frozenset({FetchStatus.OPTED_OUT, FetchStatus.BLOCKED_ADDRESS})
 
 
 class SeenIndex:
@@ -118,11 +110,6 @@ class SeenIndex:
         if status.failure_class in {None, FailureClass.PERMANENT}:
             return unpack_id(*found), status
         return None
-
-    def failure(self, url: str) -> FetchStatus | None:
-        """How an address failed when it was last asked; None where it did not."""
-        found = self._address(url_key(url))
-        return STATUSES.get(found[1]) if found and found[1] != OK else None
 
     def ending(self, url: str) -> Resolution | None:
         """What holds of an address, passing failures too: the row that tells of it."""
@@ -215,39 +202,6 @@ class SeenIndex:
         # Not before: who asks in between finds it in one of the two.
         with self._swapping:
             self._sealed = tuple(one for one in self._sealed if one not in done)
-
-    # Reports
-
-    def failures(self, classes: Collection[FailureClass]) -> Iterator[Finding]:
-        """The addresses that failed last in one of these ways, with what led to them first.
-
-        Streams from the shards, each address once. Never those whose owners opted out, nor
-        private ones; what this run has not committed is left out.
-        """
-        named = [one for one in FetchStatus if one.failure_class in classes and one not in _NEVER]
-        wanted = pa.array([str(one) for one in named], pa.string())
-        with self._file.once() as is_first:
-            for batch in shards.batches(self._folder, Candidate, [*_FOUND, "status"]):
-                failed = batch.filter(pc.is_in(batch.column("status"), value_set=wanted))
-                for row in failed.to_pylist():
-                    code = CODES[row.pop("status")]
-                    key = url_key(row["url"])
-                    found = self._file.address(key)
-                    if found and found[1] == code and is_first(key):
-                        yield Finding(**row)
-
-    def counts(self) -> dict[FetchStatus, int]:
-        """How many addresses ended in each way, by what holds of them now; reads the file once."""
-        found = self._file.counts()
-        latest: dict[bytes, int] = {}
-        for batch in reversed(self._batches()):
-            latest |= {key: code for key, (_, code) in batch.addresses.items()}
-        for key, code in latest.items():
-            before = self._file.address(key)
-            if before:
-                found[before[1]] -= 1
-            found[code] += 1
-        return {STATUSES[code]: n for code, n in sorted(found.items()) if n and code in STATUSES}
 
     # Inside
 

@@ -100,15 +100,6 @@ class Budget:
             ) from exc
         raise _spent(engine, limit, now)
 
-    def left(self, engine: str) -> int:
-        """Requests that may still be made today; 0 where the limit was lowered below them."""
-        limit = self.limits.get(engine, _MOST_REQUESTS)
-        try:
-            spent = self._read(self.now())
-        except OSError:
-            return limit
-        return max(0, limit - spent.get(engine, 0))
-
     def _read(self, now: datetime) -> dict[str, int]:
         try:
             with self.path.open("rb") as stream:

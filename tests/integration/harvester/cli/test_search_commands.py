@@ -150,9 +150,9 @@ def test_engines_have_their_pace_and_their_token(monkeypatch):
 
 
 def test_a_token_allows_more_requests_a_day():
-    assert search_commands.open_budget().left("openverse") == 100
-    assert search_commands.open_budget(has_token=True).left("openverse") == 10_000
-    assert search_commands.open_budget(["openverse=7"], has_token=True).left("openverse") == 7
+    assert search_commands.open_budget().limits["openverse"] == 100
+    assert search_commands.open_budget(has_token=True).limits["openverse"] == 10_000
+    assert search_commands.open_budget(["openverse=7"], has_token=True).limits["openverse"] == 7
 
 
 def test_options_that_cannot_be_used_are_refused():
