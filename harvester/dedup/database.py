@@ -24,9 +24,10 @@ from types import TracebackType
 from typing import Any, Self
 
 from harvester.dataset.arrow import KINDS
+from harvester.dataset.precedence import rank_sql
 from harvester.dedup import canonical_url as canonical
 from harvester.dedup import near_duplicates
-from harvester.dedup.keys import STATUSES, Packed, PendingKeys
+from harvester.dedup.keys import CODES, OK, STATUSES, Packed, PendingKeys
 from harvester.errors import ShardError, reason_of
 from harvester.paths import what_is
 from harvester.schema import Candidate, Finding
@@ -58,11 +59,13 @@ _BESIDE = ("-wal", "-shm", "-journal")
 _DAMAGED = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
 _SAME_BEGINNING = 8
 """Pictures whose ids begin alike, of which all are compared; by chance there are hardly two."""
-# As `keys.supersedes`; 0 is OK, 1 OPTED_OUT.
-_HOLDS = """
+_NEW, _OLD = rank_sql("excluded.status", CODES), rank_sql("addresses.status", CODES)
+# As `keys.supersedes`.
+_HOLDS = f"""
     ON CONFLICT (key) DO UPDATE SET id = excluded.id, status = excluded.status
-    WHERE status > 1
-    OR (status = 0 AND (excluded.status = 1 OR (excluded.status = 0 AND excluded.id < id)))
+    WHERE {_NEW} > {_OLD} OR (
+        {_NEW} = {_OLD} AND ({_NEW} = 0 OR (excluded.status = {OK} AND excluded.id < id))
+    )
 """
 _PUT_ADDRESS = "INSERT INTO addresses VALUES (?, ?, ?)" + _HOLDS  # noqa: S608  # constants
 _PUT_ALIAS = (

@@ -10,8 +10,7 @@ What was learned since the last flush is in memory and is asked first; it goes i
 the rows have gone into shards. So the file never knows more than the shards do, and a run that is
 killed anywhere finds, at its next opening, the shards that the file has not seen.
 
-What holds of an address when it was met several times: that its owner opted out, for ever; else
-that a picture of it is stored; else its last failure.
+What holds of an address that was met several times is told by `dataset.precedence`.
 
 But: the file belongs to one process, which the dataset's lock sees to.
 """

@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
+from harvester.dataset.precedence import rank_of
 from harvester.dedup.canonical_url import canonical_url
 from harvester.dedup.near_duplicates import bands, read_pdq
 from harvester.schema import MAX_TEXT, FetchStatus
@@ -76,16 +77,15 @@ def unpack_id(packed: Packed, code: int) -> str:
 def supersedes(new: tuple[Packed, int], old: tuple[Packed, int] | None) -> bool:
     """Whether an address's new (id, status) holds instead of the old one.
 
-    An opt-out holds against all, a picture against failures, the later failure against the
-    earlier. Of two pictures the lower id holds, so that it does not matter which came first.
+    By `dataset.precedence`. Of two pictures the lower id holds, so that it does not matter which
+    came first; of two opt-outs the first.
     """
     if old is None:
         return True
-    if OPTED_OUT in {new[1], old[1]}:
-        return old[1] != OPTED_OUT
-    if old[1] == OK:
-        return new[1] == OK and _order(new[0]) < _order(old[0])
-    return new != old
+    ranks = rank_of(STATUSES[new[1]]), rank_of(STATUSES[old[1]])
+    if ranks[0] != ranks[1] or not ranks[0]:
+        return ranks[0] >= ranks[1] and new != old
+    return new[1] == OK and _order(new[0]) < _order(old[0])
 
 
 def _order(packed: Packed) -> tuple[bool, Any]:

@@ -1,8 +1,8 @@
 """How each address of a dataset ended in the end, whatever number of rows tell of it.
 
-A failure that is tried again has a row for each way it ended, and the last holds. An address that
-led to a picture has, whatever came before or after; so do those whose picture was stored under
-another address, which only a finding tells. An opt-out is never undone by a later failure.
+A failure that is tried again has a row for each way it ended; which of them holds is told by
+`dataset.precedence`. An address whose picture was stored under another one, which only a finding
+tells, led to a picture, too.
 
 Rows are gathered in a SQLite database that has no name and goes when it is closed: memory does not
 grow with the dataset, and the disk's temporary folder takes some 60 bytes a row. But: addresses are
@@ -19,6 +19,7 @@ from typing import Self
 import pyarrow as pa
 
 from harvester.dataset import shards
+from harvester.dataset.precedence import rank_of
 from harvester.dataset.storage import Location
 from harvester.errors import ShardError, reason_of
 from harvester.schema import Candidate, FetchStatus, Finding, Generation, Search
@@ -26,9 +27,8 @@ from harvester.urls import host_of, is_web_address
 
 _CACHE_KIB = 16_384
 _OK = str(FetchStatus.OK)
-_OPTED_OUT = str(FetchStatus.OPTED_OUT)
-_WEIGHTS = {_OK: 2 << 60, _OPTED_OUT: 1 << 60}
-"""Added to a row's place, the largest of which holds."""
+_RANK_BITS = 60
+"""A row's rank stands above its place; the row whose sum is the largest holds."""
 _TABLES = """
 PRAGMA journal_mode = OFF;
 PRAGMA synchronous = OFF;
@@ -171,7 +171,7 @@ class LatestStatuses:
             (
                 (
                     hash(key),
-                    place + _WEIGHTS.get(status, 0),
+                    rank_of(status) << _RANK_BITS | place,
                     status,
                     None if status == _OK else host_of(url or ""),
                     source,

@@ -16,6 +16,7 @@ from typing import Any
 import httpx
 
 from harvester.dataset import shards
+from harvester.dataset.precedence import rank_of
 from harvester.dataset.storage import Location
 from harvester.dataset.writer import DatasetWriter
 from harvester.discord.export import Post
@@ -96,12 +97,14 @@ async def harvest_generations(
 
 
 def _known_statuses(store: DatasetWriter) -> dict[str, FetchStatus]:
-    """The newest status of each generation: rows of later runs stand later."""
-    return {
-        record["id"]: FetchStatus(record["status"])
-        for records in shards.records(store.folder, Generation, ["id", "status"])
-        for record in records
-    }
+    """The status of each generation that holds, by `dataset.precedence`."""
+    known: dict[str, FetchStatus] = {}
+    for records in shards.records(store.folder, Generation, ["id", "status"]):
+        for record in records:
+            name, status = record["id"], FetchStatus(record["status"])
+            if name not in known or rank_of(status) >= rank_of(known[name]):
+                known[name] = status
+    return known
 
 
 def _record(
