@@ -20,7 +20,6 @@ import zlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Self
 
 from harvester.dataset.arrow import KINDS
@@ -99,12 +98,7 @@ class SeenDatabase:
             raise self._fault(exc) from exc
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        value: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         # The writer last: whoever closes a file last empties its log into it.
         self._reader.close()
         self._writer.close()

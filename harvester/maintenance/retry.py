@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterator
-from types import TracebackType
 from typing import Self
 
 from harvester.dataset import shards
@@ -71,12 +70,7 @@ class FailedFindings:
             raise
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        value: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._endings.__exit__()
 
     def __iter__(self) -> Iterator[Finding]:

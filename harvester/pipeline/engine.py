@@ -13,7 +13,6 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from types import TracebackType
 from typing import Protocol, Self
 
 from harvester.consent.signals import ConsentPolicy, decide, rights_of
@@ -99,12 +98,7 @@ class LocalEngine:
         await self._open.enter_async_context(self._fetcher)
         return self
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        exc: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         await self._open.aclose()
 
     def heed(self, is_barred: Callable[[str], bool]) -> None:

@@ -13,7 +13,6 @@ import pickle
 import sqlite3
 from collections import Counter
 from collections.abc import AsyncIterator
-from types import TracebackType
 from typing import Self
 
 from harvester.dedup.canonical_url import canonical_url
@@ -194,12 +193,7 @@ class SpillQueue:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        value: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._file.close()
 
     def __len__(self) -> int:

@@ -18,7 +18,6 @@ import socket
 import threading
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from dataclasses import dataclass
-from types import TracebackType
 from typing import Any, Self
 
 import ray
@@ -109,12 +108,7 @@ class RayEngine:
             network=self._network, max_side=self._max_side, pace=open_pace()
         )
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        exc: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         if self._settings is not None:
             for actor in self._settings.pace:
                 ray.kill(actor)
