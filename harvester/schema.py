@@ -19,6 +19,12 @@ MAX_TEXT = 20_000
 """Characters of any text or address of a row; longer ones are cut when they are stored."""
 
 
+def stored_text(text: str) -> str:
+    """A text as a row holds it: cut, and without lone surrogates, which Arrow's UTF-8 refuses."""
+    text = text[:MAX_TEXT]
+    return text if text.isascii() else text.encode("utf-8", "replace").decode("utf-8")
+
+
 class SchemaError(Exception):
     """A dataset is of another kind or version than the reader expects (exit code 3)."""
 

@@ -15,7 +15,6 @@ from typing import Any
 import pyarrow as pa
 
 from harvester.schema import (
-    MAX_TEXT,
     SCHEMA_VERSION,
     AnyRow,
     Candidate,
@@ -30,6 +29,7 @@ from harvester.schema import (
     Search,
     SearchStatus,
     WeightedText,
+    stored_text,
 )
 
 _PICTURE = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
@@ -207,9 +207,7 @@ def _column(values: list[Any], name: str, rows: list[Any], schema: pa.Schema) ->
 
 def _storable(value: Any) -> Any:
     if isinstance(value, str):
-        value = value[:MAX_TEXT]
-        # Exports and web pages hold lone surrogates, which Arrow's UTF-8 refuses.
-        return value if value.isascii() else value.encode("utf-8", "replace").decode("utf-8")
+        return stored_text(value)
     if isinstance(value, tuple):
         return [_storable(part) for part in value]
     if isinstance(value, Reference | WeightedText | Parameter):

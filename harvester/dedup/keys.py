@@ -14,7 +14,7 @@ from typing import Any
 from harvester.dataset.precedence import rank_of
 from harvester.dedup.canonical_url import canonical_url
 from harvester.dedup.near_duplicates import bands, read_pdq
-from harvester.schema import MAX_TEXT, FetchStatus
+from harvester.schema import FetchStatus, stored_text
 
 Packed = bytes | str
 """An id: 32 bytes, or the text of one that has another form."""
@@ -29,12 +29,12 @@ _FAILED = "failed-"
 
 def url_key(url: str) -> bytes:
     """16 bytes for an address, as a row holds it: addresses with one `canonical_url` have one."""
-    return _digest(canonical_url(_stored(url)), 16)
+    return _digest(canonical_url(stored_text(url)), 16)
 
 
 def finding_key(*parts: str | None) -> bytes:
     """16 bytes for one way to one address: the address as written, source, prompt and query."""
-    return _digest("\0".join(_stored(part or "") for part in parts), 16)
+    return _digest("\0".join(stored_text(part or "") for part in parts), 16)
 
 
 def led_to(candidate_id: str | None) -> bytes:
@@ -51,19 +51,13 @@ def _digest(text: str, size: int) -> bytes:
     return hashlib.blake2b(text.encode("utf-8", "replace"), digest_size=size).digest()
 
 
-def _stored(text: str) -> str:
-    """As `arrow` stores it, so that what is read from a shard later has the same key."""
-    text = text[:MAX_TEXT]
-    return text if text.isascii() else text.encode("utf-8", "replace").decode("utf-8")
-
-
 def pack_id(candidate_id: str, code: int) -> Packed:
     """The short form of an id whose candidate has this status."""
     digits = candidate_id if code == OK else candidate_id.removeprefix(_FAILED)
     try:
         packed = bytes.fromhex(digits)
     except ValueError:
-        return _stored(candidate_id)
+        return stored_text(candidate_id)
     return packed if unpack_id(packed, code) == candidate_id and len(packed) == 32 else candidate_id
 
 

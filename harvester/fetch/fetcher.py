@@ -13,7 +13,6 @@ import ssl
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
-from types import TracebackType
 from typing import Self
 
 import aiohttp
@@ -25,6 +24,7 @@ from harvester.fetch.body import MemorySlot, read_body, read_head
 from harvester.fetch.download import Download, Fetched, FetchLimits, HostTurns, Stopped, outcome_of
 from harvester.fetch.faults import (
     NETWORK_ERRORS,
+    REDIRECTS,
     FetchError,
     explain_error,
     judge_answer,
@@ -37,7 +37,6 @@ from harvester.fetch.transport import Session, name_agent, open_session
 from harvester.schema import FetchStatus
 from harvester.shutdown import Stop
 
-_REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _HEAD_BYTES = 1024
 _MAX_RULES = 512 << 10
 _RULES_AT_ONCE = 128
@@ -109,12 +108,7 @@ class Fetcher:
         )
         return self
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        exc: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         self._session = None
         if self._rules is not None:
             await self._rules.close()
@@ -242,7 +236,7 @@ class Fetcher:
                     reason = f"expected leave to use it, found {refusal}"
                     raise FetchError(FetchStatus.OPTED_OUT, reason)
                 location = response.headers.get("Location")
-                if response.status not in _REDIRECTS or not location:
+                if response.status not in REDIRECTS or not location:
                     return await self._read(response, download)
             target = check_url(str(address.join(location)), allow_private=self._allow_private)
             if self.is_barred(str(target)):

@@ -23,7 +23,7 @@ from urllib.parse import urljoin
 from harvester.consent.robots import FREE, RobotsRules, RobotsVerdict, read_robots
 from harvester.consent.signals import AGENT, Signal
 from harvester.consent.tdmrep import PATH, TdmRule, judge_tdm, read_tdmrep
-from harvester.fetch.faults import FetchError, read_retry_after
+from harvester.fetch.faults import REDIRECTS, FetchError, read_retry_after
 from harvester.schema import FailureClass, FetchStatus
 from harvester.urls import origin_of
 
@@ -42,7 +42,6 @@ _MAX_REDIRECTS = 5
 _LIFE_S = 24 * 3600.0
 _SHORTEST_LIFE_S = 600.0
 _FAULT_LIFE_S = 300.0
-_REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _MAX_AGE = re.compile(r"(?:^|[,\s])max-age\s*=\s*\"?(\d{1,9})", re.IGNORECASE)
 Rules = TypeVar("Rules")
 
@@ -165,7 +164,7 @@ class SiteFiles(Generic[Rules]):
                 pause_s = read_retry_after(named.get("retry-after"))
                 fault = (kind, f"expected {self._path}, found HTTP {status}", pause_s)
                 return SiteFile(None, fault), _FAULT_LIFE_S, 0
-            if status not in _REDIRECTS or not named.get("location"):
+            if status not in REDIRECTS or not named.get("location"):
                 break
             try:
                 url = urljoin(url, named["location"].strip())

@@ -160,6 +160,14 @@ def open_picture(
     return Picture(np.array(opened.image), opened.width, opened.height, opened.mime)
 
 
+def try_open(body: bytes | None, *, max_side: int | None = 512) -> NDArray[np.uint8] | None:
+    """The pixels of stored bytes; None where there are none, or they are no picture any more."""
+    try:
+        return open_picture(body or b"", max_side=max_side).rgb
+    except PictureError:
+        return None
+
+
 def open_image(
     body: bytes, *, max_side: int | None = 512, max_pixels: int = MAX_PIXELS
 ) -> OpenedImage:
