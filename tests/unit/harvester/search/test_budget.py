@@ -14,6 +14,7 @@ import pytest
 from harvester.errors import InputError, RateLimitedError
 from harvester.search import budget as budgets
 from harvester.search.budget import Budget, budget_path, read_budgets
+from harvester.search.registry import ENGINES
 from tests.support.checkout import ROOT
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -143,8 +144,8 @@ def test_where_it_is_counted(tmp_path, monkeypatch):
 
 
 def test_budgets_of_the_command_line():
-    assert read_budgets(["openverse=500", " ddg = 0 "]) == {"openverse": 500, "ddg": 0}
-    assert read_budgets([]) == {}
+    assert read_budgets(["openverse=500", " ddg = 0 "], ENGINES) == {"openverse": 500, "ddg": 0}
+    assert read_budgets([], ENGINES) == {}
 
 
 @pytest.mark.parametrize(
@@ -152,4 +153,4 @@ def test_budgets_of_the_command_line():
 )
 def test_budgets_of_another_form_are_refused(text):
     with pytest.raises(InputError, match="as openverse=500"):
-        read_budgets([text])
+        read_budgets([text], ENGINES)
