@@ -67,6 +67,19 @@ class Signal:
     written: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class SiteVerdict:
+    """What one file of a site says of one address.
+
+    Attributes:
+        signal: the refusal, or what else was said; None where nothing was.
+        crawl_delay_s: seconds that the site wants between two requests.
+    """
+
+    signal: Signal | None = None
+    crawl_delay_s: float | None = None
+
+
 _OBEYED: dict[ConsentPolicy, frozenset[SignalKind]] = {
     ConsentPolicy.STRICT: frozenset(SignalKind) - {SignalKind.NOTE},
     ConsentPolicy.SEARCH_ONLY: frozenset({SignalKind.SEARCH, SignalKind.ROBOTS, SignalKind.ANY}),
