@@ -111,7 +111,7 @@ class SeenIndex:
             return None
         return unpack_id(*found), status
 
-    def is_barred(self, url: str) -> bool:
+    def is_opted_out(self, url: str) -> bool:
         """Whether the owner of an address opted out, there or where a redirect led to it."""
         found = self._address(url_key(url))
         return found is not None and STATUSES.get(found[1]) is FetchStatus.OPTED_OUT

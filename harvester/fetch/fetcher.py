@@ -57,9 +57,7 @@ class Fetcher:
             names by itself is no crawling.
         pace: of each host; None gives one of its own.
         stop: once it is set no download is begun any more, and `hold` raises `Stopped`.
-
-    Attributes:
-        is_barred: whether the owner of an address that a redirect leads to opted out before.
+        is_opted_out: whether the owner of an address that a redirect leads to opted out before.
     """
 
     def __init__(
@@ -74,6 +72,7 @@ class Fetcher:
         site_rules: bool = False,
         pace: Pace | None = None,
         stop: Stop | None = None,
+        is_opted_out: Callable[[str], bool] = lambda _: False,
     ) -> None:
         self._limits = limits or FetchLimits()
         self._concurrency = concurrency
@@ -90,7 +89,7 @@ class Fetcher:
         self._open = AsyncExitStack()
         self._session: Session | None = None
         self._stop = stop or Stop()
-        self.is_barred: Callable[[str], bool] = lambda _: False
+        self._is_opted_out = is_opted_out
 
     async def __aenter__(self) -> Self:
         self._session = await self._open.enter_async_context(
@@ -239,7 +238,7 @@ class Fetcher:
                 if response.status not in REDIRECTS or not location:
                     return await self._read(response, download)
             target = check_url(str(address.join(location)), allow_private=self._allow_private)
-            if self.is_barred(str(target)):
+            if self._is_opted_out(str(target)):
                 reason = "expected leave to use it, found that its owner opted out before"
                 raise FetchError(FetchStatus.OPTED_OUT, reason)
             if target.host != address.host:

@@ -78,7 +78,6 @@ async def harvest_candidates(
         HarvestError: whatever the source raises, after what it yielded before is stored.
     """
     recorder = _Recorder(store, known, merge_near=merge_near)
-    engine.heed(known.is_barred)
     async for finding, found in _resolved(findings, engine, known, is_retry=is_retry):
         outcome = recorder.record(finding, found)
         if searches is not None:
@@ -104,7 +103,6 @@ async def _resolved(
     findings: AsyncIterator[FoundPicture], engine: Engine, known: SeenIndex, *, is_retry: bool
 ) -> AsyncIterator[Resolved]:
     """Each finding with what it led to: known from before, or by way of the engine."""
-    engine.heed(known.is_barred)
     front = Frontier(findings, known, share=engine.share, is_retry=is_retry)
 
     async def drive() -> None:

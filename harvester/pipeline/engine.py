@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -56,9 +56,6 @@ class Engine(Protocol):
     share: int
     """Addresses of one host that may be in work at once."""
 
-    def heed(self, is_barred: Callable[[str], bool]) -> None:
-        """Follow no redirect to an address whose owner opted out before."""
-
 
 class LocalEngine:
     """Downloads in this process, pictures decoded in others; an async context manager.
@@ -100,10 +97,6 @@ class LocalEngine:
 
     async def __aexit__(self, *_: object) -> None:
         await self._open.aclose()
-
-    def heed(self, is_barred: Callable[[str], bool]) -> None:
-        """As `Engine.heed`."""
-        self._fetcher.is_barred = is_barred
 
     async def run(self, jobs: AsyncIterator[FetchJob]) -> AsyncIterator[tuple[FetchJob, Candidate]]:
         """As `Engine.run`."""

@@ -16,7 +16,7 @@ import asyncio
 import logging
 import socket
 import threading
-from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from collections.abc import AsyncIterator, Coroutine, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -114,10 +114,6 @@ class RayEngine:
                 ray.kill(actor)
         if self._is_ours:
             await asyncio.to_thread(ray.shutdown)
-
-    def heed(self, is_barred: Callable[[str], bool]) -> None:
-        """Nothing: what the dataset knows stays here, and workers follow redirects on their own."""
-        del is_barred
 
     async def run(self, jobs: AsyncIterator[FetchJob]) -> AsyncIterator[tuple[FetchJob, Candidate]]:
         """As `Engine.run`; candidates come a unit at a time."""

@@ -54,8 +54,13 @@ class Plan:
     stop: Stop = field(default_factory=Stop)
     pace: HostPace = field(default_factory=HostPace)
 
-    def open(self) -> AbstractAsyncContextManager[Engine]:
+    def open(self, is_opted_out: Callable[[str], bool]) -> AbstractAsyncContextManager[Engine]:
         """An engine, to be entered.
+
+        Args:
+            is_opted_out: whether the owner of an address opted out before, so that no redirect to
+                it is followed; on a cluster, where workers know nothing of the dataset, without
+                effect.
 
         Raises:
             InputError: if the network's settings, or Ray, cannot be used.
@@ -72,7 +77,7 @@ class Plan:
             return RayEngine(
                 self.network, address=self.address, max_side=self.max_side, stop=self.stop
             )
-        fetcher = self.network.fetcher(pace=self.pace, stop=self.stop)
+        fetcher = self.network.fetcher(pace=self.pace, stop=self.stop, is_opted_out=is_opted_out)
         return LocalEngine(fetcher, max_side=self.max_side, stop=self.stop)
 
     @property
@@ -140,8 +145,10 @@ async def carry_out(
         is_retry: ask again for what failed for good, too.
     """
     tally = Tally()
-    opened = plan.open()  # before the dataset is touched: what is refused here leaves no trace
-    with DatasetWriter(out, Candidate) as store, SeenIndex(store.folder) as known:
+    known = SeenIndex(out)
+    # Before the dataset is touched: what is refused here leaves no trace.
+    opened = plan.open(known.is_opted_out)
+    with DatasetWriter(out, Candidate) as store, known:
         store.note({**plan.settings, **settings})
         ledger = SearchLedger(store)
         async with opened as engine:
