@@ -54,10 +54,10 @@ def _stand_in(letter: str) -> str:
 
 
 def _drop_piled_marks(text: str) -> str:
-    kept: list[str] = []
+    letters: list[str] = []
     marks = 0
     for letter in text:
         marks = marks + 1 if unicodedata.category(letter) in {"Mn", "Me"} else 0
         if marks <= _MAX_MARKS:
-            kept.append(letter)
-    return "".join(kept)
+            letters.append(letter)
+    return "".join(letters)

@@ -97,11 +97,11 @@ def captions(
     # Two emoji that look alike are two works with two captions: all are kept.
     plan = run.Plan(merge_near=False)
     with (
-        _open(source, caption_list, choice, count, variants=variants) as (found, expected),
+        _open(source, caption_list, choice, count, variants=variants) as (pictures, expected),
         harvesting(min(expected, limit or expected), out=out, stop=plan.stop) as progress,
     ):
         tally = run_loop(
-            run.run_found(islice(found, limit), out, plan, progress.update, source="captions")
+            run.run_found(islice(pictures, limit), out, plan, progress.update, source="captions")
         )
     if count.without_caption:
         say(f"without a caption: {count.without_caption:,} of {count.taken:,}")

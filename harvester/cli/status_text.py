@@ -100,8 +100,8 @@ def _table(
     header: Sequence[str], rows: Iterable[Sequence[str]], *, numbers: int | None = None
 ) -> Table:
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for place, name in enumerate(header):
-        is_number = place == 2 if numbers is None else place >= numbers and name != ""
+    for column, name in enumerate(header):
+        is_number = column == 2 if numbers is None else column >= numbers and name != ""
         table.add_column(
             name,
             justify="right" if is_number else "left",

@@ -97,15 +97,15 @@ def read_file_rights(data: bytes) -> FileRights:
     signals: dict[Signal, None] = {}
     names: dict[str, str] = {}
     for packet in packets:
-        for found in _MINING.finditer(packet):
-            signals.setdefault(_mining_signal(found[0].decode("ascii").upper()))
+        for match in _MINING.finditer(packet):
+            signals.setdefault(_mining_signal(match[0].decode("ascii").upper()))
         for name, text in _read_names(packet):
             names.setdefault(name, text)
-    said = [_SOURCE.finditer(data)] if sourced else []
-    said += [pattern.finditer(part) for part in packets for pattern in (_SOURCE, _BARE_SOURCE)]
-    terms = dict.fromkeys(found[1].decode("ascii") for each in said for found in each)
-    kept = list(terms)[:_MAX_PACKETS]
-    signals |= {Signal(f"DigitalSourceType: {term}", SignalKind.NOTE): None for term in kept}
+    matches = [_SOURCE.finditer(data)] if sourced else []
+    matches += [pattern.finditer(part) for part in packets for pattern in (_SOURCE, _BARE_SOURCE)]
+    terms = dict.fromkeys(match[1].decode("ascii") for each in matches for match in each)
+    noted = list(terms)[:_MAX_PACKETS]
+    signals |= {Signal(f"DigitalSourceType: {term}", SignalKind.NOTE): None for term in noted}
     return FileRights(
         signals=tuple(signals)[:_MAX_PACKETS],
         creator=names.get("creator") or names.get("credit"),
@@ -219,6 +219,6 @@ class _Collector:
             self._pieces.append(text)
 
     def _keep(self, name: str, text: str) -> None:
-        kept = self.found.setdefault(name, [])
-        if text.strip() and len(kept) < _MAX_PACKETS:
-            kept.append(" ".join(text.split()))
+        texts = self.found.setdefault(name, [])
+        if text.strip() and len(texts) < _MAX_PACKETS:
+            texts.append(" ".join(text.split()))

@@ -50,15 +50,15 @@ class RobotsRules:
     def judge(self, url: str) -> SiteVerdict:
         """Whether they let us fetch an address of their site."""
         if self.parser is None:
-            said = f"over {_MAX_WILDCARDS:,} wildcards or {_MAX_WILD_BYTES:,} bytes of them"
+            refusal = f"over {_MAX_WILDCARDS:,} wildcards or {_MAX_WILD_BYTES:,} bytes of them"
         else:
             try:
                 if self.parser.can_fetch(url, _OURSELVES):
                     return SiteVerdict(crawl_delay_s=self.crawl_delay_s)
             except ValueError:  # an address that no rule can be held against
                 pass
-            said = f"disallows {clean(url[len(origin_of(url)) :][:_MAX_PATH])}"
-        signal = Signal(f"robots.txt: {said}", SignalKind.ROBOTS)
+            refusal = f"disallows {clean(url[len(origin_of(url)) :][:_MAX_PATH])}"
+        signal = Signal(f"robots.txt: {refusal}", SignalKind.ROBOTS)
         return SiteVerdict(signal, crawl_delay_s=self.crawl_delay_s)
 
 
@@ -91,8 +91,8 @@ def _our_lines(text: str, agent: str) -> Iterator[str]:
     The other groups would take memory, and time that grows with agents times rules.
     """
     in_names = ours = False
-    for found in _LINE.finditer(text.replace("\r", "\n")):
-        line = found[1].partition("#")[0].rstrip()
+    for match in _LINE.finditer(text.replace("\r", "\n")):
+        line = match[1].partition("#")[0].rstrip()
         named = _AGENT_LINE.match(line)
         if named is not None:
             ours = ours and in_names

@@ -130,7 +130,7 @@ def file_schema(row_type: type[Row]) -> pa.Schema:
     return kind.schema.with_metadata(metadata)
 
 
-def check_file_schema(found: pa.Schema, row_type: type[Row], where: str) -> None:
+def check_file_schema(schema: pa.Schema, row_type: type[Row], where: str) -> None:
     """Refuse a file that is not a shard of `row_type` in this schema version.
 
     Raises:
@@ -138,7 +138,7 @@ def check_file_schema(found: pa.Schema, row_type: type[Row], where: str) -> None
     """
     kind = KINDS[row_type]
     try:
-        stamp = json.loads((found.metadata or {}).get(b"whence", b"null"))
+        stamp = json.loads((schema.metadata or {}).get(b"whence", b"null"))
     except (ValueError, RecursionError):
         stamp = None
     if not isinstance(stamp, dict):
@@ -157,11 +157,11 @@ def check_file_schema(found: pa.Schema, row_type: type[Row], where: str) -> None
             f"{_shown(stamp.get('schema_version'))}; harvest again, or use the whence that wrote it"
         )
     expected = dict(zip(kind.schema.names, kind.schema.types, strict=True))
-    actual = dict(zip(found.names, found.types, strict=True))
+    actual = dict(zip(schema.names, schema.types, strict=True))
     wrong = sorted(
         name
         for name, type_ in expected.items()
-        if actual.get(name) != type_ or found.names.count(name) > 1
+        if actual.get(name) != type_ or schema.names.count(name) > 1
     )
     if wrong:
         raise SchemaError(
@@ -176,11 +176,12 @@ def _shown(value: object) -> str:
 
 def to_table(rows: Iterable[Row], row_type: type[Row]) -> pa.Table:
     """Rows as an Arrow table in `file_schema`; the inverse of `from_table`."""
-    kept = list(rows)
+    listed = list(rows)
     schema = file_schema(row_type)
     # Column by column: Arrow takes ten times as long to pick rows apart.
     columns = [
-        _column([getattr(row, name) for row in kept], name, kept, schema) for name in schema.names
+        _column([getattr(row, name) for row in listed], name, listed, schema)
+        for name in schema.names
     ]
     return pa.Table.from_arrays(columns, schema=schema)
 

@@ -105,10 +105,10 @@ class SeenDatabase:
 
     def address(self, key: bytes) -> tuple[Packed, int] | None:
         """The id and status of an address."""
-        found: tuple[Packed, int] | None = self._ask(
+        row: tuple[Packed, int] | None = self._ask(
             "SELECT id, status FROM addresses WHERE key = ?", key
         )
-        return found
+        return row
 
     def holds(self, picture: Packed) -> bool:
         """Whether a picture is stored."""
@@ -116,20 +116,20 @@ class SeenDatabase:
 
     def finding(self, key: bytes) -> bytes | None:
         """What a finding led to."""
-        found: tuple[bytes] | None = self._ask("SELECT led FROM findings WHERE key = ?", key)
-        return found and found[0]
+        row: tuple[bytes] | None = self._ask("SELECT led FROM findings WHERE key = ?", key)
+        return row and row[0]
 
     def sharing_bands(self, pdq: bytes) -> dict[bytes, bytes]:
         """The hashes, by id, of pictures that may be near; a bounded number."""
-        found: dict[bytes, bytes] = {}
+        hashes: dict[bytes, bytes] = {}
         with self._asking():
             for start in near_duplicates.beginnings(self._reader, pdq):
-                found |= self._reader.execute(
+                hashes |= self._reader.execute(
                     "SELECT id, pdq FROM pictures WHERE id BETWEEN ? AND ? AND pdq IS NOT NULL"
                     " LIMIT ?",
                     (start, start + b"\xff" * 28, _SAME_BEGINNING),
                 )
-        return found
+        return hashes
 
     def seen(self, kind: str) -> dict[str, int]:
         """The shards of a kind that have been read, and their sizes."""
@@ -178,8 +178,8 @@ class SeenDatabase:
             connection.execute(setting)
         if not connection.execute("PRAGMA user_version").fetchone()[0]:
             # Last the version: a file that was left half made has none, and is made anew.
-            made = ("BEGIN IMMEDIATE", *_SCHEMA, f"PRAGMA application_id = {_APPLICATION}")
-            for statement in (*made, f"PRAGMA user_version = {_VERSION}", "COMMIT"):
+            statements = ("BEGIN IMMEDIATE", *_SCHEMA, f"PRAGMA application_id = {_APPLICATION}")
+            for statement in (*statements, f"PRAGMA user_version = {_VERSION}", "COMMIT"):
                 connection.execute(statement)
         return connection
 
@@ -206,12 +206,12 @@ class SeenDatabase:
                 [(application,)] = connection.execute("PRAGMA application_id")
                 [(version,)] = connection.execute("PRAGMA user_version")
                 schema = "SELECT sql FROM sqlite_schema WHERE sql IS NOT NULL"
-                made = {sql for (sql,) in connection.execute(schema)}
+                statements = {sql for (sql,) in connection.execute(schema)}
             except sqlite3.Error as exc:
                 if _is_damage(exc):
                     return False
                 raise
-        return (application, version, made) == (_APPLICATION, _VERSION, set(_SCHEMA))
+        return (application, version, statements) == (_APPLICATION, _VERSION, set(_SCHEMA))
 
     def _remove(self) -> None:
         for path in self._files:  # the file first: without its journal it may be half a change
@@ -264,12 +264,12 @@ def _is_plain(path: Path) -> bool:
         ShardError: if it is a folder, a pipe or a device.
     """
     try:
-        found = path.lstat()
+        info = path.lstat()
     except FileNotFoundError:
         return True
-    if stat.S_ISREG(found.st_mode):
-        return found.st_nlink == 1
-    if stat.S_ISLNK(found.st_mode):
+    if stat.S_ISREG(info.st_mode):
+        return info.st_nlink == 1
+    if stat.S_ISLNK(info.st_mode):
         return False
     raise ShardError(
         f"{path}: expected the index of what the dataset holds, found {what_is(path)}; move it "
@@ -282,9 +282,9 @@ def _is_damage(exc: sqlite3.Error) -> bool:
     return code is not None and code & 0xFF in _DAMAGED
 
 
-def _by_key(one: tuple[bytes, object]) -> bytes:
-    return one[0]
+def _by_key(row: tuple[bytes, object]) -> bytes:
+    return row[0]
 
 
-def _by_id(one: tuple[Packed, object]) -> tuple[bool, Packed]:
-    return isinstance(one[0], bytes), one[0]
+def _by_id(row: tuple[Packed, object]) -> tuple[bool, Packed]:
+    return isinstance(row[0], bytes), row[0]

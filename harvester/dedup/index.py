@@ -95,26 +95,26 @@ class SeenIndex:
 
     # What is held
 
-    def settled(self, url: str) -> Resolution | None:
+    def resolution_of(self, url: str) -> Resolution | None:
         """The candidate of an address that needs no fetch: stored, or failed for good."""
-        found = self._address(url_key(url))
-        if found is None or (status := STATUSES.get(found[1])) is None:
+        entry = self._address(url_key(url))
+        if entry is None or (status := STATUSES.get(entry[1])) is None:
             return None
         if status.failure_class in {None, FailureClass.PERMANENT}:
-            return unpack_id(*found), status
+            return unpack_id(*entry), status
         return None
 
-    def ending(self, url: str) -> Resolution | None:
+    def latest(self, url: str) -> Resolution | None:
         """What holds of an address, passing failures too: the row that tells of it."""
-        found = self._address(url_key(url))
-        if found is None or (status := STATUSES.get(found[1])) is None:
+        entry = self._address(url_key(url))
+        if entry is None or (status := STATUSES.get(entry[1])) is None:
             return None
-        return unpack_id(*found), status
+        return unpack_id(*entry), status
 
     def is_opted_out(self, url: str) -> bool:
         """Whether the owner of an address opted out, there or where a redirect led to it."""
-        found = self._address(url_key(url))
-        return found is not None and STATUSES.get(found[1]) is FetchStatus.OPTED_OUT
+        entry = self._address(url_key(url))
+        return entry is not None and STATUSES.get(entry[1]) is FetchStatus.OPTED_OUT
 
     def holds(self, candidate_id: str) -> bool:
         """Whether a picture of this id is stored."""
@@ -125,18 +125,18 @@ class SeenIndex:
         pdq = read_pdq(pdq_hex, quality)
         if pdq is None:
             return None
-        found: dict[bytes, bytes] = {}
+        hashes: dict[bytes, bytes] = {}
         for batch in self._batches():
             for band in bands(pdq):
                 for picture in batch.bands.get(band, ())[:MOST]:
-                    found[picture] = batch.pictures[picture] or b""
-        found |= self._file.sharing_bands(pdq)
-        best = nearest(pdq, found.items())
+                    hashes[picture] = batch.pictures[picture] or b""
+        hashes |= self._file.sharing_bands(pdq)
+        best = nearest(pdq, hashes.items())
         return None if best is None else best.hex()
 
     # What becomes known
 
-    def learn(self, candidate: Candidate) -> None:
+    def add(self, candidate: Candidate) -> None:
         """Take one outcome: a row that is being stored, or a picture that is stored already."""
         code = CODES[candidate.status]
         packed = pack_id(candidate.id, code)
@@ -146,9 +146,9 @@ class SeenIndex:
         if candidate.status is FetchStatus.OPTED_OUT and candidate.final_url:
             self._settle(url_key(candidate.final_url), packed, code)
 
-    def alias(self, url: str, settled: Resolution) -> None:
+    def add_alias(self, url: str, resolution: Resolution) -> None:
         """Take another address of a stored picture; of failures each address has its own."""
-        candidate_id, status = settled
+        candidate_id, status = resolution
         if status is FetchStatus.OK:
             self._settle(url_key(url), pack_id(candidate_id, OK), OK)
 
@@ -190,11 +190,11 @@ class SeenIndex:
         """
         newest_first = self._sealed
         done = newest_first[newest_first.index(batch) :]
-        for place, one in enumerate(reversed(done), 1):
-            self._file.write(one, written if written and place == len(done) else {})
+        for number, sealed in enumerate(reversed(done), 1):
+            self._file.write(sealed, written if written and number == len(done) else {})
         # Not before: who asks in between finds it in one of the two.
         with self._swapping:
-            self._sealed = tuple(one for one in self._sealed if one not in done)
+            self._sealed = tuple(sealed for sealed in self._sealed if sealed not in done)
 
     # Inside
 

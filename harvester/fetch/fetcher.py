@@ -56,7 +56,7 @@ class Fetcher:
         site_rules: whether robots.txt and tdmrep.json are asked for; a picture that the user
             names by itself is no crawling.
         pace: of each host; None gives one of its own.
-        stop: once it is set no download is begun any more, and `hold` raises `Stopped`.
+        stop: once it is set no download is begun any more, and `fetch_held` raises `Stopped`.
         is_opted_out: whether the owner of an address that a redirect leads to opted out before.
     """
 
@@ -121,11 +121,11 @@ class Fetcher:
         Raises:
             RuntimeError: outside of the `async with` block.
         """
-        async with self.hold(url) as got:
-            return got
+        async with self.fetch_held(url) as fetched:
+            return fetched
 
     @asynccontextmanager
-    async def hold(self, url: str) -> AsyncIterator[Fetched]:
+    async def fetch_held(self, url: str) -> AsyncIterator[Fetched]:
         """As `fetch`, and keep one of the places for downloads until the body is done with.
 
         So there are never more bodies in memory than places, however far decoding lags behind.
@@ -140,17 +140,17 @@ class Fetcher:
         async with MemorySlot(self._slots, self._large) as room:
             download = Download(url, address, room, 2 * self._limits.deadline_s)
             try:
-                got = await self._try(self._session, download)
+                fetched = await self._try(self._session, download)
             except FetchError as fault:
                 room.leave()
-                got = Fetched(
+                fetched = Fetched(
                     status=fault.status,
                     url=url,
                     final_url=download.final_url,
                     signals=tuple(download.signals),
                     error=str(fault),
                 )
-            yield got
+            yield fetched
 
     async def _try(self, session: Session, download: Download) -> Fetched:
         limits = self._limits
@@ -199,7 +199,7 @@ class Fetcher:
             try:
                 hops = HostTurns(turns, turn)
                 hops.turn.start()
-                got = await self._ask(session, download, hops)
+                fetched = await self._ask(session, download, hops)
             except FetchError as fault:
                 hops.turn.report(outcome_of(fault), fault.retry_after_s, status=fault.status)
                 download.room.leave()
@@ -207,7 +207,7 @@ class Fetcher:
             finally:
                 download.left_s -= time.monotonic() - start
             hops.turn.report(TurnOutcome.OK)
-            return got
+            return fetched
 
     async def _take_turn(self, turns: AsyncExitStack, host: str, patience_s: float) -> Turn:
         return await turns.enter_async_context(self.pace.turn(host, patience_s=patience_s))
@@ -269,15 +269,15 @@ class Fetcher:
         """Take in what the site's own rules say of an address, and end where that is a no."""
         if self._rules is None:
             return
-        found = await self._rules.check(str(address))
-        download.signals += [one for one in found.signals if one not in download.signals]
+        verdict = await self._rules.check(str(address))
+        download.signals += [one for one in verdict.signals if one not in download.signals]
         refusal = decide(download.signals, self.policy)
         if refusal:
             raise FetchError(FetchStatus.OPTED_OUT, f"expected leave to use it, found {refusal}")
-        if found.fault is not None:
-            raise found.fault
-        if found.crawl_delay_s:
-            self.pace.space_out(address.host, found.crawl_delay_s)
+        if verdict.fault is not None:
+            raise verdict.fault
+        if verdict.crawl_delay_s:
+            self.pace.space_out(address.host, verdict.crawl_delay_s)
 
     async def _get_rules(self, url: str) -> tuple[int, Mapping[str, str], bytes]:
         """One small file of a site's, for `robots` and `tdmrep`; redirects are left to them."""

@@ -85,7 +85,7 @@ class SiteFile(Generic[Rules]):
 
 @dataclass(slots=True)
 class _Kept(Generic[Rules]):
-    found: SiteFile[Rules]
+    file: SiteFile[Rules]
     until: float
     cost: int
 
@@ -145,10 +145,10 @@ class SiteFiles(Generic[Rules]):
         Args:
             origin: scheme, host and port: `https://example.org`.
         """
-        kept = self._kept.get(origin)
-        if kept is not None and kept.until > self._clock():
+        cached = self._kept.get(origin)
+        if cached is not None and cached.until > self._clock():
             self._kept.move_to_end(origin)
-            return kept.found
+            return cached.file
         task = self._asking.get(origin)
         if task is None:
             task = asyncio.create_task(self._ask(origin))
@@ -165,20 +165,20 @@ class SiteFiles(Generic[Rules]):
         await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _ask(self, origin: str) -> SiteFile[Rules]:
-        found, life_s, cost = await self._fetch(origin)
+        file, life_s, cost = await self._fetch(origin)
         old = self._kept.pop(origin, None)
         if old is not None:
             self._cost -= old.cost
-            if found.fault is not None and old.found.fault is None:
-                found, cost = old.found, old.cost
+            if file.fault is not None and old.file.fault is None:
+                file, cost = old.file, old.cost
         cost += 500 + 2 * len(origin)
-        self._kept[origin] = _Kept(found, self._clock() + life_s, cost)
+        self._kept[origin] = _Kept(file, self._clock() + life_s, cost)
         self._cost += cost
         while len(self._kept) > self._max_origins or (
             self._cost > self._max_cached and len(self._kept) > 1
         ):
             self._cost -= self._kept.popitem(last=False)[1].cost
-        return found
+        return file
 
     async def _fetch(self, origin: str) -> tuple[SiteFile[Rules], float, int]:
         """What the file says now, for how many seconds that holds, and the bytes it takes."""

@@ -90,16 +90,16 @@ class LatestStatuses:
         with _asking():
             self._base.execute("CREATE TABLE searches (key INTEGER PRIMARY KEY, status TEXT)")
             for batch in shards.batches(self._folder, Search, columns):
-                found = zip(*(column.to_pylist() for column in batch.columns), strict=True)
+                rows = zip(*(column.to_pylist() for column in batch.columns), strict=True)
                 self._base.executemany(
                     "INSERT OR REPLACE INTO searches VALUES (?, ?)",
-                    ((hash(tuple(key)), status) for *key, status in found),
+                    ((hash(tuple(key)), status) for *key, status in rows),
                 )
         counted = self.query("SELECT status, count(*) FROM searches GROUP BY status")
         return {str(status): int(str(count)) for status, count in counted}
 
-    def keep(self, statuses: Iterable[FetchStatus]) -> tuple[int, int]:
-        """Make ready for `has` and `tell`: keep the addresses of the web that ended like this.
+    def select(self, statuses: Iterable[FetchStatus]) -> tuple[int, int]:
+        """Make ready for `contains` and `mark`: keep the addresses of the web that ended like this.
 
         Returns:
             How many those are, and how many pictures of folders ended like this.
@@ -110,22 +110,22 @@ class LatestStatuses:
         [[local]] = self.query("SELECT count(*) FROM ended WHERE NOT web")
         self.query("DELETE FROM ended WHERE NOT web")
         self.query("CREATE UNIQUE INDEX by_key ON ended (key)")
-        [[kept]] = self.query("SELECT count(*) FROM ended")
-        return int(str(kept)), int(str(local))
+        [[count]] = self.query("SELECT count(*) FROM ended")
+        return int(str(count)), int(str(local))
 
-    def has(self, url: str) -> bool:
+    def contains(self, url: str) -> bool:
         """Whether an address is among those that were kept."""
         with _asking():
-            found = self._base.execute("SELECT 1 FROM ended WHERE key = ?", (hash(url),))
-            return found.fetchone() is not None
+            row = self._base.execute("SELECT 1 FROM ended WHERE key = ?", (hash(url),))
+            return row.fetchone() is not None
 
-    def tell(self, url: str) -> bool:
+    def mark(self, url: str) -> bool:
         """Take note that an address was told of; whether it was not before."""
         with _asking():
-            done = self._base.execute(
+            marked = self._base.execute(
                 "UPDATE ended SET told = 1 WHERE key = ? AND told = 0", (hash(url),)
             )
-            return done.rowcount > 0
+            return marked.rowcount > 0
 
     def _gather(self) -> None:
         if self._row_type is Generation:

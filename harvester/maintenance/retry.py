@@ -53,7 +53,7 @@ class FailedFindings:
     def __init__(self, folder: Location, which: Retry | None = None) -> None:
         self._folder = folder
         self._statuses = retried(which)
-        self._endings = LatestStatuses(folder, Candidate)
+        self._latest = LatestStatuses(folder, Candidate)
         self.addresses = self.local = self.findings = 0
 
     def __enter__(self) -> Self:
@@ -62,16 +62,16 @@ class FailedFindings:
                 f"{self._folder}: expected a dataset of candidates, found one of generations; "
                 "`harvest midjourney` with the same export tries again by itself"
             )
-        self._endings.__enter__()
+        self._latest.__enter__()
         try:
             self._count()
         except BaseException:
-            self._endings.__exit__()
+            self._latest.__exit__()
             raise
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._endings.__exit__()
+        self._latest.__exit__()
 
     def __iter__(self) -> Iterator[Finding]:
         """Every finding of each address; of one that has none, what its own row tells.
@@ -81,20 +81,20 @@ class FailedFindings:
         """
         for records in shards.records(self._folder, Finding, [*_PROVENANCE, "found_at"]):
             for record in records:
-                if self._endings.has(record["url"]):
+                if self._latest.contains(record["url"]):
                     yield Finding(**record)
         # Rows come before the findings that name them: a run that died in between left some alone.
         for records in shards.records(self._folder, Candidate, _PROVENANCE):
             for record in records:
-                if self._endings.tell(record["url"]):
+                if self._latest.mark(record["url"]):
                     yield Finding(**record)
 
     def _count(self) -> None:
-        self.addresses, self.local = self._endings.keep(self._statuses)
+        self.addresses, self.local = self._latest.select(self._statuses)
         self.findings = self.addresses
         if not self.addresses:
             return
         for batch in shards.batches(self._folder, Finding, ["url"]):
             for url in batch.column(0).to_pylist():
-                if self._endings.has(url):
-                    self.findings += not self._endings.tell(url)
+                if self._latest.contains(url):
+                    self.findings += not self._latest.mark(url)

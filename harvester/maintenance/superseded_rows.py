@@ -115,9 +115,9 @@ class SupersededRows:
         keys["high"], keys["low"] = halves[:, 0], halves[:, 1]
         keys["rank"], keys["yields"] = ranks, yields
         part = keys["high"] % np.uint64(self._parts)
-        for one in np.unique(part):
-            with (self._folder / str(one)).open("ab") as file:
-                file.write(keys[part == one].tobytes())
+        for number in np.unique(part):
+            with (self._folder / str(number)).open("ab") as file:
+                file.write(keys[part == number].tobytes())
 
     def settle(self) -> None:
         """Find what is replaced, when all rows are there; raises OSError where a disk is full."""

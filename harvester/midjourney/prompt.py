@@ -78,8 +78,8 @@ def _is_flag(match: re.Match[str]) -> bool:
 
 
 def _name(text: str, start: int = 0) -> str:
-    found = _NAME.match(text, start)
-    return found[0].lower() if found else ""
+    match = _NAME.match(text, start)
+    return match[0].lower() if match else ""
 
 
 def _read_flag(segment: str) -> tuple[Flag, Sequence[str]]:

@@ -97,7 +97,7 @@ Stream = Callable[[SearchLedger, Tally], AsyncIterator[FoundPicture]]
 
 
 async def run_found(
-    found: Iterable[FoundPicture],
+    findings: Iterable[FoundPicture],
     out: Location,
     plan: Plan,
     on_outcome: OnOutcome,
@@ -108,7 +108,7 @@ async def run_found(
     """Bring the findings of a list or folder into a dataset; raises as `harvest_candidates`.
 
     Args:
-        found: from any source; read as far ahead as it is needed.
+        findings: from any source; read as far ahead as it is needed.
         out: the dataset.
         plan: how.
         on_outcome: told of each.
@@ -117,10 +117,10 @@ async def run_found(
     """
 
     async def stream(_: SearchLedger, tally: Tally) -> AsyncIterator[FoundPicture]:
-        async for chunk in chunked(found):
-            for one in chunk:
+        async for chunk in chunked(findings):
+            for picture in chunk:
                 tally.found += 1
-                yield one
+                yield picture
 
     return await carry_out(stream, out, plan, on_outcome, settings, is_retry=is_retry)
 
@@ -145,10 +145,10 @@ async def carry_out(
         is_retry: ask again for what failed for good, too.
     """
     tally = Tally()
-    known = SeenIndex(out)
+    seen = SeenIndex(out)
     # Before the dataset is touched: what is refused here leaves no trace.
-    opened = plan.open(known.is_opted_out)
-    with DatasetWriter(out, Candidate) as store, known:
+    opened = plan.open(seen.is_opted_out)
+    with DatasetWriter(out, Candidate) as store, seen:
         store.note({**plan.settings, **settings})
         ledger = SearchLedger(store)
         async with opened as engine:
@@ -156,14 +156,14 @@ async def carry_out(
                 stream(ledger, tally),
                 store,
                 engine,
-                known,
+                seen,
                 searches=None if is_retry else ledger,  # what is retried was searched for before
                 merge_near=plan.merge_near,
                 is_retry=is_retry,
             ):
                 tally.count(outcome)
                 on_outcome(tally, outcome)
-        await flush(store, known)
+        await flush(store, seen)
     return tally
 
 

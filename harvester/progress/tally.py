@@ -47,10 +47,10 @@ class Window:
         """How much each count grew a second."""
         samples = tuple(self._samples)  # at once: another thread may be adding to them
         start, before = samples[0]
-        for at, kept in samples:
+        for at, count in samples:
             if at > now - self._span_s:
                 break
-            start, before = at, kept
+            start, before = at, count
         before = before or (0,) * len(counts)
         seconds = max(now - start, 1e-3)
         return tuple((one - was) / seconds for one, was in zip(counts, before, strict=True))

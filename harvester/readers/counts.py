@@ -45,10 +45,10 @@ def count_messages(exports: Iterable[Path]) -> int | None:
         try:
             with path.open("rb") as file:
                 file.seek(max(0, path.stat().st_size - _TAIL))
-                found = _MESSAGE_COUNT.findall(file.read())
+                counts = _MESSAGE_COUNT.findall(file.read())
         except OSError:
             return None
-        if not found:
+        if not counts:
             return None
-        total += int(found[-1])
+        total += int(counts[-1])
     return total or None

@@ -104,11 +104,11 @@ def find_artists(text: str, *, follows_artist: bool = False) -> Clause:
     artists: tuple[str, ...] = ()
     rest = text
     for _ in range(_MOST_CREDITS):
-        found = _credit_in(rest) or _style_in(rest)
-        if found is None:
+        credit = _credit_in(rest) or _style_in(rest)
+        if credit is None:
             break
-        artists += found[0]
-        rest = found[1]
+        artists += credit[0]
+        rest = credit[1]
     return Clause(text, artists, rest)
 
 

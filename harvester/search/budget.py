@@ -105,12 +105,12 @@ class Budget:
         except FileNotFoundError:
             return {}
         try:
-            kept = json.loads(text)
-            if kept["day"] != _day(now):
+            record = json.loads(text)
+            if record["day"] != _day(now):
                 return {}
             return {
                 engine: min(count, _MOST_REQUESTS)
-                for engine, count in kept["spent"].items()
+                for engine, count in record["spent"].items()
                 if isinstance(count, int) and count > 0
             }
         except (ValueError, RecursionError, KeyError, TypeError, AttributeError):

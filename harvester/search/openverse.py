@@ -97,14 +97,14 @@ def check_licenses(given: Collection[str]) -> tuple[str, ...]:
     Raises:
         InputError: if one is none of them.
     """
-    asked = {code.strip().lower() for code in given}
-    unknown = asked.difference(LICENSES)
+    codes = {code.strip().lower() for code in given}
+    unknown = codes.difference(LICENSES)
     if unknown:
         raise InputError(
             f"--license: expected some of {', '.join(LICENSES)}, found {min(unknown)!r}; "
             "give those, with commas between"
         )
-    return tuple(code for code in LICENSES if code in asked)
+    return tuple(code for code in LICENSES if code in codes)
 
 
 def scope_of(licenses: Collection[str]) -> str:

@@ -179,11 +179,11 @@ def _content(text: str) -> frozenset[str]:
 
 
 def _distinct(queries: Iterable[str]) -> Iterator[str]:
-    asked = set()
+    words = set()
     for query in queries:
         content = _content(query) or frozenset(query.split())
-        if content and content not in asked:
-            asked.add(content)
+        if content and content not in words:
+            words.add(content)
             yield query
 
 

@@ -135,8 +135,8 @@ class _Ids:
         self._met = Counter[str]()
 
     def of(self, prompt: str | None, image: str | None) -> str:
-        said = json.dumps([prompt, image]).encode()
-        digest = hashlib.sha256(said).hexdigest()[:_DIGITS]
+        text = json.dumps([prompt, image]).encode()
+        digest = hashlib.sha256(text).hexdigest()[:_DIGITS]
         self._met[digest] += 1
         count = self._met[digest]
         return digest if count == 1 else f"{digest}-{count}"

@@ -62,8 +62,8 @@ def _check_svg(text: str) -> None:
         dashed += "stroke-dasharray" in attributes
         if name not in _SHAPES:
             raise ValueError(f"expected plain shapes, found the element {name[:40]!r}")
-        if found := attributes.keys() & {"style", "filter", "href", "xlink:href"}:
-            raise ValueError(f"expected plain shapes, found the attribute {min(found)!r}")
+        if outside := attributes.keys() & {"style", "filter", "href", "xlink:href"}:
+            raise ValueError(f"expected plain shapes, found the attribute {min(outside)!r}")
         if shapes > _MOST_SHAPES or depth > _DEEPEST or dashed > _MOST_DASHED:
             raise ValueError(
                 f"expected at most {_MOST_SHAPES:,} shapes, {_DEEPEST} deep, {_MOST_DASHED} of "

@@ -53,7 +53,7 @@ def write(folder: Path, made: list[Candidate] | list[Generation], size: int, kin
 
 def indexed(folder: Path, state: Path) -> dict[str, FetchStatus]:
     with SeenIndex(folder, state) as index:
-        ends = {url: index.ending(url) for url in ADDRESSES}
+        ends = {url: index.latest(url) for url in ADDRESSES}
     return {url: end[1] for url, end in ends.items() if end is not None}
 
 
@@ -75,8 +75,8 @@ def test_the_index_the_status_and_compaction_agree(ended, size):
         assert counted(folder, Candidate) == expected
         with SeenIndex(scratch / "nowhere") as learned:
             for end in ended:
-                learned.learn(candidate(*end))
-            ends = {url: learned.ending(url) for url in expected}
+                learned.add(candidate(*end))
+            ends = {url: learned.latest(url) for url in expected}
             assert {url: end[1] for url, end in ends.items() if end} == expected
         if not ended:
             return
