@@ -1,4 +1,4 @@
-"""What can go wrong while harvesting, and the exit code each kind gives.
+"""These are the errors of a harvest, and the exit code that each kind gives.
 
 ::
 

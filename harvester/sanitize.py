@@ -1,4 +1,4 @@
-"""Text that strangers wrote, made safe to print: on a terminal, in a log, on a page.
+"""This is the sanitiser of strangers' text: safe to print on a terminal, in a log, on a page.
 
 Titles, names of files and errors come from anywhere. What could act on a terminal, break a line
 in two or turn its reading order round is taken out. The ground floor: imports nothing of whence.

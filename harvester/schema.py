@@ -1,4 +1,4 @@
-"""The Parquet contract: every row that whence writes, and every status it can have.
+"""This is the Parquet contract: every row that whence writes, and every status it can have.
 
 The ground floor of the house: imports nothing of whence, and both the harvester and the
 attribution rest on it. How the rows look in Arrow is in `arrow`, files are in `shards`.

@@ -1,4 +1,4 @@
-"""The `harvest` command: one subcommand a source.
+"""This is the `harvest` command: one subcommand a source, registered here.
 
 Only what a command needs is imported, and only when it runs: `--help` answers at once.
 """

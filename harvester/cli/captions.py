@@ -1,4 +1,4 @@
-"""The command of `harvest` that takes in captioned sets of pictures, above all to train on.
+"""This is `harvest captions`, which takes in captioned sets of pictures, above all to train on.
 
 Only what it needs is imported, and only when it runs.
 """

@@ -1,4 +1,4 @@
-"""What both commands share on the command line: options, the console, logging, interruption.
+"""These are the parts that both commands share: options, console, logging, interruption.
 
 Nothing heavy is imported here, so that `--help` answers at once.
 """

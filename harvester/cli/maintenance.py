@@ -1,4 +1,4 @@
-"""The commands that look after a dataset: what it holds, what failed, shards that are too small.
+"""These are the commands that look after a dataset: `status`, `retry` and `compact`.
 
 Registered on `harvest` by `register`. Nothing heavy is imported before a command runs.
 """

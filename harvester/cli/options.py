@@ -1,4 +1,4 @@
-"""Options that several commands share, taken as one value instead of a dozen parameters."""
+"""These are groups of options that several commands share, each taken as one value."""
 
 from __future__ import annotations
 

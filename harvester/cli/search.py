@@ -1,4 +1,4 @@
-"""The commands of `harvest` that search the web: `search`, and one for each search engine.
+"""These are the commands that search the web: `search`, and one for each search engine.
 
 `search` asks several engines in one run; the others are the same search with one, made from its
 row in `search.registry`. Only what a command needs is imported, and only when it runs.

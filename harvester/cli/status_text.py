@@ -1,4 +1,4 @@
-"""What a dataset holds, as text that is readable at 80 columns.
+"""This is the report of `harvest status`: what a dataset holds, readable at 80 columns.
 
 Names of hosts and sources were written by strangers: they go through `sanitize.clean`, and into a
 `rich.text.Text`, which no markup acts on.

@@ -1,4 +1,4 @@
-"""What a picture file itself says of its use and of its making.
+"""This is the reader of opt-outs in picture files: what a file says of its use and its making.
 
 Read: PLUS `DataMining` (the prohibitions of data mining, of training, of all but search), IPTC
 `DigitalSourceType` (in XMP or in a C2PA manifest; `trainedAlgorithmicMedia` marks a generated

@@ -1,4 +1,4 @@
-"""robots.txt: whether a site lets programs fetch an address.
+"""This is the reader of robots.txt (RFC 9309): whether a site lets programs fetch an address.
 
 Source: RFC 9309. Groups are chosen here, rules are matched by `protego`, which needs no regular
 expressions; `fetch.site_rules` fetches and remembers. No file allows everything; a site whose file

@@ -1,4 +1,4 @@
-"""What owners say of the use of a picture, in headers and elsewhere: opt-outs, and who obeys them.
+"""These are the opt-out signals, the policies that obey them, and the reader of HTTP headers.
 
 Here are the words of it that all parts share (`Signal`, `ConsentPolicy`, `decide`), and the reader
 of headers: `X-Robots-Tag` and the TDM Reservation Protocol's `TDM-Reservation`. Other signals come

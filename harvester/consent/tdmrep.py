@@ -1,4 +1,4 @@
-"""`/.well-known/tdmrep.json`: for which addresses a site reserves text and data mining.
+"""This is the reader of tdmrep.json: for which addresses a site reserves text and data mining.
 
 Source: W3C TDM Reservation Protocol (TDMRep), final report of 10 May 2024, "TDM File on the Origin
 Server": a list of rules; the first whose pattern fits the path counts. Patterns begin at the

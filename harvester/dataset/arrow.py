@@ -1,4 +1,4 @@
-"""The rows of `schema` as Arrow tables, and back.
+"""This is the Arrow schema of each kind of row, and the way from rows to tables and back.
 
 Pictures are stored as Hugging Face `datasets` stores them: a struct of bytes and path, with the
 Image feature named in the file's metadata, so that `load_dataset("parquet", …)` decodes them.

@@ -1,4 +1,4 @@
-"""How far a run of `compact` has come: a small file that every reader of a dataset consults.
+"""This is the journal of `compact`: a small file from which every reader sees how far it came.
 
 `compact.json` names the run that writes the new shards. While `phase` is `writing`, these are
 not there for a reader; from the moment that it is `removing`, the old ones are not. So a reader

@@ -1,4 +1,4 @@
-"""Files of others at the names that a dataset takes for its own: refused, and left as they are.
+"""This is the check for other programs' files under a dataset's names: they are refused.
 
 A folder that is given as `--out` may be a web app's, with a `manifest.json` of its own. What is
 there is whence's by its keys, or where it can be read by nobody and lies beside shards: then it is

@@ -1,4 +1,4 @@
-"""One writer at a time: a locked file on a local disk, an object with a heartbeat elsewhere.
+"""This is the writer's lock: a locked file on a local disk, an object with a heartbeat elsewhere.
 
 Elsewhere each writer puts an object of its own below `.lock/`, lists that folder, and goes on only
 if it finds no other writer there that is alive. Two that come at once see each other and both

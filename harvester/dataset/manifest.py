@@ -1,4 +1,4 @@
-"""The manifest of a dataset: counts, versions and the sha256 of every shard; who wrote it, and how.
+"""This is the manifest of a dataset: counts, versions, the sha256 of every shard, and all runs.
 
 ::
 

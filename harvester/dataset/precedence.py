@@ -1,4 +1,4 @@
-"""The one rule of which row holds where several of a dataset tell of one id or address.
+"""This is the rule of which row holds, where several of a dataset tell of one id or address.
 
 Rows are only ever added, so an address that was asked again has several. Whoever reads them asks
 here: the index of what was seen, `harvest status`, `harvest retry`, `harvest compact` and a run

@@ -1,4 +1,4 @@
-"""One shard, opened for reading by someone who does not trust it.
+"""This is the reader of one shard that anyone may have written: it checks before it unpacks.
 
 A shard of a few kilobytes can be made to unpack to gigabytes: by packing, by a dictionary whose one
 long value stands in every row, by lists without end. What a row group unpacks to is measured

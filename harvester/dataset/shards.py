@@ -1,4 +1,4 @@
-"""Parquet shards: files that appear whole or not at all, and how they are read.
+"""These are the Parquet shards of a dataset: written whole or not at all, listed, and read.
 
 A folder of shards is opened for writing by `writer.Store`; anything may read it meanwhile. Folders
 and shards are `storage.Location`s: local paths, or addresses on any file system.

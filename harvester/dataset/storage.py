@@ -1,4 +1,4 @@
-"""Where a dataset is: a local folder, or an address on a file system that Arrow or fsspec knows.
+"""This is the storage layer: a local folder, or a file system that Arrow or fsspec knows.
 
 A local place is a `pathlib.Path`, and everything that is promised of files on a disk holds there.
 Any other is a `RemoteLocation`: `s3://bucket/path`, `gs://…`, `abfs://…`, `hdfs://…` through

@@ -1,4 +1,4 @@
-"""A dataset folder open for writing.
+"""This is the writer of a dataset: it gathers rows, and writes them as shards when it is time.
 
 ::
 

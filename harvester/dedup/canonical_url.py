@@ -1,4 +1,4 @@
-"""The key under which two addresses of the web are one.
+"""This is URL canonicalisation: the key under which two addresses of the web are one.
 
 Host in lower case and as IDNA, percent-escapes and dot segments as RFC 3986 §6.2.2 normalises
 them, default ports, fragments and empty parameters off, and of the query what does not choose the

@@ -1,4 +1,4 @@
-"""The SQLite file behind `index`: opened, made anew where it cannot be used, asked and written.
+"""This is the SQLite file of the seen index: opened safely, asked, written, made anew.
 
 One connection asks and another writes (write-ahead log), so that a flush in a thread does not hold
 up the questions of the run. Each keeps at most 8 MB of pages in memory, whatever the file's size.

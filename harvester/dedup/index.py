@@ -1,4 +1,4 @@
-"""What a dataset already holds, so that nothing is fetched or stored twice.
+"""This is the seen index: what a dataset holds, so that nothing is fetched or stored twice.
 
 An index of the shards, in one SQLite file: memory does not grow with the dataset. Addresses are
 under 16-byte digests of their `canonical_url` form, pictures under the bytes of their ids, and

@@ -1,4 +1,4 @@
-"""What `index` learns of a dataset, between two flushes or from its shards, before it is on disk.
+"""These are the keys of the seen index, and those that wait in memory to be written to it.
 
 Addresses and findings are digests, ids the 32 bytes that their digits stand for; an id of another
 form, which a dataset of another maker may have, is kept as the text that it is.

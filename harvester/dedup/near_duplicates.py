@@ -1,4 +1,4 @@
-"""Which stored picture a new one is a copy of, by PDQ, in a table on disk.
+"""This is the near-duplicate index: which stored picture a new one is a copy of, by PDQ.
 
 Two pictures are taken for one when both have PDQ quality and their hashes differ in at most
 `MAX_DISTANCE` of 256 bits. Eight bands of 32 bits are looked up: seven differing bits leave at

@@ -1,4 +1,4 @@
-"""Generations out of Discord exports: finished Midjourney jobs that carry a picture.
+"""This is the reader of Discord exports: finished Midjourney jobs that carry a picture.
 
 A source: it reads files and yields rows, and downloads nothing. Every message is counted under
 one kind, so that what was left out, and why, can be told.

@@ -1,4 +1,4 @@
-"""Which files make up an export, in which order, and which layout each has.
+"""This finds the files of an export: which they are, in which order, in which layout.
 
 A layout is told by content, never by a file's ending: JSON of DiscordChatExporter and of raw API
 dumps, CSV, Parquet. What is none of them gets an error that says what it looks like instead.

@@ -1,4 +1,4 @@
-"""Links to Discord's attachments: when they end, what they share, how they are renewed.
+"""These are links to Discord's attachments: when they end, what they share, how they are renewed.
 
 Since December 2023 a link carries `ex` and `is` (hexadecimal epoch seconds) and `hm` (a signature)
 and ends after a day; two links to one attachment differ in these three alone. The file's name is

@@ -1,4 +1,4 @@
-"""The messages of a recognised export, one by one, in one shape whatever the file's layout.
+"""This is the reader of an export's messages: one by one, in one shape whatever the layout.
 
 Nothing is held but the message at hand (of a Parquet file, the batch). A value of another type than
 expected counts as absent: dumps are made by many hands.

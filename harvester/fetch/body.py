@@ -1,4 +1,4 @@
-"""Bodies of answers, read within a cap: as sent, and as unpacked; and the room that they take."""
+"""This is the reader of HTTP bodies, within a cap of bytes, and the memory slots they take."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Why a download failed: HTTP status codes and the errors of three libraries → one `FetchStatus`.
+"""This is the classifier of failed downloads: HTTP codes and library errors → one `FetchStatus`.
 
 httpx's own error is too coarse to tell causes apart (its aiohttp transport calls a lost connection
 a `ConnectTimeout`, and a missing name a `ConnectError` like a refused port), so the whole chain of

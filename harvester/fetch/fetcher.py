@@ -1,4 +1,4 @@
-"""One download: an address → bytes, or the status that says why not.
+"""This is the fetcher: it downloads one address, politely and within limits, or says why not.
 
 Redirects are followed here, one checked hop at a time, and opt-outs are obeyed at each. Limits hold
 for whole downloads, not for single reads: a server that drips a byte a second, sends without end

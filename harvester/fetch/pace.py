@@ -1,4 +1,4 @@
-"""How hard a host may be asked: connections at a time, pauses, and when it counts as dead.
+"""This is the politeness scheduler: connections a host, pauses, and when a host counts as dead.
 
 Every host has a limit of its own, which its answers move (`host`), and a queue. What a host
 asks for holds for all downloads from it: `Retry-After`, a pause of our own where it names none,

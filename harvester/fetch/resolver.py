@@ -1,4 +1,4 @@
-"""Name look-ups: refused where an address is not public, remembered for a while, and bounded.
+"""This is the DNS resolver: it refuses names with private addresses, and remembers answers.
 
 The connection is made to the very addresses that were checked, those remembered included, so a
 name server that changes its answer between check and use (DNS rebinding) gains nothing. Names that

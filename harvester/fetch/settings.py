@@ -1,4 +1,4 @@
-"""How pictures are downloaded, as one value that can be sent to another machine."""
+"""These are the network settings of a harvest, as one value that can go to another machine."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The cache of what sites say of all their addresses, in robots.txt and tdmrep.json.
+"""This is the cache of robots.txt and tdmrep.json: what each site says of all its addresses.
 
 `SITE_FILES` has a row for each; another place where a site may say it is a parser in `consent` and
 a row there. Each is a small file at a known place, asked for once a site and remembered. An answer

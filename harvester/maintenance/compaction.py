@@ -1,4 +1,4 @@
-"""Many small shards of a dataset → full ones, without the rows that later rows replace.
+"""This is compaction: many small shards become full ones, without rows that later ones replace.
 
 Shards that are full and have nothing to lose are left as they are; the rows of the others are
 written anew, in their order, behind them. What is dropped: see `superseded_rows`. Descriptors,

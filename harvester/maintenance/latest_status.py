@@ -1,4 +1,4 @@
-"""How each address of a dataset ended in the end, whatever number of rows tell of it.
+"""This is the table of how each address of a dataset ended, whatever number of rows tell of it.
 
 A failure that is tried again has a row for each way it ended; which of them holds is told by
 `dataset.precedence`. An address whose picture was stored under another one, which only a finding

@@ -1,4 +1,4 @@
-"""The addresses of a dataset that failed, as findings, so that a harvest asks for them again.
+"""This is the source of a retry: the addresses of a dataset that failed, as findings.
 
 Every way that led to such an address is told, so that each of them names the picture once it has
 come. An opt-out is never asked again, and an address of a private network neither: what refused

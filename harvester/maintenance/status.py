@@ -1,4 +1,4 @@
-"""What a dataset holds and what is left to do, read from its shards while others may write to it.
+"""This is the reader of a dataset's status: what it holds, and what is left to ask for again.
 
 Counted are addresses, each by its last ending (see `latest_status`); of a generations dataset they
 are posts. But: what a source has not named yet is unknown here, so "left" is what failed and may be

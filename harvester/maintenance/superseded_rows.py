@@ -1,4 +1,4 @@
-"""Which rows of a dataset later ones replace: found by sorting digests in temporary files.
+"""This finds the rows that later ones replace, by sorting digests in temporary files.
 
 Of the rows of one key one holds, by `dataset.precedence`; of searches the last that came to an end:
 

@@ -1,4 +1,4 @@
-"""The grammar of Midjourney's messages about jobs; pure, and linear in the length of its input.
+"""This is the grammar of Midjourney's messages about jobs; pure, and linear in their length.
 
 A job is posted as ``**PROMPT** - [ACTION by ]<@ID> [(STATE)] [(MODE)]``. The prompt is the user's
 and may hold anything, so the message is read from its end: from the last ``** - ``. Exporters

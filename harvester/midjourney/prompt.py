@@ -1,4 +1,4 @@
-"""Where the flags of a Midjourney prompt stand, and how many words each takes.
+"""This is the grammar of Midjourney's prompts: flags, and how many words each of them takes.
 
 Flags (`--ar 16:9`) come last by habit, not by rule: people write words after them, glue values to
 them (`--v6`) and type them on phones, which turn `--` into a long dash. So every flag takes what

@@ -1,4 +1,4 @@
-"""Pictures decoded in processes of their own: a decoder that crashes or hangs costs one picture.
+"""This is the pool of decoder processes: one that crashes or hangs costs one picture.
 
 As many processes as cores, each behind a socket, started when there is work for them. A process
 gets its next body while it still decodes the last one, so that none waits for the event loop, which

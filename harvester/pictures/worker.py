@@ -1,4 +1,4 @@
-"""One download's bytes → what is stored of it; and the loop of the processes that do only this.
+"""This is the work of a decoder process: one download's bytes → what is stored of it.
 
 `decode` is pure. `serve` is the far end of `pool`: it takes bodies from a socket and answers
 each, for as long as the other end is open. It imports what decoding needs and no more (no Arrow,

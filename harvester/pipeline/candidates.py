@@ -1,4 +1,4 @@
-"""Source → engine → shards, as a stream of outcomes.
+"""This is the pipeline of candidates: source → frontier → engine → rows, a stream of outcomes.
 
 Sources yield, `frontier` picks what has to be fetched, an `engine` fetches and decodes,
 `dataset.writer` writes; this module joins them through bounded queues, so that memory does not grow

@@ -1,4 +1,4 @@
-"""What turns findings into candidates: on this machine here, on many in `ray_engine`.
+"""This is the engine, which turns findings into candidates; the one on a cluster: `ray_engine`.
 
 An engine takes jobs as they come and gives candidates as they end, in any order. It neither knows
 what the dataset holds nor writes to it: `candidates` does both, in one place, whatever the engine.

@@ -1,4 +1,4 @@
-"""Between a source and an engine: each address once, no host too often, the known past it.
+"""This is the URL frontier: each address once, no host too often, what is known passed by.
 
 What the dataset holds, and what failed in this run, is passed on without being fetched. Of one host
 only a share of the engine's window is in work at once; the rest waits in `SpillQueue` and is taken

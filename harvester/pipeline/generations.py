@@ -1,4 +1,4 @@
-"""Posts of a Discord export → generations with their pictures, as a stream of outcomes.
+"""This is the pipeline of generations: posts of an export → rows with their pictures.
 
 Pictures come from the export's own media folder, else from Discord's CDN. CDN links live a day:
 with a bot token they are renewed first, without one they are recorded as expired and not asked for.

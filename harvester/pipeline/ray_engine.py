@@ -1,4 +1,4 @@
-"""The engine on a Ray cluster: the list in units, each fetched and decoded on some node.
+"""This is the engine on a Ray cluster: units of the list, each fetched and decoded on a node.
 
 A unit is some hundred addresses. What it gives is only a value: nothing is written on a node, so a
 worker or node that is killed costs its units alone, which Ray does again elsewhere. The one writer

@@ -1,4 +1,4 @@
-"""Turns at hosts for all workers of a cluster: `pace.HostPace` in actors, one a group of hosts.
+"""This is the politeness scheduler of a cluster: `pace.HostPace` in actors, a group of hosts each.
 
 A worker asks the actor of a host for a turn and tells it how the download went, so that a host sees
 one harvest, however many machines work at it. Turns of a worker that has died are given back some

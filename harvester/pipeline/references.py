@@ -1,4 +1,4 @@
-"""What a prompt itself says that it draws on: the names in it, and the pictures it links to.
+"""This fetches the pictures that a prompt links to, and finds the names that it draws on.
 
 Names are read by `artists`, links and style codes by `sources.midjourney_prompt`. Linked pictures
 are fetched like any other, with the same checks of addresses, sizes and opt-outs, and kept apart

@@ -1,4 +1,4 @@
-"""One harvest from start to end: opens what it needs, and counts what comes out of it.
+"""This is one harvest from start to end: it opens what is needed, and counts what comes out.
 
 Searches are in `search` and exports in `generations`: each command imports what it needs.
 """

@@ -1,4 +1,4 @@
-"""How far some work is, for a person: live lines on a terminal, plain ones elsewhere."""
+"""This is the progress display for a person: live lines on a terminal, plain ones elsewhere."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a harvest has come to so far, counted.
+"""This is the tally of a harvest: its outcomes, counted.
 
 Counting one outcome costs about a microsecond, and memory does not grow with the harvest: rates are
 kept by the second, failures for the worst hosts alone. Read by another thread while it grows.

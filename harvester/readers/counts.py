@@ -1,4 +1,4 @@
-"""How much there is to do, found out cheaply before it is done, so that time left can be told.
+"""These are cheap counts of the work ahead, from which the time that is left can be told.
 
 Estimates: a wrong one makes a progress bar wrong and nothing else, so what cannot be told is None.
 """

@@ -1,4 +1,4 @@
-"""Lines of UTF-8 text files, plain or gzipped, and what reading a file can end in.
+"""This is the reader of text lines, plain or gzipped, and of what reading a file can end in.
 
 Other encodings are refused with the byte offset, never guessed: a guess ends in wrong names.
 """

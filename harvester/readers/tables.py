@@ -1,4 +1,4 @@
-"""Rows of csv, tsv, JSON, JSON Lines and Parquet files, one at a time, by the names of columns.
+"""This is the reader of tables: rows of csv, tsv, JSON, JSON Lines and Parquet, one at a time.
 
 Shared by the lists of addresses, the lists of prompts and the metadata files of picture folders.
 Memory does not grow with the file: lines, JSON values and Parquet pages are streamed. Text is

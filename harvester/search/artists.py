@@ -1,4 +1,4 @@
-"""Who a prompt names: "by X", "in the style of X and Y", "inspired by X", "X style".
+"""This finds the artists that a prompt names: "by X", "in the style of X and Y", "X style".
 
 A heuristic over words, for prompts that are mostly written in lower case. It would rather keep
 a name too many than lose one: a name is only ever added to what is searched for.

@@ -1,4 +1,4 @@
-"""How many requests a search engine is sent in a day, kept over runs and datasets.
+"""This is the daily budget of requests to a search engine, kept over runs and datasets.
 
 One file for the user, counted by UTC day and before a request leaves, so that neither a killed
 run nor two at once ask more than the day's budget.

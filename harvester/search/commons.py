@@ -1,4 +1,4 @@
-"""Wikimedia Commons' search: free pictures, with their makers and licenses.
+"""This is Wikimedia Commons' search: free pictures, with their makers and licenses.
 
 Follows the Action API of MediaWiki (https://www.mediawiki.org/wiki/API:Search as a generator,
 API:Imageinfo, and the fields of Extension:CommonsMetadata), asked as its owners wish: one request

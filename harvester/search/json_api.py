@@ -1,4 +1,4 @@
-"""JSON APIs asked over HTTP: bounded in bytes and seconds, and their refusals as errors."""
+"""This is the client of JSON APIs: bounded in bytes and seconds, their refusals as errors."""
 
 from __future__ import annotations
 

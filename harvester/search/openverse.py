@@ -1,4 +1,4 @@
-"""Openverse's image search: openly licensed pictures, with their makers and licenses.
+"""This is Openverse's image search: openly licensed pictures, with makers and licenses.
 
 Follows the API's published description (https://api.openverse.org/v1/, and the examples of the
 project WordPress/openverse): 20 pictures a page without a token, 50 with one, and 240 of a query

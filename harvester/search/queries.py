@@ -1,4 +1,4 @@
-"""Prompt → what to ask an image search for; pure, and linear in the length of the prompt.
+"""This is the query planner: prompt → image searches; pure, and linear in the prompt's length.
 
 A generator reads a prompt as a list of wishes; a search engine wants a subject and names. So the
 flags, links, weights and fashionable phrases go, the words for artists stay, and what is still

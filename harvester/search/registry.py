@@ -1,4 +1,4 @@
-"""The registry of image search engines: a row for each, from which its command is made.
+"""This is the registry of image search engines: a row each, from which its command is made.
 
 A row says what an engine is called, how many requests a day it is sent, which options of a search
 it understands, how it is opened, and what its command's help says. To add one: its module here,

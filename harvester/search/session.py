@@ -1,4 +1,4 @@
-"""Prompts put to an image search, politely: planned, paced, patient, and able to go on later.
+"""This is a search session: prompts put to one engine, paced, patient, able to go on later.
 
 One engine here; several in one run are in `federated`.
 """

@@ -1,4 +1,4 @@
-"""Captioned sets: a list's captions for a folder of pictures, which are taken, drawings as pixels.
+"""This is the source of captioned sets: a folder of pictures and a list of captions for them.
 
 What a captioned set is to all who train on one: a picture, its caption, its maker and a category.
 The category is the folder right above the picture in a finding's address, as Hugging Face's

@@ -1,4 +1,4 @@
-"""Emoji of npm packages: free pictures by several artists of the same things, each with a name.
+"""This is the source of emoji from npm packages: the same things by several artists, each named.
 
 Reads `emoji-datasource-twitter` and `emoji-datasource-google` (PNG, 64 px) and `openmoji` (SVG,
 drawn here at 256 px), each as an unpacked folder or as the `.tgz` that npm serves. The vendor is

@@ -1,4 +1,4 @@
-"""Pictures in a local folder, with what the files beside them say.
+"""This is the source of a local folder: its pictures, with what the files beside them say.
 
 Sidecars of three habits are read: a caption in `<stem>.txt` or `<stem>.caption`; a JSON object in
 `<stem>.json` or `<file name>.json` (gallery-dl, img2dataset); and `metadata.csv`, `.jsonl` or

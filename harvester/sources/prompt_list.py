@@ -1,4 +1,4 @@
-"""Lists of prompts, with or without the pictures made from them: the jobs of both commands.
+"""This is the reader of prompt lists, with or without the pictures that were made from them.
 
 A text file holds a prompt a line; a table has a column `prompt`, and may have `image` and `id`.
 

@@ -1,4 +1,4 @@
-"""SVG drawings as pixels, by resvg.
+"""This is the rasteriser of SVG drawings, by resvg.
 
 Drawn only where it is made of plain shapes: no style sheet, script, text, picture, filter, reuse or
 entity. So nothing is read from outside, as a picture in it would be, and the work is bounded: the
