@@ -172,9 +172,9 @@ def reconcile(folder: Location, tables: Sequence[type[Row]], fresh: Shards | Non
     return sum(map(len, shards.values()))
 
 
-def _measured(path: Location, row_type: type[Row]) -> dict[str, Any]:
+def _measured(location: Location, row_type: type[Row]) -> dict[str, Any]:
     statuses: list[str | None] = []
-    with open_shard(path, row_type) as shard:
+    with open_shard(location, row_type) as shard:
         count = shard.file.metadata.num_rows
         if "status" in KINDS[row_type].schema.names:
             for batch in shard.batches(["status"]):

@@ -39,7 +39,7 @@ _MAX_VALUES = 1 << 24
 class Shard:
     """One open shard; its methods raise ShardError where what it holds cannot be."""
 
-    path: Location
+    location: Location
     row_type: type[Row]
     file: pq.ParquetFile
     stream: BinaryIO
@@ -53,7 +53,7 @@ class Shard:
         """
         names = list(columns)
         total = 0
-        with _reading(self.path):
+        with _reading(self.location):
             limit = _MAX_SHARD + _SHARD_RATIO * self.stream.seek(0, SEEK_END)
             groups = range(self.file.num_row_groups) if group is None else (group,)
             for row_group in groups:
@@ -100,34 +100,34 @@ def _check_chunk(unpacked: Unpacked, name: str, *, in_list: bool) -> None:
 
 
 @contextmanager
-def open_shard(path: Location, row_type: type[Row]) -> Iterator[Shard]:
+def open_shard(location: Location, row_type: type[Row]) -> Iterator[Shard]:
     """One shard, its schema checked, closed at the end of the block.
 
     Raises:
         SchemaError: if it is of another kind or schema version.
         ShardError: if it cannot be read.
     """
-    with _reading(path), open_for_reading(path) as stream:
+    with _reading(location), open_for_reading(location) as stream:
         # An open file: paths that are no UTF-8 are not for pyarrow. Read in this thread alone: one
         # of pyarrow's own that calls back into Python while Python ends would abort the process.
         file = pq.ParquetFile(stream, pre_buffer=False)
-        check_file_schema(file.schema_arrow, row_type, str(path))
-        yield Shard(path, row_type, file, stream)
+        check_file_schema(file.schema_arrow, row_type, str(location))
+        yield Shard(location, row_type, file, stream)
 
 
 @contextmanager
-def _reading(path: Location) -> Iterator[None]:
+def _reading(location: Location) -> Iterator[None]:
     try:
         yield
     except FileNotFoundError as exc:
         raise ShardError(
-            f"{path}: expected a Parquet shard, found it gone, as when a dataset is compacted "
+            f"{location}: expected a Parquet shard, found it gone, as when a dataset is compacted "
             "while it is read; run the same command again"
         ) from exc
     except (OSError, pa.ArrowException, ValueError, OverflowError) as exc:
         raise ShardError(
-            f"{path}: expected a Parquet shard, found one that cannot be read ({reason_of(exc)}); "
-            "move it away and run the same harvest again"
+            f"{location}: expected a Parquet shard, found one that cannot be read "
+            f"({reason_of(exc)}); move it away and run the same harvest again"
         ) from exc
 
 

@@ -152,8 +152,8 @@ def pick(folder: Location, row_type: type[Pictured], ids: Iterable[str]) -> dict
     return picked
 
 
-def write_shard(path: Location, table: pa.Table) -> WrittenShard:
-    """Write a table to `path`: whole or not at all, synced to the disk.
+def write_shard(location: Location, table: pa.Table) -> WrittenShard:
+    """Write a table to `location`: whole or not at all, synced to the disk.
 
     Raises:
         ShardError: if it cannot be written; no partial file is left behind.
@@ -166,14 +166,14 @@ def write_shard(path: Location, table: pa.Table) -> WrittenShard:
     # Rows of the longest texts that there can be still make groups that can be read again.
     size = ROW_GROUP if unpacked_size < MAX_UNPACKED // 2 else ROW_GROUP // 10
     try:
-        with writing(path) as plain, _Hashed(plain) as file:
+        with writing(location) as plain, _Hashed(plain) as file:
             pq.write_table(table, file, row_group_size=size, compression=codec, use_dictionary=flat)
             return WrittenShard(file.tell(), file.sha256.hexdigest())
     except OSError as exc:
         raise ShardError(
-            f"{path.parent}: expected to write {table.num_rows} rows, found {reason_of(exc)}; what "
-            "earlier shards hold is safe: make room or mend the folder, then run the same command "
-            "again"
+            f"{location.parent}: expected to write {table.num_rows} rows, found {reason_of(exc)}; "
+            "what earlier shards hold is safe: make room or mend the folder, then run the same "
+            "command again"
         ) from exc
 
 

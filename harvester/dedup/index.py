@@ -159,16 +159,16 @@ class SeenIndex:
         again, and the later one holds.
         """
         key = finding_key(finding.url, finding.source, finding.query_prompt, finding.query)
-        led = led_to(candidate_id)
+        destination = led_to(candidate_id)
         for batch in self._batches():
             before = batch.findings.get(key)
             if before is not None:
                 break
         else:
             before = self._file.finding(key)
-        if before == led:
+        if before == destination:
             return False
-        self._open.findings[key] = led
+        self._open.findings[key] = destination
         return True
 
     def seal(self) -> PendingKeys:

@@ -80,7 +80,7 @@ class Download:
 
     url: str
     address: httpx.URL
-    room: MemorySlot
+    slot: MemorySlot
     left_s: float
     tries: int = 0
     final_url: str | None = None

@@ -137,12 +137,12 @@ class Fetcher:
         except AddressError as exc:
             yield Fetched(status=exc.status, url=url, error=str(exc))
             return
-        async with MemorySlot(self._slots, self._large) as room:
-            download = Download(url, address, room, 2 * self._limits.deadline_s)
+        async with MemorySlot(self._slots, self._large) as slot:
+            download = Download(url, address, slot, 2 * self._limits.deadline_s)
             try:
                 fetched = await self._try(self._session, download)
             except FetchError as fault:
-                room.leave()
+                slot.leave()
                 fetched = Fetched(
                     status=fault.status,
                     url=url,
@@ -190,45 +190,45 @@ class Fetcher:
         async with AsyncExitStack() as turns:
             start = time.monotonic()
             turn = await self._take_turn(turns, download.address.host, download.left_s)
-            await download.room.enter()
+            await download.slot.enter()
             if self._stop.is_set():
                 raise Stopped
             if not download.tries:
                 start = time.monotonic()  # those who came before are no fault of this address
             download.tries += 1
             try:
-                hops = HostTurns(turns, turn)
-                hops.turn.start()
-                fetched = await self._ask(session, download, hops)
+                host_turns = HostTurns(turns, turn)
+                host_turns.turn.start()
+                fetched = await self._ask(session, download, host_turns)
             except FetchError as fault:
-                hops.turn.report(outcome_of(fault), fault.retry_after_s, status=fault.status)
-                download.room.leave()
+                host_turns.turn.report(outcome_of(fault), fault.retry_after_s, status=fault.status)
+                download.slot.leave()
                 raise
             finally:
                 download.left_s -= time.monotonic() - start
-            hops.turn.report(TurnOutcome.OK)
+            host_turns.turn.report(TurnOutcome.OK)
             return fetched
 
     async def _take_turn(self, turns: AsyncExitStack, host: str, patience_s: float) -> Turn:
         return await turns.enter_async_context(self.pace.turn(host, patience_s=patience_s))
 
-    async def _ask(self, session: Session, download: Download, hops: HostTurns) -> Fetched:
+    async def _ask(self, session: Session, download: Download, host_turns: HostTurns) -> Fetched:
         deadline_s = min(self._limits.deadline_s, max(download.left_s, 0))
         try:
             async with asyncio.timeout(deadline_s):
-                return await self._follow(session, download, hops)
+                return await self._follow(session, download, host_turns)
         except TimeoutError as exc:
             reason = f"expected the whole answer within {deadline_s:.3g} s, found it unfinished"
             raise FetchError(FetchStatus.TIMEOUT, reason) from exc
         except NETWORK_ERRORS as exc:
             raise explain_error(exc) from exc
 
-    async def _follow(self, session: Session, download: Download, hops: HostTurns) -> Fetched:
+    async def _follow(self, session: Session, download: Download, host_turns: HostTurns) -> Fetched:
         address = download.address
         for hop in range(self._limits.max_redirects + 1):
             download.final_url = str(address) if hop else download.url
             async with await self._answer(session, address) as response:
-                hops.turn.answered()
+                host_turns.turn.answered()
                 download.signals += read_signals(response.headers.items())
                 refusal = decide(download.signals, self.policy)
                 if refusal and response.status < 400:
@@ -244,14 +244,16 @@ class Fetcher:
             if target.host != address.host:
                 # The first turn ends before the second is waited for: two hosts that redirect to
                 # each other must not block each other, nor answer for each other's faults.
-                hops.turn.report(TurnOutcome.OK)
-                await hops.turns.aclose()
-                download.room.leave()  # for others, who need not wait for that host
+                host_turns.turn.report(TurnOutcome.OK)
+                await host_turns.turns.aclose()
+                download.slot.leave()  # for others, who need not wait for that host
             await self._obey_site(target, download)
             if target.host != address.host:
-                hops.turn = await self._take_turn(hops.turns, target.host, download.left_s)
-                await download.room.enter()
-                hops.turn.start()
+                host_turns.turn = await self._take_turn(
+                    host_turns.turns, target.host, download.left_s
+                )
+                await download.slot.enter()
+                host_turns.turn.start()
             address = target
         reason = f"expected at most {self._limits.max_redirects} redirects, found more"
         raise FetchError(FetchStatus.TOO_MANY_REDIRECTS, reason)
@@ -305,7 +307,7 @@ class Fetcher:
         if fault is not None:
             raise fault
         limits = self._limits
-        body = await read_body(response, limits.max_bytes, download.room, limits.min_rate)
+        body = await read_body(response, limits.max_bytes, download.slot, limits.min_rate)
         if not body:
             raise FetchError(FetchStatus.EMPTY, "expected a picture, found 0 bytes")
         return Fetched(

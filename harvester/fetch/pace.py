@@ -77,7 +77,7 @@ class Turn:
     clock: Callable[[], float] = time.monotonic
     started_at: float = 0.0
     latency_s: float | None = None
-    verdict: TurnOutcome | None = None
+    outcome: TurnOutcome | None = None
     status: FetchStatus | None = None
     retry_after_s: float | None = None
 
@@ -92,7 +92,7 @@ class Turn:
 
     def report(
         self,
-        verdict: TurnOutcome,
+        outcome: TurnOutcome,
         retry_after_s: float | None = None,
         *,
         status: FetchStatus | None = None,
@@ -100,13 +100,13 @@ class Turn:
         """How it went; a turn without a report (one given up) says nothing of the host.
 
         Args:
-            verdict: of the whole turn.
+            outcome: of the whole turn.
             retry_after_s: the pause that the host asked for, in seconds.
             status: of a failure, for those who are refused because of it.
         """
-        if self.verdict is None:
+        if self.outcome is None:
             self.answered()
-            self.verdict, self.status, self.retry_after_s = verdict, status, retry_after_s
+            self.outcome, self.status, self.retry_after_s = outcome, status, retry_after_s
 
 
 @dataclass(slots=True)
@@ -290,7 +290,7 @@ class HostPace:
 
     def _learn(self, host: Host, turn: Turn) -> None:
         now = self._clock()
-        match turn.verdict:
+        match turn.outcome:
             case TurnOutcome.OK | TurnOutcome.REFUSED:
                 host.answer(turn.latency_s)
             case TurnOutcome.FAILED:

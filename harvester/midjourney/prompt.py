@@ -199,7 +199,7 @@ def parse_prompt(text: str) -> Prompt:
     if links:
         words = _LINK.sub(" ", words)
     weights = _split_weights(words)
-    kept = [part.text for part in weights if part.weight >= 0] if "::" in words else words.split()
+    shown = [part.text for part in weights if part.weight >= 0] if "::" in words else words.split()
     pushed_away = (part.text for part in weights if part.weight < 0)
     listed = (
         entry.strip()
@@ -209,7 +209,7 @@ def parse_prompt(text: str) -> Prompt:
     )
     model, version = _read_version(flags)
     return Prompt(
-        prompt=" ".join(kept),
+        prompt=" ".join(shown),
         parameters=tuple(Parameter(flag.name, " ".join(flag.values)) for flag in flags),
         weights=weights,
         negatives=tuple(entry for entry in (*listed, *pushed_away) if entry),

@@ -149,21 +149,21 @@ class RayPace:
         actor = self._actor_of(host)
         request = asyncio.ensure_future(_result(actor.take.remote(self._name, host, patience_s)))
         try:
-            got = await asyncio.shield(request)
+            granted = await asyncio.shield(request)
         except asyncio.CancelledError:
             request.add_done_callback(lambda done: _return(actor, done))
             raise
-        if not isinstance(got, int):
-            status, reason, retry_after_s = got
+        if not isinstance(granted, int):
+            status, reason, retry_after_s = granted
             raise PaceRefusal(status, reason, retry_after_s=retry_after_s)
         turn = Turn(time.monotonic, time.monotonic())
         try:
             yield turn
         finally:
             report = None
-            if turn.verdict is not None:
-                report = (turn.verdict, turn.retry_after_s, turn.status)
-            actor.give_back.remote(got, turn.latency_s, report)
+            if turn.outcome is not None:
+                report = (turn.outcome, turn.retry_after_s, turn.status)
+            actor.give_back.remote(granted, turn.latency_s, report)
 
     def space_out(self, host: str, interval_s: float) -> None:
         """As `HostPace.space_out`; told once, since every download of the host says so again."""
