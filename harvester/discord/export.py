@@ -35,7 +35,6 @@ _BOT_NAMES = frozenset({"midjourney", "midjourneybot"}) | _NIJI_NAMES
 _PICTURE_ENDS = (".png", ".webp", ".jpg", ".jpeg", ".gif", ".avif")
 _VIDEO_ENDS = (".mp4", ".webm", ".mov")
 _PROGRESS_NAME = re.compile(r"_grid_\d+\.\w+\Z")
-_PERCENT_OR_PAUSE = re.compile(r"\d+%|paused|queued")
 _MEDIA_HASH = re.compile(r"-[0-9A-Fa-f]{5,16}(?=\.\w+\Z)")
 
 
@@ -164,7 +163,7 @@ def _judge(record: Record | None, *, any_author: bool) -> _MidjourneyJob | str:
     if message is None:
         return "describe" if record.is_description else "not a job"
     if not message.finished:
-        return _name_state(message.state or "")
+        return message.kind
     return _take_picture(record, message)
 
 
@@ -177,14 +176,6 @@ def _take_picture(record: Record, message: Message) -> _MidjourneyJob | str:
         return "progress"
     videos = any(_ends(entry, _VIDEO_ENDS, "video/") for entry in record.attachments)
     return "video" if videos else "no picture"
-
-
-def _name_state(state: str) -> str:
-    if state == "waiting":
-        return "start"
-    if _PERCENT_OR_PAUSE.fullmatch(state):
-        return "progress"
-    return "stopped" if state == "stopped" else "unknown state"
 
 
 def _is_midjourney(record: Record) -> bool:

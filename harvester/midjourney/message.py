@@ -29,6 +29,12 @@ _STATES = {
     "queued": "queued",
     "open on website for full quality": None,
 }
+_STATE_KINDS = {
+    "waiting": "start",
+    "paused": "progress",
+    "queued": "progress",
+    "stopped": "stopped",
+}
 _PERCENT = re.compile(r"[0-9]{1,3}%\Z")
 _VERBS = {
     "upscaled": "upscale",
@@ -72,6 +78,14 @@ class Message:
     def finished(self) -> bool:
         """Whether the message carries the job's final picture."""
         return self.state is None
+
+    @property
+    def kind(self) -> str:
+        """What it is counted under: `finished`, or the kind of its state."""
+        if self.state is None:
+            return "finished"
+        is_percent = re.fullmatch(r"\d+%", self.state)
+        return "progress" if is_percent else _STATE_KINDS.get(self.state, "unknown state")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
