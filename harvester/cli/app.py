@@ -1,4 +1,4 @@
-"""The `harvest` command: one subcommand a source.
+"""This is the `harvest` command: one subcommand a source, registered here.
 
 Only what a command needs is imported, and only when it runs: `--help` answers at once.
 """
@@ -153,10 +153,10 @@ def urls(
 
     set_up_logging(verbose=verbose)
     plan = storing.plan(options)
-    found = read_url_list(addresses)
+    findings = read_url_list(addresses)
     with harvesting(count_rows(addresses), **storing.shown(plan, out, addresses)) as progress:
         tally = run_loop(
-            run.run_found(found, out, plan, progress.update, source="urls", list=str(addresses))
+            run.run_found(findings, out, plan, progress.update, source="urls", list=str(addresses))
         )
     print_harvest(tally, out, as_json=as_json)
 
@@ -188,11 +188,11 @@ def folder(
     from harvester.sources.folder import read_folder
 
     set_up_logging(verbose=verbose)
-    found = read_folder(pictures, creator=creator)
+    findings = read_folder(pictures, creator=creator)
     # One's own pictures are all kept: two states of one work are two works to their maker.
     plan = run.Plan(merge_near=False)
     with harvesting(count_files(pictures), out=out, stop=plan.stop) as progress:
-        tally = run_loop(run.run_found(found, out, plan, progress.update, source="folder"))
+        tally = run_loop(run.run_found(findings, out, plan, progress.update, source="folder"))
     print_harvest(tally, out, as_json=as_json)
 
 

@@ -1,4 +1,4 @@
-"""The command of `harvest` that takes in captioned sets of pictures, above all to train on.
+"""This is `harvest captions`, which takes in captioned sets of pictures, above all to train on.
 
 Only what it needs is imported, and only when it runs.
 """
@@ -20,15 +20,13 @@ from harvester.cli.console import (
     Verbose,
     given_path,
     harvesting,
-    print_json,
+    print_harvest,
+    run_loop,
     say,
     set_up_logging,
-    write_out,
 )
 
 if TYPE_CHECKING:
-    from harvester.dataset.storage import Location
-    from harvester.progress.tally import Tally
     from harvester.schema import LocalPicture
     from harvester.sources.captioned import CaptionFilter, CaptionTally
 
@@ -86,7 +84,6 @@ def captions(
 
     Example: harvest captions emoji-datasource-twitter-16.0.0.tgz --category Objects
     """
-    from harvester.cli.console import run_loop
     from harvester.pipeline import run
     from harvester.sources.captioned import CaptionFilter, CaptionTally
 
@@ -100,13 +97,17 @@ def captions(
     # Two emoji that look alike are two works with two captions: all are kept.
     plan = run.Plan(merge_near=False)
     with (
-        _open(source, caption_list, choice, count, variants=variants) as (found, expected),
+        _open(source, caption_list, choice, count, variants=variants) as (pictures, expected),
         harvesting(min(expected, limit or expected), out=out, stop=plan.stop) as progress,
     ):
         tally = run_loop(
-            run.run_found(islice(found, limit), out, plan, progress.update, source="captions")
+            run.run_found(islice(pictures, limit), out, plan, progress.update, source="captions")
         )
-    _print(tally, count, out, as_json=as_json)
+    if count.without_caption:
+        say(f"without a caption: {count.without_caption:,} of {count.taken:,}")
+    if count.lost:
+        say(f"named by the set, but missing or not drawable: {count.lost:,}")
+    print_harvest(tally, out, as_json=as_json, captions=count.record())
 
 
 @contextmanager
@@ -133,20 +134,3 @@ def _open(
         package = open_package(source, Path(unpacked), variants=variants)
         wanted = sum(choice.wants(one.category) for one in package.emoji)
         yield package.pictures(Path(drawn), choice=choice, tally=count), wanted
-
-
-def _print(tally: Tally, count: CaptionTally, out: Location, *, as_json: bool) -> None:
-    """What it came to; raises as `run.check_reached` does."""
-    from harvester.pipeline.run import check_reached
-    from harvester.progress.display import summarise
-    from harvester.sanitize import clean
-
-    if count.without_caption:
-        say(f"without a caption: {count.without_caption:,} of {count.taken:,}")
-    if count.lost:
-        say(f"named by the set, but missing or not drawable: {count.lost:,}")
-    if as_json:
-        print_json(tally.record() | {"dataset": str(out), "captions": count.record()})
-    else:
-        write_out("\n".join([*summarise(tally), f"dataset: {clean(str(out))}"]))
-    check_reached(tally)

@@ -1,4 +1,4 @@
-"""Harvests that `attribute` asks for: candidates for a prompt, and pictures it links to."""
+"""These are harvests that `attribute` asks for: a search for a prompt, and its linked pictures."""
 
 from __future__ import annotations
 
@@ -76,10 +76,10 @@ def harvest_prompt(
         return
     out = folders[0]
     say(f"no candidates for this prompt in {out}: searching the web (--offline to leave that)")
-    asking = EngineOptions(proxy=search_proxy, ca_file=ca_file)
+    options = EngineOptions(proxy=search_proxy, ca_file=ca_file)
     plan = run.Plan(network=Network(allow_private=allow_private, ca_file=ca_file))
     with (
-        open_engines(("ddg",), asking, app_folder=app_folder()) as engines,
+        open_engines(("ddg",), options, app_folder=app_folder()) as engines,
         harvesting(per_prompt, out=out, stop=plan.stop, hosts=plan.pace.snapshot) as progress,
     ):
         tally = run_loop(

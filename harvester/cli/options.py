@@ -1,11 +1,11 @@
-"""Options that several commands share, taken as one value instead of a dozen parameters."""
+"""These are groups of options that several commands share, each taken as one value."""
 
 from __future__ import annotations
 
 import dataclasses
 import inspect
 import typing
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import wraps
@@ -35,17 +35,20 @@ Options = TypeVar("Options")
 Choice = TypeVar("Choice", bound=StrEnum)
 
 
-def takes(options: type[Options]) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+def takes(
+    options: type[Options], *, without: Collection[str] = ()
+) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Let a command take a dataclass's fields as options of its own.
 
     The command has a parameter of that type; on the command line the fields stand in its place,
-    with their annotations and defaults.
+    with their annotations and defaults; those in `without` keep their defaults there.
     """
 
     def decorate(command: Callable[..., Any]) -> Callable[..., Any]:
         signature = inspect.signature(command)
         hints = typing.get_type_hints(command, include_extras=True)
-        fields = typing.get_type_hints(options, include_extras=True)
+        every = typing.get_type_hints(options, include_extras=True)
+        fields = {name: hint for name, hint in every.items() if name not in without}
         taken = next(name for name, hint in hints.items() if hint is options)
         own = [
             parameter.replace(annotation=hints[name])
@@ -60,6 +63,7 @@ def takes(options: type[Options]) -> Callable[[Callable[..., Any]], Callable[...
                 annotation=fields[field.name],
             )
             for field in dataclasses.fields(options)  # type: ignore[arg-type]  # a dataclass
+            if field.name in fields
         ]
 
         @wraps(command)

@@ -1,12 +1,12 @@
-"""The commands of `harvest` that ask several search engines, or one with an API.
+"""These are the commands that search the web: `search`, and one for each search engine.
 
-`search` asks several in one run; `openverse` and `commons` are the same with one. Only what a
-command needs is imported, and only when it runs.
+`search` asks several engines in one run; the others are the same search with one, made from its
+row in `search.registry`. Only what a command needs is imported, and only when it runs.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any
 
@@ -27,12 +27,15 @@ from harvester.cli.console import (
     set_up_logging,
 )
 from harvester.cli.options import NetworkOptions, StoringOptions, takes
-from harvester.search.registry import SOURCES, WITH_LICENSES, EngineOptions, open_engines
+from harvester.search.registry import ENGINES, EngineOptions, SearchEngine, open_engines
+
+_NOT_EVERYWHERE = frozenset().union(*(engine.options for engine in ENGINES.values()))
+"""Options of a search that some engines do not understand."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SearchOptions:
-    """What is searched for, and how politely; for every command here."""
+    """What is searched for, and how politely; a command leaves out what its engine cannot."""
 
     prompts: Annotated[
         str | None,
@@ -66,6 +69,10 @@ class SearchOptions:
         list[str] | None,
         typer.Option("--budget", help="Requests a UTC day, as openverse=500; repeatable."),
     ] = None
+    region: Annotated[str, typer.Option("--region", help="DuckDuckGo's region.")] = "us-en"
+    safesearch: Annotated[
+        str, typer.Option("--safesearch", help="DuckDuckGo's filter: on, moderate, off.")
+    ] = "moderate"
     search_proxy: SearchProxy = None
     as_json: AsJson = False
     verbose: Verbose = False
@@ -98,8 +105,10 @@ class SearchOptions:
 
 def register(app: typer.Typer) -> None:
     """Add the commands to an app."""
-    for command in (ddg, search, openverse, commons):
-        app.command()(command)
+    app.command()(search)
+    for engine in ENGINES.values():
+        help_text = f"{engine.help}\n\nExample: harvest {engine.name} {engine.example}"
+        app.command(engine.name, help=help_text)(_command_of(engine))
 
 
 @takes(NetworkOptions)
@@ -110,11 +119,7 @@ def search(
     sources: Annotated[
         str,
         typer.Option("--sources", help="Engines: ddg, openverse, commons, with commas between."),
-    ] = ",".join(SOURCES),
-    region: Annotated[str, typer.Option("--region", help="DuckDuckGo's region.")] = "us-en",
-    safesearch: Annotated[
-        str, typer.Option("--safesearch", help="DuckDuckGo's filter: on, moderate, off.")
-    ] = "moderate",
+    ] = ",".join(ENGINES),
     wanted: SearchOptions,
     storing: StoringOptions,
     network: NetworkOptions,
@@ -127,61 +132,44 @@ def search(
     Example: harvest search --prompts prompts.txt --sources ddg,openverse,commons --per-prompt 30
     """
     named = read_sources(sources, licenses=_listed(wanted.licenses))
-    _search(named, wanted, storing, network, region=region, safesearch=safesearch)
+    _search(named, wanted, storing, network)
 
 
-@takes(NetworkOptions)
-@takes(StoringOptions)
-@takes(SearchOptions)
-def openverse(*, wanted: SearchOptions, storing: StoringOptions, network: NetworkOptions) -> None:
-    """Search Openverse's openly licensed pictures, each with its maker and license.
+def _command_of(engine: SearchEngine) -> Callable[..., None]:
+    """The search that asks one engine alone, with the options that it understands."""
 
-    WHENCE_OPENVERSE_TOKEN, the token of a registered application, allows 10,000 requests a day
-    instead of 100.
+    @takes(NetworkOptions)
+    @takes(StoringOptions)
+    @takes(SearchOptions, without=_NOT_EVERYWHERE - engine.options)
+    def command(*, wanted: SearchOptions, storing: StoringOptions, network: NetworkOptions) -> None:
+        _search((engine.name,), wanted, storing, network)
 
-    Example: harvest openverse --prompt "a fishing boat" --license by,by-sa,cc0
-    """
-    _search(("openverse",), wanted, storing, network)
-
-
-@takes(NetworkOptions)
-@takes(StoringOptions)
-@takes(SearchOptions)
-def commons(*, wanted: SearchOptions, storing: StoringOptions, network: NetworkOptions) -> None:
-    """Search Wikimedia Commons' free pictures, each with its maker and license.
-
-    Example: harvest commons --prompt "a fishing boat at dawn" --contact you@example.org
-    """
-    _search(("commons",), wanted, storing, network)
+    return command
 
 
 def _search(
-    sources: Sequence[str],
+    names: Sequence[str],
     wanted: SearchOptions,
     storing: StoringOptions,
     network: NetworkOptions,
-    *,
-    region: str = "us-en",
-    safesearch: str = "moderate",
 ) -> None:
-    from harvester.cli.console import run_loop
     from harvester.pipeline import search as run_search
 
     set_up_logging(verbose=wanted.verbose)
     prompts = wanted.read_prompts()
     plan = storing.plan(network)
-    asking = EngineOptions(
+    options = EngineOptions(
         licenses=_listed(wanted.licenses),
         budgets=wanted.budget or (),
-        region=region,
-        safesearch=safesearch,
+        region=wanted.region,
+        safesearch=wanted.safesearch,
         proxy=wanted.search_proxy,
         ca_file=network.ca_file,
         contact=network.contact,
     )
-    expected = len(prompts) * wanted.per_prompt * len(sources)
+    expected = len(prompts) * wanted.per_prompt * len(names)
     with (
-        open_engines(sources, asking, app_folder=app_folder()) as engines,
+        open_engines(names, options, app_folder=app_folder()) as engines,
         harvesting(expected, **storing.shown(plan, wanted.out, *wanted.lists)) as progress,
     ):
         tally = run_loop(
@@ -205,17 +193,18 @@ def read_sources(text: str, *, licenses: Sequence[str] = ()) -> tuple[str, ...]:
         typer.BadParameter: if one is not known, or tells no licenses where some are wanted.
     """
     named = tuple(dict.fromkeys(_listed(text)))
-    unknown = [name for name in named if name not in SOURCES]
+    unknown = [name for name in named if name not in ENGINES]
     if unknown or not named:
         found = repr(unknown[0]) if unknown else "none"
         raise typer.BadParameter(
-            f"expected some of {', '.join(SOURCES)}, found {found}", param_hint="--sources"
+            f"expected some of {', '.join(ENGINES)}, found {found}", param_hint="--sources"
         )
-    without = [name for name in named if name not in WITH_LICENSES]
+    telling = [name for name, engine in ENGINES.items() if "licenses" in engine.options]
+    without = [name for name in named if name not in telling]
     if licenses and without:
         raise typer.BadParameter(
             f"expected sources that tell licenses, as --license needs, found {without[0]}; give "
-            f"--sources {','.join(WITH_LICENSES)}",
+            f"--sources {','.join(telling)}",
             param_hint="--sources",
         )
     return named
@@ -223,71 +212,3 @@ def read_sources(text: str, *, licenses: Sequence[str] = ()) -> tuple[str, ...]:
 
 def _listed(text: str | None) -> tuple[str, ...]:
     return tuple(part.strip().lower() for part in (text or "").split(",") if part.strip())
-
-
-@takes(NetworkOptions)
-@takes(StoringOptions)
-def ddg(
-    prompts: Annotated[
-        str | None,
-        typer.Option("--prompts", help="List: .txt (a prompt a line), .csv, .jsonl, .parquet; -."),
-    ] = None,
-    prompt: Annotated[
-        list[str] | None, typer.Option("--prompt", help="One prompt; repeatable.")
-    ] = None,
-    generations: Annotated[
-        Any,
-        typer.Option(
-            "--generations",
-            parser=given_place,
-            metavar="PATH",
-            help="Dataset that `harvest midjourney` made.",
-        ),
-    ] = None,
-    out: Out = CANDIDATES,
-    *,
-    per_prompt: PerPrompt = 100,
-    region: Annotated[str, typer.Option("--region", help="DuckDuckGo's region.")] = "us-en",
-    safesearch: Annotated[
-        str, typer.Option("--safesearch", help="on, moderate, off.")
-    ] = "moderate",
-    pause: Annotated[
-        float, typer.Option("--pause", min=0.0, help="Seconds between two requests.")
-    ] = 1.0,
-    search_proxy: SearchProxy = None,
-    options: NetworkOptions,
-    storing: StoringOptions,
-    as_json: AsJson = False,
-    verbose: Verbose = False,
-) -> None:
-    """Search DuckDuckGo's images for each prompt and download what is found.
-
-    Searches that an earlier run finished are not made again, pictures are not fetched twice.
-
-    Example: harvest ddg --prompt "a village by Ralph Steadman" --per-prompt 30
-    """
-    from harvester.pipeline import search as run_search
-    from harvester.sources.prompt_list import read_prompts
-
-    set_up_logging(verbose=verbose)
-    if not (prompts or prompt or generations):
-        raise typer.BadParameter("expected --prompt, --prompts or --generations, found none")
-    wanted = list(prompt or ())
-    wanted += [job.prompt for job in read_prompts(prompts) if job.prompt] if prompts else []
-    wanted += run_search.prompts_of(generations) if generations else []
-    run_search.check_prompts(wanted)
-    plan = storing.plan(options)
-    shown = storing.shown(plan, out, *filter(None, [prompts]))
-    asking = EngineOptions(
-        region=region, safesearch=safesearch, proxy=search_proxy, ca_file=options.ca_file
-    )
-    with (
-        open_engines(("ddg",), asking, app_folder=app_folder()) as engines,
-        harvesting(len(wanted) * per_prompt, **shown) as progress,
-    ):
-        tally = run_loop(
-            run_search.run_search(
-                wanted, engines, out, plan, progress.update, per_prompt=per_prompt, pause_s=pause
-            )
-        )
-    print_harvest(tally, out, as_json=as_json)

@@ -1,4 +1,4 @@
-"""Atomic files: a new one takes its name only when it is whole and on disk.
+"""These are atomic files: a new one takes its name only when it is whole and on disk.
 
 It is written under a temporary name in the same folder, synced and moved. What stands in the way
 (a folder, a device, no right to write) is told before anything is computed.
@@ -22,35 +22,35 @@ _SHOWN = 50
 """Characters of a name that its temporary file shows: names have at most 255 bytes."""
 
 
-def write_text(path: Location, text: str) -> None:
-    """Write a text to `path`: whole or not at all, synced to the disk.
+def write_text(location: Location, text: str) -> None:
+    """Write a text to `location`: whole or not at all, synced to the disk.
 
     Raises:
         ShardError: if it cannot be written.
     """
     try:
-        with writing(path) as file:
+        with writing(location) as file:
             file.write(text.encode("utf-8", "replace"))
     except OSError as exc:
         raise ShardError(
-            f"{path}: expected to write it, found {reason_of(exc)}; the shards are whole: make "
+            f"{location}: expected to write it, found {reason_of(exc)}; the shards are whole: make "
             "room, then run the same command again"
         ) from exc
 
 
 @contextmanager
-def writing(path: Location) -> Iterator[BinaryIO]:
-    """A new file that takes the place of `path` when the block ends well; see `replacing`.
+def writing(location: Location) -> Iterator[BinaryIO]:
+    """A new file that takes the place of `location` when the block ends well; see `replacing`.
 
     Raises:
         OSError: as `replacing` does.
         ShardError: if a remote place does not take it.
     """
-    if isinstance(path, Path):
-        with replacing(path) as temporary, temporary.open("wb") as file:
+    if isinstance(location, Path):
+        with replacing(location) as temporary, temporary.open("wb") as file:
             yield file
     else:
-        with put(path) as file:
+        with put(location) as file:
             yield file
 
 

@@ -1,4 +1,4 @@
-"""Generations out of Discord exports: finished Midjourney jobs that carry a picture.
+"""This is the reader of Discord exports: finished Midjourney jobs that carry a picture.
 
 A source: it reads files and yields rows, and downloads nothing. Every message is counted under
 one kind, so that what was left out, and why, can be told.
@@ -35,7 +35,6 @@ _BOT_NAMES = frozenset({"midjourney", "midjourneybot"}) | _NIJI_NAMES
 _PICTURE_ENDS = (".png", ".webp", ".jpg", ".jpeg", ".gif", ".avif")
 _VIDEO_ENDS = (".mp4", ".webm", ".mov")
 _PROGRESS_NAME = re.compile(r"_grid_\d+\.\w+\Z")
-_PERCENT_OR_PAUSE = re.compile(r"\d+%|paused|queued")
 _MEDIA_HASH = re.compile(r"-[0-9A-Fa-f]{5,16}(?=\.\w+\Z)")
 
 
@@ -164,7 +163,7 @@ def _judge(record: Record | None, *, any_author: bool) -> _MidjourneyJob | str:
     if message is None:
         return "describe" if record.is_description else "not a job"
     if not message.finished:
-        return _name_state(message.state or "")
+        return message.kind
     return _take_picture(record, message)
 
 
@@ -177,14 +176,6 @@ def _take_picture(record: Record, message: Message) -> _MidjourneyJob | str:
         return "progress"
     videos = any(_ends(entry, _VIDEO_ENDS, "video/") for entry in record.attachments)
     return "video" if videos else "no picture"
-
-
-def _name_state(state: str) -> str:
-    if state == "waiting":
-        return "start"
-    if _PERCENT_OR_PAUSE.fullmatch(state):
-        return "progress"
-    return "stopped" if state == "stopped" else "unknown state"
 
 
 def _is_midjourney(record: Record) -> bool:
@@ -216,13 +207,13 @@ def _compose(job: _MidjourneyJob, folder: Path, author_key: bytes | None) -> Pos
     author = _name_author(asker, author_key) if asker else None
     job_id = find_job_id(picture.name) or find_job_id(picture.link)
     # A user may be mentioned in the prompt's own words.
-    asked = hide_people(message.prompt_text, record.people, mention=message.mention)
-    prompt = message.prompt if asked == message.prompt_text else parse_prompt(asked)
+    prompt_text = hide_people(message.prompt_text, record.people, mention=message.mention)
+    prompt = message.prompt if prompt_text == message.prompt_text else parse_prompt(prompt_text)
     # The niji bot's prompts need no `--niji`.
     by_niji = record.author_id == _NIJI_BOT or _plain_name(record) in _NIJI_NAMES
     modes = [mode for mode in (message.mode, "stealth" if message.stealth else None) if mode]
     generation = Generation(
-        id=job_id or record.message_id or _hash(record, asked, picture),
+        id=job_id or record.message_id or _hash(record, prompt_text, picture),
         prompt=prompt.prompt,
         raw_content=hide_people(record.content, record.people, mention=message.mention),
         parameters=prompt.parameters,
@@ -282,8 +273,8 @@ def _hide_name(path: str) -> str:
     return f"{parent}{slash}user{name[unique.start() :] if unique else ''}"
 
 
-def _hash(record: Record, asked: str, picture: Attachment) -> str:
+def _hash(record: Record, prompt_text: str, picture: Attachment) -> str:
     when = record.posted_at.isoformat() if record.posted_at else record.date
     link = canonical_link(picture.link) if is_web_address(picture.link) else picture.name
-    identity = f"{when}\0{asked}\0{link}".encode("utf-8", "surrogatepass")
+    identity = f"{when}\0{prompt_text}\0{link}".encode("utf-8", "surrogatepass")
     return hashlib.sha256(identity).hexdigest()[:32]

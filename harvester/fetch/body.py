@@ -1,11 +1,10 @@
-"""Bodies of answers, read within a cap: as sent, and as unpacked; and the room that they take."""
+"""This is the reader of HTTP bodies, within a cap of bytes, and the memory slots they take."""
 
 from __future__ import annotations
 
 import asyncio
 import time
 import zlib
-from types import TracebackType
 from typing import Self
 
 import aiohttp
@@ -42,12 +41,7 @@ class MemorySlot:
     async def __aenter__(self) -> Self:
         return self
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        exc: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         self.leave()
 
     async def enter(self) -> None:
@@ -81,7 +75,7 @@ async def read_head(response: aiohttp.ClientResponse, max_bytes: int) -> bytes:
 
 
 async def read_body(
-    response: aiohttp.ClientResponse, max_bytes: int, room: MemorySlot, min_rate: float
+    response: aiohttp.ClientResponse, max_bytes: int, slot: MemorySlot, min_rate: float
 ) -> bytes:
     """The whole body, unpacked where the server packed it unasked.
 
@@ -91,7 +85,7 @@ async def read_body(
     Args:
         response: its head has been read.
         max_bytes: of the body, as sent and as unpacked.
-        room: told how the body grows.
+        slot: told how the body grows.
         min_rate: bytes a second that must have come on average after five seconds, so that a
             server which drips holds its place no longer.
 
@@ -120,7 +114,7 @@ async def read_body(
                 FetchStatus.TOO_LARGE, f"expected at most {max_bytes:,} bytes, found more"
             )
         parts.append(part)
-        await room.grow(size)
+        await slot.grow(size)
         took_s = time.monotonic() - start
         if took_s > _GRACE_S and size < min_rate * took_s:
             reason = f"expected {min_rate:,.0f} bytes a second, found {size / took_s:,.0f}"

@@ -1,4 +1,4 @@
-"""One download: an address → bytes, or the status that says why not.
+"""This is the fetcher: it downloads one address, politely and within limits, or says why not.
 
 Redirects are followed here, one checked hop at a time, and opt-outs are obeyed at each. Limits hold
 for whole downloads, not for single reads: a server that drips a byte a second, sends without end
@@ -13,7 +13,6 @@ import ssl
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
-from types import TracebackType
 from typing import Self
 
 import aiohttp
@@ -25,6 +24,7 @@ from harvester.fetch.body import MemorySlot, read_body, read_head
 from harvester.fetch.download import Download, Fetched, FetchLimits, HostTurns, Stopped, outcome_of
 from harvester.fetch.faults import (
     NETWORK_ERRORS,
+    REDIRECTS,
     FetchError,
     explain_error,
     judge_answer,
@@ -37,7 +37,6 @@ from harvester.fetch.transport import Session, name_agent, open_session
 from harvester.schema import FetchStatus
 from harvester.shutdown import Stop
 
-_REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _HEAD_BYTES = 1024
 _MAX_RULES = 512 << 10
 _RULES_AT_ONCE = 128
@@ -57,10 +56,8 @@ class Fetcher:
         site_rules: whether robots.txt and tdmrep.json are asked for; a picture that the user
             names by itself is no crawling.
         pace: of each host; None gives one of its own.
-        stop: once it is set no download is begun any more, and `hold` raises `Stopped`.
-
-    Attributes:
-        is_barred: whether the owner of an address that a redirect leads to opted out before.
+        stop: once it is set no download is begun any more, and `fetch_held` raises `Stopped`.
+        is_opted_out: whether the owner of an address that a redirect leads to opted out before.
     """
 
     def __init__(
@@ -75,6 +72,7 @@ class Fetcher:
         site_rules: bool = False,
         pace: Pace | None = None,
         stop: Stop | None = None,
+        is_opted_out: Callable[[str], bool] = lambda _: False,
     ) -> None:
         self._limits = limits or FetchLimits()
         self._concurrency = concurrency
@@ -91,7 +89,7 @@ class Fetcher:
         self._open = AsyncExitStack()
         self._session: Session | None = None
         self._stop = stop or Stop()
-        self.is_barred: Callable[[str], bool] = lambda _: False
+        self._is_opted_out = is_opted_out
 
     async def __aenter__(self) -> Self:
         self._session = await self._open.enter_async_context(
@@ -109,12 +107,7 @@ class Fetcher:
         )
         return self
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        exc: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         self._session = None
         if self._rules is not None:
             await self._rules.close()
@@ -128,11 +121,11 @@ class Fetcher:
         Raises:
             RuntimeError: outside of the `async with` block.
         """
-        async with self.hold(url) as got:
-            return got
+        async with self.fetch_held(url) as fetched:
+            return fetched
 
     @asynccontextmanager
-    async def hold(self, url: str) -> AsyncIterator[Fetched]:
+    async def fetch_held(self, url: str) -> AsyncIterator[Fetched]:
         """As `fetch`, and keep one of the places for downloads until the body is done with.
 
         So there are never more bodies in memory than places, however far decoding lags behind.
@@ -144,20 +137,20 @@ class Fetcher:
         except AddressError as exc:
             yield Fetched(status=exc.status, url=url, error=str(exc))
             return
-        async with MemorySlot(self._slots, self._large) as room:
-            download = Download(url, address, room, 2 * self._limits.deadline_s)
+        async with MemorySlot(self._slots, self._large) as slot:
+            download = Download(url, address, slot, 2 * self._limits.deadline_s)
             try:
-                got = await self._try(self._session, download)
+                fetched = await self._try(self._session, download)
             except FetchError as fault:
-                room.leave()
-                got = Fetched(
+                slot.leave()
+                fetched = Fetched(
                     status=fault.status,
                     url=url,
                     final_url=download.final_url,
                     signals=tuple(download.signals),
                     error=str(fault),
                 )
-            yield got
+            yield fetched
 
     async def _try(self, session: Session, download: Download) -> Fetched:
         limits = self._limits
@@ -197,68 +190,70 @@ class Fetcher:
         async with AsyncExitStack() as turns:
             start = time.monotonic()
             turn = await self._take_turn(turns, download.address.host, download.left_s)
-            await download.room.enter()
+            await download.slot.enter()
             if self._stop.is_set():
                 raise Stopped
             if not download.tries:
                 start = time.monotonic()  # those who came before are no fault of this address
             download.tries += 1
             try:
-                hops = HostTurns(turns, turn)
-                hops.turn.start()
-                got = await self._ask(session, download, hops)
+                host_turns = HostTurns(turns, turn)
+                host_turns.turn.start()
+                fetched = await self._ask(session, download, host_turns)
             except FetchError as fault:
-                hops.turn.report(outcome_of(fault), fault.retry_after_s, status=fault.status)
-                download.room.leave()
+                host_turns.turn.report(outcome_of(fault), fault.retry_after_s, status=fault.status)
+                download.slot.leave()
                 raise
             finally:
                 download.left_s -= time.monotonic() - start
-            hops.turn.report(TurnOutcome.OK)
-            return got
+            host_turns.turn.report(TurnOutcome.OK)
+            return fetched
 
     async def _take_turn(self, turns: AsyncExitStack, host: str, patience_s: float) -> Turn:
         return await turns.enter_async_context(self.pace.turn(host, patience_s=patience_s))
 
-    async def _ask(self, session: Session, download: Download, hops: HostTurns) -> Fetched:
+    async def _ask(self, session: Session, download: Download, host_turns: HostTurns) -> Fetched:
         deadline_s = min(self._limits.deadline_s, max(download.left_s, 0))
         try:
             async with asyncio.timeout(deadline_s):
-                return await self._follow(session, download, hops)
+                return await self._follow(session, download, host_turns)
         except TimeoutError as exc:
             reason = f"expected the whole answer within {deadline_s:.3g} s, found it unfinished"
             raise FetchError(FetchStatus.TIMEOUT, reason) from exc
         except NETWORK_ERRORS as exc:
             raise explain_error(exc) from exc
 
-    async def _follow(self, session: Session, download: Download, hops: HostTurns) -> Fetched:
+    async def _follow(self, session: Session, download: Download, host_turns: HostTurns) -> Fetched:
         address = download.address
         for hop in range(self._limits.max_redirects + 1):
             download.final_url = str(address) if hop else download.url
             async with await self._answer(session, address) as response:
-                hops.turn.answered()
+                host_turns.turn.answered()
                 download.signals += read_signals(response.headers.items())
                 refusal = decide(download.signals, self.policy)
                 if refusal and response.status < 400:
                     reason = f"expected leave to use it, found {refusal}"
                     raise FetchError(FetchStatus.OPTED_OUT, reason)
                 location = response.headers.get("Location")
-                if response.status not in _REDIRECTS or not location:
+                if response.status not in REDIRECTS or not location:
                     return await self._read(response, download)
             target = check_url(str(address.join(location)), allow_private=self._allow_private)
-            if self.is_barred(str(target)):
+            if self._is_opted_out(str(target)):
                 reason = "expected leave to use it, found that its owner opted out before"
                 raise FetchError(FetchStatus.OPTED_OUT, reason)
             if target.host != address.host:
                 # The first turn ends before the second is waited for: two hosts that redirect to
                 # each other must not block each other, nor answer for each other's faults.
-                hops.turn.report(TurnOutcome.OK)
-                await hops.turns.aclose()
-                download.room.leave()  # for others, who need not wait for that host
+                host_turns.turn.report(TurnOutcome.OK)
+                await host_turns.turns.aclose()
+                download.slot.leave()  # for others, who need not wait for that host
             await self._obey_site(target, download)
             if target.host != address.host:
-                hops.turn = await self._take_turn(hops.turns, target.host, download.left_s)
-                await download.room.enter()
-                hops.turn.start()
+                host_turns.turn = await self._take_turn(
+                    host_turns.turns, target.host, download.left_s
+                )
+                await download.slot.enter()
+                host_turns.turn.start()
             address = target
         reason = f"expected at most {self._limits.max_redirects} redirects, found more"
         raise FetchError(FetchStatus.TOO_MANY_REDIRECTS, reason)
@@ -276,15 +271,15 @@ class Fetcher:
         """Take in what the site's own rules say of an address, and end where that is a no."""
         if self._rules is None:
             return
-        found = await self._rules.check(str(address))
-        download.signals += [one for one in found.signals if one not in download.signals]
+        verdict = await self._rules.check(str(address))
+        download.signals += [one for one in verdict.signals if one not in download.signals]
         refusal = decide(download.signals, self.policy)
         if refusal:
             raise FetchError(FetchStatus.OPTED_OUT, f"expected leave to use it, found {refusal}")
-        if found.fault is not None:
-            raise found.fault
-        if found.crawl_delay_s:
-            self.pace.space_out(address.host, found.crawl_delay_s)
+        if verdict.fault is not None:
+            raise verdict.fault
+        if verdict.crawl_delay_s:
+            self.pace.space_out(address.host, verdict.crawl_delay_s)
 
     async def _get_rules(self, url: str) -> tuple[int, Mapping[str, str], bytes]:
         """One small file of a site's, for `robots` and `tdmrep`; redirects are left to them."""
@@ -312,7 +307,7 @@ class Fetcher:
         if fault is not None:
             raise fault
         limits = self._limits
-        body = await read_body(response, limits.max_bytes, download.room, limits.min_rate)
+        body = await read_body(response, limits.max_bytes, download.slot, limits.min_rate)
         if not body:
             raise FetchError(FetchStatus.EMPTY, "expected a picture, found 0 bytes")
         return Fetched(

@@ -1,4 +1,4 @@
-"""The grammar of Midjourney's messages about jobs; pure, and linear in the length of its input.
+"""This is the grammar of Midjourney's messages about jobs; pure, and linear in their length.
 
 A job is posted as ``**PROMPT** - [ACTION by ]<@ID> [(STATE)] [(MODE)]``. The prompt is the user's
 and may hold anything, so the message is read from its end: from the last ``** - ``. Exporters
@@ -28,6 +28,12 @@ _STATES = {
     "stopped": "stopped",
     "queued": "queued",
     "open on website for full quality": None,
+}
+_STATE_KINDS = {
+    "waiting": "start",
+    "paused": "progress",
+    "queued": "progress",
+    "stopped": "stopped",
 }
 _PERCENT = re.compile(r"[0-9]{1,3}%\Z")
 _VERBS = {
@@ -72,6 +78,14 @@ class Message:
     def finished(self) -> bool:
         """Whether the message carries the job's final picture."""
         return self.state is None
+
+    @property
+    def kind(self) -> str:
+        """What it is counted under: `finished`, or the kind of its state."""
+        if self.state is None:
+            return "finished"
+        is_percent = re.fullmatch(r"\d+%", self.state)
+        return "progress" if is_percent else _STATE_KINDS.get(self.state, "unknown state")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -143,8 +157,8 @@ def _parse_tail(tail: str) -> _Tail | None:
     if line.startswith(("@", "<@")):
         return _parse_asker(line, "imagine", None, None)
     for by in (" by <@", " by @"):
-        verb, found, _ = line.partition(by)
-        action = _ACTION.match(verb) if found else None
+        verb, separator, _ = line.partition(by)
+        action = _ACTION.match(verb) if separator else None
         if action is not None:
             name, variant = _name_action(action[1], action[2])
             return _parse_asker(line[len(verb) + 4 :], name, variant, None)
@@ -204,7 +218,7 @@ def _peel_state(rest: str, *, closed: bool) -> tuple[str, str | None]:
     if group is None:
         return rest, None
     written = group[1].strip().lower()
-    known = written in _STATES or bool(_PERCENT.match(written))
-    if closed and not known:
+    is_state = written in _STATES or bool(_PERCENT.match(written))
+    if closed and not is_state:
         return rest, None
     return rest[: group.start()].rstrip(), _STATES.get(written, written)

@@ -1,4 +1,4 @@
-"""Where the flags of a Midjourney prompt stand, and how many words each takes.
+"""This is the grammar of Midjourney's prompts: flags, and how many words each of them takes.
 
 Flags (`--ar 16:9`) come last by habit, not by rule: people write words after them, glue values to
 them (`--v6`) and type them on phones, which turn `--` into a long dash. So every flag takes what
@@ -78,8 +78,8 @@ def _is_flag(match: re.Match[str]) -> bool:
 
 
 def _name(text: str, start: int = 0) -> str:
-    found = _NAME.match(text, start)
-    return found[0].lower() if found else ""
+    match = _NAME.match(text, start)
+    return match[0].lower() if match else ""
 
 
 def _read_flag(segment: str) -> tuple[Flag, Sequence[str]]:
@@ -199,7 +199,7 @@ def parse_prompt(text: str) -> Prompt:
     if links:
         words = _LINK.sub(" ", words)
     weights = _split_weights(words)
-    kept = [part.text for part in weights if part.weight >= 0] if "::" in words else words.split()
+    shown = [part.text for part in weights if part.weight >= 0] if "::" in words else words.split()
     pushed_away = (part.text for part in weights if part.weight < 0)
     listed = (
         entry.strip()
@@ -209,7 +209,7 @@ def parse_prompt(text: str) -> Prompt:
     )
     model, version = _read_version(flags)
     return Prompt(
-        prompt=" ".join(kept),
+        prompt=" ".join(shown),
         parameters=tuple(Parameter(flag.name, " ".join(flag.values)) for flag in flags),
         weights=weights,
         negatives=tuple(entry for entry in (*listed, *pushed_away) if entry),

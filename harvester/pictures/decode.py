@@ -1,4 +1,4 @@
-"""Bytes → a verified picture: upright, in sRGB, of a bounded size, with its hashes.
+"""This is the decoder: bytes → a verified picture, upright, in sRGB, bounded, with its hashes.
 
 The one door for pictures: candidates, generations and queries all pass here, so that two pictures
 are always compared after the same treatment. Every fault leaves as a `PictureError` with a status.
