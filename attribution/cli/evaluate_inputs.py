@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from attribution.cli.inputs import open_gallery
-from harvester.cli.console import harvesting, interruptible, stderr
+from harvester.cli.console import follow, harvesting, interruptible, stderr
 
 if TYPE_CHECKING:
     from attribution.evaluate.suites import Suite
@@ -42,16 +42,13 @@ def opened(
 
 
 def _take_in(pictures: Path, out: Path) -> None:
-    from harvester.pipeline import run
-    from harvester.readers.counts import count_files
-    from harvester.sources.folder import read_folder
+    from harvester.api.harvest import harvest_folder
+    from harvester.pipeline.run import check_reached
 
-    found = read_folder(pictures)
-    with harvesting(count_files(pictures)) as progress:
-        tally = asyncio.run(
-            run.run_found(found, out, run.Plan(merge_near=False), progress.update, source="folder")
-        )
-    run.check_reached(tally)
+    harvest = harvest_folder(pictures, out)
+    with harvesting(harvest.expected) as progress:
+        tally = asyncio.run(follow(harvest, progress))
+    check_reached(tally)
 
 
 def ask_all(

@@ -19,15 +19,13 @@ from harvester.cli.console import (
     PerPrompt,
     SearchProxy,
     Verbose,
-    app_folder,
     given_place,
-    harvesting,
+    make,
     print_harvest,
-    run_loop,
     set_up_logging,
 )
-from harvester.cli.options import NetworkOptions, StoringOptions, takes
-from harvester.search.registry import SOURCES, WITH_LICENSES, EngineOptions, open_engines
+from harvester.cli.options import NetworkOptions, StoringOptions, as_options, takes
+from harvester.search.registry import SOURCES
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,7 +90,6 @@ class SearchOptions:
             wanted += [job.prompt for job in read_prompts(self.prompts) if job.prompt]
         if self.generations:
             wanted += run_search.prompts_of(self.generations)
-        run_search.check_prompts(wanted)
         return wanted
 
 
@@ -164,37 +161,22 @@ def _search(
     region: str = "us-en",
     safesearch: str = "moderate",
 ) -> None:
-    from harvester.cli.console import run_loop
-    from harvester.pipeline import search as run_search
+    from harvester.api.harvest import harvest_search
 
     set_up_logging(verbose=wanted.verbose)
     prompts = wanted.read_prompts()
-    plan = storing.plan(network)
-    asking = EngineOptions(
+    settings = storing.settings(
+        network,
+        per_prompt=wanted.per_prompt,
+        pause_s=wanted.pause,
         licenses=_listed(wanted.licenses),
         budgets=wanted.budget or (),
         region=region,
         safesearch=safesearch,
-        proxy=wanted.search_proxy,
-        ca_file=network.ca_file,
-        contact=network.contact,
+        search_proxy=wanted.search_proxy,
     )
-    expected = len(prompts) * wanted.per_prompt * len(sources)
-    with (
-        open_engines(sources, asking, app_folder=app_folder()) as engines,
-        harvesting(expected, **storing.shown(plan, wanted.out, *wanted.lists)) as progress,
-    ):
-        tally = run_loop(
-            run_search.run_search(
-                prompts,
-                engines,
-                wanted.out,
-                plan,
-                progress.update,
-                per_prompt=wanted.per_prompt,
-                pause_s=wanted.pause,
-            )
-        )
+    made = harvest_search(prompts, wanted.out, engines=sources, settings=settings)
+    tally = make(made, log_json=storing.log_json, inputs=wanted.lists)
     print_harvest(tally, wanted.out, as_json=wanted.as_json)
 
 
@@ -204,20 +186,11 @@ def read_sources(text: str, *, licenses: Sequence[str] = ()) -> tuple[str, ...]:
     Raises:
         typer.BadParameter: if one is not known, or tells no licenses where some are wanted.
     """
+    from harvester.api.settings import check_engines
+
     named = tuple(dict.fromkeys(_listed(text)))
-    unknown = [name for name in named if name not in SOURCES]
-    if unknown or not named:
-        found = repr(unknown[0]) if unknown else "none"
-        raise typer.BadParameter(
-            f"expected some of {', '.join(SOURCES)}, found {found}", param_hint="--sources"
-        )
-    without = [name for name in named if name not in WITH_LICENSES]
-    if licenses and without:
-        raise typer.BadParameter(
-            f"expected sources that tell licenses, as --license needs, found {without[0]}; give "
-            f"--sources {','.join(WITH_LICENSES)}",
-            param_hint="--sources",
-        )
+    with as_options():
+        check_engines(named, licenses)
     return named
 
 
@@ -266,6 +239,7 @@ def ddg(
 
     Example: harvest ddg --prompt "a fisherman village by Ralph Steadman" --per-prompt 30
     """
+    from harvester.api.harvest import harvest_search
     from harvester.pipeline import search as run_search
     from harvester.sources.prompt_list import read_prompts
 
@@ -275,19 +249,14 @@ def ddg(
     wanted = list(prompt or ())
     wanted += [job.prompt for job in read_prompts(prompts) if job.prompt] if prompts else []
     wanted += run_search.prompts_of(generations) if generations else []
-    run_search.check_prompts(wanted)
-    plan = storing.plan(options)
-    shown = storing.shown(plan, out, *filter(None, [prompts]))
-    asking = EngineOptions(
-        region=region, safesearch=safesearch, proxy=search_proxy, ca_file=options.ca_file
+    settings = storing.settings(
+        options,
+        per_prompt=per_prompt,
+        pause_s=pause,
+        region=region,
+        safesearch=safesearch,
+        search_proxy=search_proxy,
     )
-    with (
-        open_engines(("ddg",), asking, app_folder=app_folder()) as engines,
-        harvesting(len(wanted) * per_prompt, **shown) as progress,
-    ):
-        tally = run_loop(
-            run_search.run_search(
-                wanted, engines, out, plan, progress.update, per_prompt=per_prompt, pause_s=pause
-            )
-        )
+    made = harvest_search(wanted, out, settings=settings)
+    tally = make(made, log_json=storing.log_json, inputs=[*filter(None, [prompts])])
     print_harvest(tally, out, as_json=as_json)

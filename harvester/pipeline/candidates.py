@@ -11,7 +11,8 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing
 from datetime import UTC, datetime
 
 from harvester.dataset.writer import DatasetWriter
@@ -61,7 +62,7 @@ async def harvest_candidates(
     searches: SearchLedger | None = None,
     merge_near: bool = True,
     is_retry: bool = False,
-) -> AsyncIterator[Outcome]:
+) -> AsyncGenerator[Outcome, None]:
     """Bring what a source finds into a dataset; yields one outcome a finding, as they end.
 
     Args:
@@ -79,13 +80,14 @@ async def harvest_candidates(
     """
     recorder = _Recorder(store, known, merge_near=merge_near)
     engine.heed(known.is_barred)
-    async for finding, found in _resolved(findings, engine, known, is_retry=is_retry):
-        outcome = recorder.record(finding, found)
-        if searches is not None:
-            searches.settle(finding)
-        if store.is_due:
-            await flush(store, known)
-        yield outcome
+    async with aclosing(_resolved(findings, engine, known, is_retry=is_retry)) as resolved:
+        async for finding, found in resolved:
+            outcome = recorder.record(finding, found)
+            if searches is not None:
+                searches.settle(finding)
+            if store.is_due:
+                await flush(store, known)
+            yield outcome
 
 
 async def flush(store: DatasetWriter, known: SeenIndex) -> None:
@@ -102,15 +104,16 @@ async def flush(store: DatasetWriter, known: SeenIndex) -> None:
 
 async def _resolved(
     findings: AsyncIterator[FoundPicture], engine: Engine, known: SeenIndex, *, is_retry: bool
-) -> AsyncIterator[Resolved]:
+) -> AsyncGenerator[Resolved, None]:
     """Each finding with what it led to: known from before, or by way of the engine."""
     engine.heed(known.is_barred)
     front = Frontier(findings, known, share=engine.share, is_retry=is_retry)
 
     async def drive() -> None:
         try:
-            async for job, candidate in engine.run(front.jobs()):
-                await front.end(job.finding, candidate)
+            async with aclosing(engine.run(front.jobs())) as ended:
+                async for job, candidate in ended:
+                    await front.end(job.finding, candidate)
         except Exception as exc:  # noqa: BLE001  # raised where the caller is
             await front.out.put(exc)
         else:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import subprocess
 import sys
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -12,9 +13,12 @@ import pytest
 from tests.support.checkout import ROOT
 
 PACKAGES = ("harvester", "attribution")
+LIBRARIES = ("harvester",)
+"""The packages whose `__init__` gives names; every other one is a docstring alone."""
 
 # Each room, and the rooms whose modules it may import. A package's name alone stands for the
-# files at its root, its ground floor. The table has no circle: `test_the_rooms_make_no_circle`.
+# files at its root, its ground floor; its `__init__`, which gives the library's names, is a room of
+# its own above `api`. The table has no circle: `test_the_rooms_make_no_circle`.
 ROOMS = {
     "harvester": set(),
     "harvester.midjourney": {"harvester"},
@@ -46,9 +50,23 @@ ROOMS = {
         "harvester.progress",
         "harvester.search",
     },
-    "harvester.cli": {
+    "harvester.api": {
         "harvester",
         "harvester.consent",
+        "harvester.dataset",
+        "harvester.discord",
+        "harvester.fetch",
+        "harvester.maintenance",
+        "harvester.pipeline",
+        "harvester.progress",
+        "harvester.readers",
+        "harvester.search",
+        "harvester.sources",
+    },
+    "harvester.__init__": {"harvester.api"},
+    "harvester.cli": {
+        "harvester",
+        "harvester.api",
         "harvester.dataset",
         "harvester.discord",
         "harvester.fetch",
@@ -186,12 +204,12 @@ ROOMS = {
         "attribution.validation.experiments",
         "attribution.validation.report",
         "harvester",
+        "harvester.api",
         "harvester.cli",
         "harvester.dataset",
         "harvester.midjourney",
         "harvester.pipeline",
         "harvester.progress",
-        "harvester.readers",
         "harvester.sources",
     },
     "attribution": {"harvester"},
@@ -202,7 +220,7 @@ def room_of(module: str) -> str:
     """The longest entry of ROOMS that the module is in."""
     parts = module.split(".")
     names = [".".join(parts[:length]) for length in range(len(parts) - 1, 0, -1)]
-    return next(name for name in names if name in ROOMS)
+    return next(name for name in (module, *names) if name in ROOMS)
 
 
 def modules() -> dict[str, set[str]]:
@@ -211,7 +229,7 @@ def modules() -> dict[str, set[str]]:
     for package in PACKAGES:
         for path in (ROOT / package).rglob("*.py"):
             name = ".".join(path.relative_to(ROOT).with_suffix("").parts)
-            if path.name != "__init__.py":
+            if path.name != "__init__.py" or path.parent.name in LIBRARIES:
                 found[name] = imports(path)
     return found
 
@@ -251,6 +269,36 @@ def test_the_rooms_make_no_circle():
         ground = {room for room, below in left.items() if not below & left.keys()}
         assert ground, f"a circle among {sorted(left)}"
         left = {room: below for room, below in left.items() if room not in ground}
+
+
+def test_a_package_holds_a_docstring_alone_but_for_the_two_that_are_a_library():
+    doors = {ROOT / package / "__init__.py" for package in LIBRARIES}
+    for package in PACKAGES:
+        for path in {*(ROOT / package).rglob("__init__.py")} - doors:
+            (only,) = ast.parse(path.read_text("utf-8")).body
+            assert isinstance(only, ast.Expr), path
+            assert isinstance(only.value, ast.Constant), path
+
+
+@pytest.mark.parametrize("package", LIBRARIES)
+def test_no_room_takes_a_name_from_a_librarys_door(package):
+    names = {f"{package}.{name}" for name in import_module(package).__all__}
+    for module, imported in MODULES.items():
+        assert not imported & names, module
+
+
+@pytest.mark.parametrize("package", LIBRARIES)
+def test_a_library_gives_the_names_of_its_rooms(package):
+    door = import_module(package)
+    assert door.__all__ == sorted(door.__all__)
+    told = {name for name in MODULES[f"{package}.__init__"] if name.startswith(f"{package}.api.")}
+    typed = {name.rpartition(".")[2] for name in told if name not in MODULES}
+    assert typed == set(door.__all__)
+    assert set(door.__all__) <= set(dir(door))
+    for name in door.__all__:
+        assert getattr(door, name).__name__ == name
+    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+        door.nothing  # noqa: B018  # what is looked up is what is tested
 
 
 def test_the_harvester_never_imports_the_attribution():
