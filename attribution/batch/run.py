@@ -45,7 +45,7 @@ class BatchJob:
     """One picture to rank.
 
     Attributes:
-        asked: what the prompt asks for; None for all its words.
+        prompt_parts: what the prompt asks for; None for all its words.
         id: unique in the batch; a job whose id is done is not done again.
         image: a file, or the picture's bytes; a job without one fails.
         name: what results call the picture.
@@ -55,15 +55,15 @@ class BatchJob:
     prompt: str | None
     image: Path | bytes | None
     name: str
-    asked: PromptParts | None = None
+    prompt_parts: PromptParts | None = None
 
 
-def jobs_of_dataset(folder: Location, asked_of: ReadPrompt = from_plain) -> Iterator[BatchJob]:
+def jobs_of_dataset(folder: Location, parse_prompt: ReadPrompt = from_plain) -> Iterator[BatchJob]:
     """The generations of a dataset that have a picture, each id once.
 
     Args:
         folder: the dataset.
-        asked_of: tells whom a prompt names; its parts and references are in the dataset.
+        parse_prompt: tells whom a prompt names; its parts and references are in the dataset.
 
     Raises:
         SchemaError, ShardError: as `shards.rows` does.
@@ -72,9 +72,9 @@ def jobs_of_dataset(folder: Location, asked_of: ReadPrompt = from_plain) -> Iter
     for row in shards.rows(folder, Generation):
         if row.image is not None and row.id not in seen:
             seen.add(row.id)
-            named = asked_of(row.prompt, Origin())
-            asked = from_midjourney(row, artists=named.artists, titles=named.titles)
-            yield BatchJob(row.id, row.prompt, row.image, f"{row.id}.jpg", asked)
+            named = parse_prompt(row.prompt, Origin())
+            prompt_parts = from_midjourney(row, artists=named.artists, titles=named.titles)
+            yield BatchJob(row.id, row.prompt, row.image, f"{row.id}.jpg", prompt_parts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +107,7 @@ class Batch:
         out: a .parquet, .csv or .jsonl file.
         restart: forget what earlier runs did.
         published: order by `aivalis2025`, each job by itself, in place of the method's evidence.
-        asked_of: reads a prompt that was found in a picture's file.
+        parse_prompt: reads a prompt that was found in a picture's file.
         was_number: as `BatchCheckpoint` has it.
 
     Raises:
@@ -118,22 +118,22 @@ class Batch:
         self,
         out: Path,
         gallery: Gallery,
-        method: RankingSetup,
+        setup: RankingSetup,
         *,
         k: int = 10,
         grid: GridMode = "auto",
         restart: bool = False,
         published: bool = False,
-        asked_of: ReadPrompt = from_plain,
+        parse_prompt: ReadPrompt = from_plain,
         was_number: Callable[[str], bool] = lambda _: False,
     ) -> None:
-        self._asked_of = asked_of
+        self._parse_prompt = parse_prompt
         self._mapper = ResNet50Gem() if published else None
-        self._gallery, self._method = gallery, method
+        self._gallery, self._setup = gallery, setup
         self._k, self._grid = k, grid
         settings = {
             "candidates": hashlib.sha256("\n".join(gallery.ids).encode()).hexdigest(),
-            "method": "aivalis2025" if published else method.described,
+            "method": "aivalis2025" if published else setup.described,
             "k": k,
             "grid": grid,
         }
@@ -210,19 +210,19 @@ class Batch:
             raise QueryImageError("expected a picture, found none; fill in the column image")
         if isinstance(job.image, bytes):
             return query_from_bytes(
-                job.image, job.name, job.prompt, grid=self._grid, asked=job.asked
+                job.image, job.name, job.prompt, grid=self._grid, prompt_parts=job.prompt_parts
             )
-        return open_query(job.image, job.prompt, grid=self._grid, asked=job.asked)
+        return open_query(job.image, job.prompt, grid=self._grid, prompt_parts=job.prompt_parts)
 
     def _rank(self, job: BatchJob, opened: Future[Query]) -> Done:
         try:
-            query = with_own_prompt(opened.result(), self._asked_of)
+            query = with_own_prompt(opened.result(), self._parse_prompt)
         except QueryImageError as exc:
             return Done(job, error=str(exc))
         if self._mapper is not None:
             ranking = aivalis2025.rank([query], self._gallery, self._mapper, k=self._k)
         else:
-            ranking = rank(query, self._gallery, self._method, k=self._k)
+            ranking = rank(query, self._gallery, self._setup, k=self._k)
         picked = self._gallery.pick([match.candidate_id for match in ranking.matches])
         return Done(job, ranking, picked)
 

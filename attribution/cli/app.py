@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from attribution.cli.evaluate import evaluate_app
-from attribution.cli.inputs import asked_of, open_gallery, open_queries, read_jobs
+from attribution.cli.inputs import open_gallery, open_queries, parse_prompt_parts, read_jobs
 from attribution.cli.prepare import PATH, Backbones, BackgroundFile, background, index
 from attribution.cli.validate import validate_app
 from harvester.cli.console import (
@@ -172,22 +172,22 @@ def rank_one(
             ca_file=ca_file,
         )
 
-    declared = fetch_declared(
-        queries[0].asked.references if queries[0].asked else (),
+    references = fetch_declared(
+        queries[0].prompt_parts.references if queries[0].prompt_parts else (),
         offline=offline,
         allow_private=allow_private,
         ca_file=ca_file,
     )
-    queries[0] = replace(queries[0], declared=declared)
-    gallery, method = open_gallery(folders, backbone, background)
-    method = replace(method, crop_resistant=crop_resistant)
-    ranking = _rank(queries, gallery, method, ranker, top)
+    queries[0] = replace(queries[0], fetched_references=references)
+    gallery, setup = open_gallery(folders, backbone, background)
+    setup = replace(setup, crop_resistant=crop_resistant)
+    ranking = _rank(queries, gallery, setup, ranker, top)
     found = gallery.pick([match.candidate_id for match in ranking.matches])
     _print_ranking(ranking, found, as_json=as_json)
     if report is not None:
         from attribution.report.html import made_now, render_report, write_report
 
-        made = made_now(folders, _named(method, ranker), whence_version())
+        made = made_now(folders, _named(setup, ranker), whence_version())
         write_report(report, render_report([(ranking, found)], made))
         say(f"report: {report}")
 
@@ -235,8 +235,8 @@ def batch(
     if report is not None:
         check_folder(report)
     listed = read_jobs(jobs)
-    gallery, method = open_gallery(folders, backbone, background)
-    named = _named(method, ranker)
+    gallery, setup = open_gallery(folders, backbone, background)
+    named = _named(setup, ranker)
     pages = ReportFolder(report, made_now(folders, named, whence_version())) if report else None
     counts = {"ranked": 0, "failed": 0, "known": 0}
     again = "finished jobs are kept; run the same command again to go on"
@@ -245,12 +245,12 @@ def batch(
         Batch(
             out,
             gallery,
-            method,
+            setup,
             k=top,
             grid=grid.value,
             restart=restart,
             published=ranker is Ranker.AIVALIS2025,
-            asked_of=asked_of,
+            parse_prompt=parse_prompt_parts,
             was_number=listed.was_number,
         ) as work,
         Counting(stderr(), "ranking", listed.count) as counting,
@@ -283,7 +283,7 @@ def batch(
 
 
 def _rank(
-    queries: Sequence[Query], gallery: Gallery, method: RankingSetup, ranker: Ranker, top: int
+    queries: Sequence[Query], gallery: Gallery, setup: RankingSetup, ranker: Ranker, top: int
 ) -> Ranking:
     if ranker is Ranker.AIVALIS2025:
         from attribution.baselines import aivalis2025
@@ -292,14 +292,14 @@ def _rank(
         return aivalis2025.rank(queries, gallery, ResNet50Gem(), k=top)
     from attribution.ranking.rank import rank
 
-    return rank(queries[0], gallery, method, k=top)
+    return rank(queries[0], gallery, setup, k=top)
 
 
-def _named(method: RankingSetup, ranker: Ranker) -> RankingSetup | str:
+def _named(setup: RankingSetup, ranker: Ranker) -> RankingSetup | str:
     """What a report says it was compared by; the published ranker has the network alone."""
-    network = method.embedders[0]
+    network = setup.embedders[0]
     published = ranker is Ranker.AIVALIS2025
-    return f"{network.channel}@{network.version}" if published else method
+    return f"{network.channel}@{network.version}" if published else setup
 
 
 def _print_ranking(ranking: Ranking, candidates: Mapping[str, Candidate], *, as_json: bool) -> None:

@@ -40,8 +40,8 @@ def open_gallery(
     from harvester.progress.display import Counting
 
     chance = read_background(background or SHIPPED)
-    method = default_setup(chance, more=_open_backbones(backbones))
-    for one in method.embedders:
+    setup = default_setup(chance, more=_open_backbones(backbones))
+    for one in setup.embedders:
         if one.channel not in chance.null:
             say(
                 f"{one.channel} is shown and takes no part in the order: {chance.name} was not "
@@ -49,7 +49,7 @@ def open_gallery(
             )
     kept = "descriptors computed so far are kept; run the same command again to go on"
     with interruptible(kept), Counting(stderr(), "describing candidates") as counting:
-        return load_gallery(folders, method.embedders, counting.advance), method
+        return load_gallery(folders, setup.embedders, counting.advance), setup
 
 
 def open_embedders(backbones: Sequence[str] | None) -> tuple[tuple[Embedder, ...], ResNet50Gem]:
@@ -81,16 +81,18 @@ def open_queries(images: Sequence[Path], prompt: str | None, grid: GridMode) -> 
     """The pictures to rank; without a prompt, the first file's own is taken for all."""
     from attribution.ranking.query import open_query, with_own_prompt
 
-    asked = asked_of(prompt) if prompt is not None else None
-    queries = [open_query(one, prompt, grid=grid, asked=asked) for one in images]
-    told = with_own_prompt(queries[0], asked_of)
-    if told.prompt != prompt:
-        said = next(claim for claim in told.origin.claims if "prompt" in claim.facts)
-        say(f"prompt out of the file ({said.where}): {(told.prompt or '')[:200]}")
-    return [replace(query, prompt=told.prompt, asked=told.asked) for query in queries]
+    prompt_parts = parse_prompt_parts(prompt) if prompt is not None else None
+    queries = [open_query(one, prompt, grid=grid, prompt_parts=prompt_parts) for one in images]
+    first = with_own_prompt(queries[0], parse_prompt_parts)
+    if first.prompt != prompt:
+        claim = next(one for one in first.origin.claims if "prompt" in one.facts)
+        say(f"prompt out of the file ({claim.where}): {(first.prompt or '')[:200]}")
+    return [
+        replace(query, prompt=first.prompt, prompt_parts=first.prompt_parts) for query in queries
+    ]
 
 
-def asked_of(prompt: str, origin: Origin | None = None) -> PromptParts:
+def parse_prompt_parts(prompt: str, origin: Origin | None = None) -> PromptParts:
     """What a prompt asks for; one out of another generator's file is read with that one's marks."""
     from attribution.prompt import from_midjourney, from_web_ui
     from attribution.provenance.generators import MIDJOURNEY
@@ -132,7 +134,7 @@ def read_jobs(jobs: str) -> Listed:
     place = given_place(jobs) if jobs.strip() else Path(jobs)
     if not isinstance(place, Path) or place.is_dir():
         counted = count_rows(place, Generation)
-        return Listed(jobs_of_dataset(place, asked_of), counted, lambda _: False)
+        return Listed(jobs_of_dataset(place, parse_prompt_parts), counted, lambda _: False)
     listed = read_image_jobs(jobs)
     made = (
         BatchJob(
@@ -140,7 +142,7 @@ def read_jobs(jobs: str) -> Listed:
             job.prompt,
             job.image,
             str(job.image or ""),
-            None if job.prompt is None else asked_of(job.prompt),
+            None if job.prompt is None else parse_prompt_parts(job.prompt),
         )
         for job in listed
     )

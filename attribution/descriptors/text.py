@@ -68,7 +68,7 @@ class TextIndex:
             self._bm25 = bm25s.BM25()
             self._bm25.index(tokens, show_progress=False)
 
-    def scores(self, asked: PromptParts) -> NDArray[np.float32]:
+    def scores(self, prompt_parts: PromptParts) -> NDArray[np.float32]:
         """BM25 by parts: what is wanted adds up, what is to be left out is taken off.
 
         Each part counts in the proportion of its weight to the largest. A word that is wanted too
@@ -79,22 +79,22 @@ class TextIndex:
             of those to be left out, 0 where no word of either is written.
         """
         scores = np.zeros(len(self._texts), np.float32)
-        largest = max((abs(part.weight) for part in asked.parts), default=1.0)
-        words = _words([part.text for part in asked.parts])
+        largest = max((abs(part.weight) for part in prompt_parts.parts), default=1.0)
+        words = _words([part.text for part in prompt_parts.parts])
         wanted = {
             word
-            for part, here in zip(asked.parts, words, strict=True)
+            for part, here in zip(prompt_parts.parts, words, strict=True)
             if part.weight > 0
             for word in here
         }
-        for part, here in zip(asked.parts, words, strict=True):
+        for part, here in zip(prompt_parts.parts, words, strict=True):
             kept = here if part.weight > 0 else [word for word in here if word not in wanted]
             known = [word for word in kept if self._knows(word)]
             if self._bm25 is not None and known:
                 scores += np.float32(part.weight / largest) * self._bm25.get_scores(known)
         return scores
 
-    def names(self, asked: PromptParts) -> NDArray[np.float32]:
+    def names(self, prompt_parts: PromptParts) -> NDArray[np.float32]:
         """How many of the artists and titles that a prompt names are written with each candidate.
 
         A name counts 1 where it stands whole in the maker, title or caption, in either order
@@ -104,8 +104,8 @@ class TextIndex:
         Returns:
             (n,) float32, 0 to 1: the mean over the names; NaN throughout where none is named.
         """
-        patterns = [_whole(name) for name in (*asked.artists, *asked.titles)]
-        alone = [_family(name) for name in asked.artists] + [""] * len(asked.titles)
+        patterns = [_whole(name) for name in (*prompt_parts.artists, *prompt_parts.titles)]
+        alone = [_family(name) for name in prompt_parts.artists] + [""] * len(prompt_parts.titles)
         named = {pattern: last for pattern, last in zip(patterns, alone, strict=True) if pattern}
         if not named:
             return np.full(len(self._texts), np.nan, np.float32)

@@ -137,7 +137,7 @@ def _ask(
     query: Query, name: str, gallery: Gallery, method: RankingSetup, draw: np.random.Generator
 ) -> _OneNull:
     looked = embed_query(query, method.embedders, method.channels)
-    compared = compare(query, gallery, method, looked=looked)
+    compared = compare(query, gallery, method, query_vectors=looked)
     # Of all candidates: the pool's are the nearest, and none of those is drawn by chance.
     images = score_images(looked, gallery.vectors, method.background, method.channels)
     p = p_values(method.fusion.log_odds(images.z), compared.null)

@@ -280,8 +280,8 @@ def _open_stored(gallery: Gallery, row: int, prompt: str | None) -> Query:
 
 def _open_job(job: BatchJob) -> Query:
     if isinstance(job.image, Path):
-        return open_query(job.image, job.prompt, asked=job.asked)
-    return query_from_bytes(job.image or b"", job.name, job.prompt, asked=job.asked)
+        return open_query(job.image, job.prompt, prompt_parts=job.prompt_parts)
+    return query_from_bytes(job.image or b"", job.name, job.prompt, prompt_parts=job.prompt_parts)
 
 
 def _where(gallery: Gallery) -> str:

@@ -139,7 +139,7 @@ def own_answer(
         GalleryError: if a candidate is gone from its dataset.
     """
     looked = embed_query(query, method.embedders, method.channels)
-    compared = compare(query, gallery, method, looked=looked)
+    compared = compare(query, gallery, method, query_vectors=looked)
     # Over all candidates, and not the pool alone: a channel by itself has no pool.
     images = score_images(looked, gallery.vectors, method.background, method.channels)
     fused = np.full(len(gallery.ids), -np.inf, np.float32)

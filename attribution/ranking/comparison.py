@@ -30,32 +30,32 @@ POOL = 1000
 def compare(
     query: Query,
     gallery: Gallery,
-    method: RankingSetup,
+    setup: RankingSetup,
     *,
     checked: int = 0,
-    looked: QueryVectors | None = None,
+    query_vectors: QueryVectors | None = None,
 ) -> Comparison:
     """Compare a query with a gallery in every channel, and with the best place by place.
 
     Args:
         query: the generated picture.
         gallery: the candidates.
-        method: what they are compared by.
+        setup: what they are compared by.
         checked: at least how many of the best must have hashes that are their pictures'.
-        looked: the query as vectors, where it was described before.
+        query_vectors: the query as vectors, where it was described before.
 
     Raises:
         GalleryError: if a candidate is gone from its dataset.
     """
-    looked = looked or embed_query(query, method.embedders, method.channels)
+    query_vectors = query_vectors or embed_query(query, setup.embedders, setup.channels)
     while True:
-        compared = Comparison(query, gallery, method, looked)
-        best = compared.order()[: max(method.verified, checked)]
+        compared = Comparison(query, gallery, setup, query_vectors)
+        best = compared.order()[: max(setup.verified, checked)]
         # What is shown, or called a copy, must hold: its hash is compared with its picture's.
         if not gallery.check_hashes({*compared.rows[best], *np.flatnonzero(compared.copies)}):
             break
     if not compared.is_flat:
-        compared.verify(best[: method.verified])
+        compared.verify(best[: setup.verified])
     return compared
 
 
@@ -77,13 +77,13 @@ class Comparison:
     """
 
     def __init__(
-        self, query: Query, gallery: Gallery, method: RankingSetup, looked: QueryVectors
+        self, query: Query, gallery: Gallery, setup: RankingSetup, query_vectors: QueryVectors
     ) -> None:
-        self.query, self.gallery, self._method = query, gallery, method
+        self.query, self.gallery, self._setup = query, gallery, setup
         self.is_flat = is_flat(query.views[0].picture)
         pdq, self.copies, self.hashed, copy_view = _compare_pdq(query, gallery)
-        space = method.neighbourhood.space
-        near = {look: rows for (one, look), rows in looked.rows.items() if one == space}
+        space = setup.neighbourhood.space
+        near = {crop: rows for (other, crop), rows in query_vectors.rows.items() if other == space}
         texts = compare_texts(query, gallery)
         self.rows = _pool(
             query,
@@ -95,17 +95,19 @@ class Comparison:
         )
         self.is_copy, self.pdq = self.copies[self.rows], pdq[self.rows]
         vectors = {name: rows[self.rows] for name, rows in gallery.vectors.items()}
-        self.scores = score_images(looked, vectors, method.background, method.channels)
+        self.scores = score_images(query_vectors, vectors, setup.background, setup.channels)
         if query.words:
             self.scores = score_prompt(
-                self.scores, query.words, method.embedders, vectors, method.background
+                self.scores, query.words, setup.embedders, vectors, setup.background
             )
         nearest = (near["whole"] @ gallery.vectors[space][self.rows].T).argmax(axis=0)
         hashed = self.hashed[self.rows]
-        self.view = np.where(hashed > 0, copy_view[self.rows], looked.view[space, "whole"][nearest])
+        self.view = np.where(
+            hashed > 0, copy_view[self.rows], query_vectors.view[space, "whole"][nearest]
+        )
         self.ratio = self._ratios(near["whole"])
         image, null = (
-            method.fusion.log_odds(scores) for scores in (self.scores.z, self.scores.null)
+            setup.fusion.log_odds(scores) for scores in (self.scores.z, self.scores.null)
         )
         self.null = self._followed(null, image)
         self.p = p_values(image, self.null)
@@ -114,7 +116,7 @@ class Comparison:
         self._proven = self.log_odds.copy()
         self._texts = {name: scores[self.rows] for name, scores in texts.items()}
         if texts:
-            self.log_odds += fusion.from_texts(texts, method.fusion.texts)[self.rows]
+            self.log_odds += fusion.from_texts(texts, setup.fusion.texts)[self.rows]
         if self.is_flat:  # what is near to one colour is near to nothing
             self.p, self.q = np.ones_like(self.p), np.ones_like(self.q)
             self.ratio = np.full_like(self.ratio, math.nan)
@@ -124,17 +126,19 @@ class Comparison:
     def verify(self, places: NDArray[np.int64]) -> None:
         """Compare some candidates place by place, and count what agrees."""
         views = [self.query.views[number].picture for number in self.view[places]]
-        found = verify(views, self.gallery, self.rows[places], self._method)
-        for place, one in zip(places.tolist(), found, strict=True):
-            if one is None:  # of one colour, or not decodable: nothing was compared
+        found = verify(views, self.gallery, self.rows[places], self._setup)
+        for place, local_match in zip(places.tolist(), found, strict=True):
+            if local_match is None:  # of one colour, or not decodable: nothing was compared
                 self.p[place] = self.q[place] = 1.0
                 self.ratio[place] = math.nan
                 self.log_odds[place] = self._proven[place] = -math.inf
                 continue
-            self.verified[place] = one
-            self.log_odds[place] += self._method.fusion.from_regions(one.inliers)
-            accepted: dict[str, int] = {region.method: region.inliers for region in one.regions}
-            self._proven[place] += self._method.fusion.from_regions(accepted)
+            self.verified[place] = local_match
+            self.log_odds[place] += self._setup.fusion.from_regions(local_match.inliers)
+            accepted: dict[str, int] = {
+                region.method: region.inliers for region in local_match.regions
+            }
+            self._proven[place] += self._setup.fusion.from_regions(accepted)
 
     def order(self) -> NDArray[np.int64]:
         """Places in the pool, best first; the sort is stable, so that ties stand by id.
@@ -180,7 +184,7 @@ class Comparison:
             return {name: np.zeros(len(self.rows)) for name in self.scores.z}
         found = {}
         for name, scores in self.scores.z.items():
-            weight = self._method.fusion.weights.get(name) or fusion.PRIOR_WEIGHT
+            weight = self._setup.fusion.weights.get(name) or fusion.PRIOR_WEIGHT
             odds, null = (
                 weight * np.clip(z, -fusion.Z_LIMIT, fusion.Z_LIMIT)
                 for z in (scores, self.scores.null[name])
@@ -215,8 +219,8 @@ class Comparison:
         return null
 
     def _ratios(self, queries: NDArray[np.float32]) -> NDArray[np.float64]:
-        space = self._method.neighbourhood.space
-        background = self._method.background
+        space = self._setup.neighbourhood.space
+        background = self._setup.background
         around = [
             self.gallery.vectors[space][self.rows],
             background.reference[space],
@@ -228,15 +232,15 @@ class Comparison:
 
 def compare_texts(query: Query, gallery: Gallery) -> dict[str, NDArray[np.float32]]:
     """Over the whole gallery, by text channel; none where the prompt asks for no words."""
-    asked = query.asked
-    if asked is None:
+    parts = query.prompt_parts
+    if parts is None:
         return {}
     texts = {}
-    if asked.parts:
-        texts["bm25"] = gallery.text_index.scores(asked)
-        texts["tfidf"] = gallery.tfidf_index.scores(asked.words).astype(np.float32)
-    if asked.artists or asked.titles:
-        texts["names"] = gallery.text_index.names(asked)
+    if parts.parts:
+        texts["bm25"] = gallery.text_index.scores(parts)
+        texts["tfidf"] = gallery.tfidf_index.scores(parts.words).astype(np.float32)
+    if parts.artists or parts.titles:
+        texts["names"] = gallery.text_index.names(parts)
     return texts
 
 

@@ -20,7 +20,7 @@ from attribution.prompt import NotFetched, PromptParts, ReferencePicture, from_p
 from attribution.provenance.origin import Origin, read_origin
 from attribution.ranking.tiles import looks_like_grid, split_tiles
 from harvester.errors import reason_of
-from harvester.pictures.decode import PictureError, compute_hashes, encode_jpeg, open_picture
+from harvester.pictures.decode import PictureError, compute_hashes, open_picture
 
 MAX_SIDE = 1024
 """Pixels kept of a query's longest side: a grid's tiles are then as large as candidates."""
@@ -54,43 +54,42 @@ class Query:
         name: for a person; the file's name.
         prompt: as a person sees it, flags and all.
         views: the whole first; then four tiles if it is a grid.
-        asked: what the prompt asks for; None without a prompt.
-        declared: the pictures that the prompt itself names, apart from any that were found.
+        prompt_parts: what the prompt asks for; None without a prompt.
+        fetched_references: the pictures that the prompt itself names, once somebody fetched them.
         origin: what the file says of itself, whatever prompt was given.
     """
 
     name: str
     prompt: str | None
     views: tuple[View, ...]
-    asked: PromptParts | None = None
-    declared: tuple[ReferencePicture, ...] = ()
+    prompt_parts: PromptParts | None = None
+    fetched_references: tuple[ReferencePicture, ...] = ()
     origin: Origin = field(default_factory=Origin)
 
     @property
     def words(self) -> str | None:
         """What of the prompt is wanted, without weights; None without a prompt."""
-        return self.asked.words if self.asked else None
+        return self.prompt_parts.words if self.prompt_parts else None
 
     @property
-    def told(self) -> tuple[ReferencePicture, ...]:
+    def references(self) -> tuple[ReferencePicture, ...]:
         """What became of the declared pictures, or only that the prompt declares them."""
-        if self.declared or self.asked is None:
-            return self.declared
-        return tuple(NotFetched(one.url, one.role) for one in self.asked.references)
+        if self.fetched_references or self.prompt_parts is None:
+            return self.fetched_references
+        return tuple(NotFetched(one.url, one.role) for one in self.prompt_parts.references)
 
     @property
     def is_grid(self) -> bool:
         """Whether the tiles are ranked too."""
         return len(self.views) > 1
 
-    def thumbnail(self, tile: int | None = None) -> bytes:
-        """The query, or one of its tiles, as JPEG."""
-        view = next(view for view in self.views if view.tile == tile)
-        return encode_jpeg(view.picture, quality=90)
-
 
 def open_query(
-    image: Path, prompt: str | None, *, grid: GridMode = "auto", asked: PromptParts | None = None
+    image: Path,
+    prompt: str | None,
+    *,
+    grid: GridMode = "auto",
+    prompt_parts: PromptParts | None = None,
 ) -> Query:
     """Read a generated picture from a file; without `prompt`, all words of a prompt are wanted.
 
@@ -103,7 +102,7 @@ def open_query(
         raise QueryImageError(
             f"{image}: expected a picture, found {reason_of(exc)}; check the path"
         ) from exc
-    return query_from_bytes(body, str(image), prompt, grid=grid, asked=asked)
+    return query_from_bytes(body, str(image), prompt, grid=grid, prompt_parts=prompt_parts)
 
 
 def query_from_bytes(
@@ -112,7 +111,7 @@ def query_from_bytes(
     prompt: str | None,
     *,
     grid: GridMode = "auto",
-    asked: PromptParts | None = None,
+    prompt_parts: PromptParts | None = None,
 ) -> Query:
     """As `open_query`, for a picture in memory; `name` is what errors and reports call it."""
     try:
@@ -124,22 +123,22 @@ def query_from_bytes(
     is_grid = grid == "yes" or (grid == "auto" and looks_like_grid(picture))
     tiles = split_tiles(picture) if is_grid and min(picture.shape[:2]) > 1 else ()
     views = [_view(None, picture), *(_view(n, tile) for n, tile in enumerate(tiles, 1))]
-    if asked is None and prompt:
-        asked = from_plain(prompt)
-    return Query(Path(name).name, prompt, tuple(views), asked, origin=read_origin(body))
+    if prompt_parts is None and prompt:
+        prompt_parts = from_plain(prompt)
+    return Query(Path(name).name, prompt, tuple(views), prompt_parts, origin=read_origin(body))
 
 
-def with_own_prompt(query: Query, asked_of: Callable[[str, Origin], PromptParts]) -> Query:
+def with_own_prompt(query: Query, parse: Callable[[str, Origin], PromptParts]) -> Query:
     """A query without a prompt with the one that its file tells, if it tells one.
 
     Args:
         query: as it was opened.
-        asked_of: reads a prompt that stands in a file which says this of itself.
+        parse: reads a prompt that stands in a file which says this of itself.
     """
     if query.prompt is not None or not query.origin.prompt:
         return query
     return replace(
-        query, prompt=query.origin.prompt, asked=asked_of(query.origin.prompt, query.origin)
+        query, prompt=query.origin.prompt, prompt_parts=parse(query.origin.prompt, query.origin)
     )
 
 

@@ -84,7 +84,7 @@ class Ranking:
         return next((rung for rung in Verdict if self.found.get(rung)), Verdict.NO_EVIDENCE)
 
 
-def rank(query: Query, gallery: Gallery, method: RankingSetup, *, k: int = 10) -> Ranking:
+def rank(query: Query, gallery: Gallery, setup: RankingSetup, *, k: int = 10) -> Ranking:
     """The k candidates that a query most likely draws from, over its tiles where it is a grid.
 
     Deterministic: a candidate's score depends neither on the order in which candidates were
@@ -94,7 +94,7 @@ def rank(query: Query, gallery: Gallery, method: RankingSetup, *, k: int = 10) -
     Raises:
         GalleryError: if a candidate is gone from its dataset.
     """
-    compared = compare(query, gallery, method, checked=k)
+    compared = compare(query, gallery, setup, checked=k)
     verdicts, (weights, rest) = compared.verdicts(), compared.shares()
     matches = [
         _match(compared, place, number, verdicts[place], float(weights[place]))

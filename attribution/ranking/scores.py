@@ -34,7 +34,7 @@ class ImageChannel:
 
     name: str
     space: str
-    looks: Crop
+    crop: Crop
 
 
 @dataclass(frozen=True)
@@ -77,7 +77,7 @@ def embed_query(
     views: dict[tuple[str, Crop], NDArray[np.int64]] = {}
     for embedder in embedders:
         spaces = {embedder.channel, *derived_from(embedder.channel)}
-        needed = dict.fromkeys(one.looks for one in channels if one.space in spaces)
+        needed = dict.fromkeys(one.crop for one in channels if one.space in spaces)
         pictures, keys = _pictures(query, needed)
         embedded = embedder.embed(pictures)
         for look in needed:
@@ -105,7 +105,7 @@ def _pictures(
 
 
 def score_images(
-    looked: QueryVectors,
+    query_vectors: QueryVectors,
     candidates: Mapping[str, NDArray[np.float32]],
     background: Background,
     channels: Sequence[ImageChannel],
@@ -119,7 +119,7 @@ def score_images(
     raw, z, null = {}, {}, {}
     for channel in channels:
         rows, space = candidates[channel.space], channel.space
-        queries = looked.rows[space, channel.looks]
+        queries = query_vectors.rows[space, channel.crop]
         raw[channel.name] = _best(queries, rows)[firsts[space]]
         if space not in background.null:
             continue

@@ -48,7 +48,7 @@ def verify(
     views: Sequence[NDArray[np.uint8]],
     gallery: Gallery,
     rows: NDArray[np.int64],
-    method: RankingSetup,
+    setup: RankingSetup,
 ) -> list[LocalMatch | None]:
     """Compare some candidates, each with its view of the query.
 
@@ -64,15 +64,15 @@ def verify(
     there = [place for place, picture in enumerate(pictures) if picture is not None]
     different = {id(view): view for view in views}
     queries = dict(
-        zip(different, describe_queries(list(different.values()), method.cells), strict=True)
+        zip(different, describe_queries(list(different.values()), setup.cells), strict=True)
     )
-    described = describe_all([p for p in pictures if p is not None], method.cells)
+    described = describe_all([p for p in pictures if p is not None], setup.cells)
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         found = list(pool.map(match, (queries[id(views[place])] for place in there), described))
     verified: list[LocalMatch | None] = [None] * len(ids)
     for place, one in zip(there, found, strict=True):
-        verified[place] = _accepted(one, method)
-    if method.crop_resistant:
+        verified[place] = _accepted(one, setup)
+    if setup.crop_resistant:
         shares = _shared_parts(views, pictures)
         verified = [
             one and replace(one, parts=share) for one, share in zip(verified, shares, strict=True)
@@ -122,12 +122,12 @@ def inliers_of(found: Agreement) -> dict[str, int]:
     }
 
 
-def _accepted(found: Agreement, method: RankingSetup) -> LocalMatch:
+def _accepted(found: Agreement, setup: RankingSetup) -> LocalMatch:
     regions = tuple(
         region
         for region in (found.sift, found.cells)
         if region is not None
-        and region.inliers >= method.background.thresholds.get(region.method, np.inf)
+        and region.inliers >= setup.background.thresholds.get(region.method, np.inf)
     )
     return LocalMatch(inliers_of(found), regions)
 

@@ -65,19 +65,19 @@ class Provenance:
     background: tuple[str, int] | None = None
 
 
-def made_now(folders: Iterable[Location], method: RankingSetup | str, version: str) -> Provenance:
+def made_now(folders: Iterable[Location], setup: RankingSetup | str, version: str) -> Provenance:
     """What a report that is made now is made with.
 
     Args:
         folders: the datasets searched.
-        method: of the ranking; of a ranker that has none, its model as `channel@version`.
+        setup: of the ranking; of a ranker that has none, its model as `channel@version`.
         version: whence's.
     """
-    if isinstance(method, str):
-        described, background = method, None
+    if isinstance(setup, str):
+        described, background = setup, None
     else:
-        described = method.described
-        background = (method.background.name, len(method.background))
+        described = setup.described
+        background = (setup.background.name, len(setup.background))
     return Provenance(
         whence_version=version,
         made_at=datetime.now(UTC),

@@ -133,7 +133,7 @@ def show_query(number: int, ranking: Ranking, candidates: Mapping[str, Candidate
     query = ranking.query
     picture = embed(query.views[0].picture, GRID_SIDE if query.is_grid else QUERY_SIDE)
     tops = highest(ranking.matches)
-    declared = show_declared(query.told)
+    declared = show_declared(query.references)
     return ShownQuery(
         number=number,
         name=to_words(query.name, 80) or SafeText("a picture without a name"),
@@ -149,7 +149,7 @@ def show_query(number: int, ranking: Ranking, candidates: Mapping[str, Candidate
             for match in ranking.matches
         ),
         declared=declared,
-        more_declared=len(query.told) - len(declared),
+        more_declared=len(query.references) - len(declared),
         origin=describe_origin(query.origin),
     )
 

@@ -86,7 +86,7 @@ def _ranking_record(ranking: Ranking) -> dict[str, Any]:
                 "status": one.status and one.status.value,
                 "error": one.error,
             }
-            for one in ranking.query.told
+            for one in ranking.query.references
         ],
         "gallery_size": ranking.gallery_size,
         "found": None

@@ -190,7 +190,7 @@ class Rankers:
             WHENCE: lambda query: compare(query, gallery, method),
             IMAGE: images,
             TEXT: lambda query: _fused(compare_texts(query, gallery), gallery, method),
-            "bm25": lambda query: gallery.text_index.scores(query.asked or PromptParts()),
+            "bm25": lambda query: gallery.text_index.scores(query.prompt_parts or PromptParts()),
             "tfidf": lambda query: gallery.tfidf_index.scores(query.words or ""),
             **{one.name: partial(self._nearest, one) for one in method.channels},
             **{name: partial(self._agreeing, name) for name in BITS},
@@ -202,7 +202,7 @@ class Rankers:
         space = channel.space
         known = {one: {one.channel, *derived_from(one.channel)} for one in self.method.embedders}
         embedders = [one for one, spaces in known.items() if space in spaces]
-        rows = embed_query(query, embedders, [channel]).rows[space, channel.looks]
+        rows = embed_query(query, embedders, [channel]).rows[space, channel.crop]
         return (rows @ self.gallery.vectors[space].T).max(axis=0)
 
     def _agreeing(self, name: str, query: Query) -> object:

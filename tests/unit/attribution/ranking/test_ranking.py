@@ -173,7 +173,11 @@ def test_flags_of_a_prompt_are_not_looked_for(tmp_path):
     rows = [candidate(scene(3), title="people"), candidate(scene(4), title="village")]
     gallery = load_gallery([store(tmp_path / "c", rows)], [TinyEmbedder()])
     query = query_from_bytes(
-        png(scene(5)), "q.png", "a village --no people", asked=from_plain("a village"), grid="no"
+        png(scene(5)),
+        "q.png",
+        "a village --no people",
+        prompt_parts=from_plain("a village"),
+        grid="no",
     )
     scores = {
         m.candidate_id: m.channels["bm25"] for m in rank(query, gallery, tiny_method()).matches

@@ -212,7 +212,7 @@ def test_json_holds_the_evidence_and_where_it_lies():
     )
     reference = DeclaredReference("https://a.org/1.png", ReferenceRole.STYLE)
     shown = ranking(first, match("b", 2))
-    shown = replace(shown, query=replace(shown.query, declared=(reference,)))
+    shown = replace(shown, query=replace(shown.query, fetched_references=(reference,)))
     record, other = map(json.loads, json_lines(shown, {}))
     assert record["z"] == {"lbp": 2.5}
     assert (record["p"], record["q"]) == (3.1e-9, 0.0021)

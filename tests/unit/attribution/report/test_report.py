@@ -219,7 +219,7 @@ def test_what_the_prompt_declares_stands_apart():
         DeclaredReference(url, ReferenceRole.CHARACTER, FetchStatus.TIMEOUT, b"no picture"),
     )
     made = ranking(match())
-    made = replace(made, query=replace(made.query, declared=declared))
+    made = replace(made, query=replace(made.query, fetched_references=declared))
     shown = page((made, {}))
     text = " ".join(shown.text.split())
     assert text.index("Declared by the prompt") < text.index("The nearest candidates")
@@ -233,7 +233,7 @@ def test_what_the_prompt_declares_stands_apart():
 def test_a_prompt_of_many_links_makes_no_endless_page():
     declared = (DeclaredReference("https://a.example/1", ReferenceRole.IMAGE),) * 2000
     made = ranking(match())
-    shown = page((replace(made, query=replace(made.query, declared=declared)), {}))
+    shown = page((replace(made, query=replace(made.query, fetched_references=declared)), {}))
     assert len(shown.links) == 16
     assert "And 1,984 more." in shown.text
 
@@ -258,7 +258,7 @@ def test_markup_in_words_is_shown_and_not_obeyed(hostile):
         evil = Provenance(word, MADE.made_at, (word,), word, (word, 200))
         made = ranking(match(regions=REGIONS), name=word, prompt=word)
         reference = DeclaredReference(word, ReferenceRole.STYLE, error=word)
-        made = replace(made, query=replace(made.query, declared=(reference,)))
+        made = replace(made, query=replace(made.query, fetched_references=(reference,)))
         rankings = [(made, {"a": known})] * 2
         return render_report(rankings, evil)
 
