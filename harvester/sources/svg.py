@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from xml.parsers import expat
 
+from harvester.distribution import install_command
 from harvester.errors import InputError
 
 _SIDE = 256  # pixels
@@ -47,7 +48,8 @@ def load_resvg() -> Callable[..., bytes]:
         from resvg_py import svg_to_bytes  # noqa: PLC0415  # an extra
     except ImportError as exc:
         raise InputError(
-            "SVG: expected resvg_py to be installed, found it missing; install whence[captions]"
+            "SVG: expected resvg_py to be installed, found it missing; "
+            f"{install_command('captions')}"
         ) from exc
     return svg_to_bytes
 

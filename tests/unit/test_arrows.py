@@ -107,6 +107,7 @@ ROOMS = {
         "attribution",
         "attribution.descriptors",
         "attribution.ranking",
+        "harvester",
         "harvester.pictures",
     },
     "attribution.report": {

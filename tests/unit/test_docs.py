@@ -108,3 +108,16 @@ def test_no_figure_is_left_out(path):
     text = (ROOT / path).read_text("utf-8")
     assert "{{" not in text
     assert "}}" not in text
+
+
+@pytest.mark.parametrize("folder", ["harvester", "attribution", "docs", "."])
+def test_nobody_is_told_to_install_the_other_project_of_that_name(folder):
+    """On the package index `whence` is somebody else's; `harvester.distribution` has our name."""
+    found = (ROOT / folder).glob("*" if folder == "." else "**/*")
+    texts = [path for path in found if path.suffix in {".py", ".md", ".j2", ".toml", ".txt"}]
+    assert texts
+    for path in texts:
+        text = path.read_text("utf-8")
+        assert not re.search(r"whence\[|pip install '?\"?whence(?!-)|project/whence(?!-)", text), (
+            path
+        )

@@ -49,6 +49,7 @@ from attribution.validation.model.process_pool import ModelPool
 from attribution.validation.model.sampling import TEMPERATURE
 from attribution.validation.outcomes import read_outcome
 from harvester.dataset.storage import Location
+from harvester.distribution import VERSION
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -203,7 +204,7 @@ def _key(generated: GeneratedQueries, method: RankingSetup) -> str:
             pictures.categories,
             asdict(generated.material.settings),
             method.described,
-            version("whence"),
+            VERSION,
             _ANALYSIS,
         ]
     )
@@ -312,7 +313,7 @@ def trained_seconds(out: Path) -> float:
 def provenance_of(wanted: ProofRequest, material: Corpus, method: RankingSetup) -> dict[str, str]:
     """What a person needs to get the same figures."""
     settings = wanted.settings
-    packages = ("whence", "torch", "transformers", "vector-quantize-pytorch", "tokenizers")
+    packages = ("torch", "transformers", "vector-quantize-pytorch", "tokenizers")
     return {
         "command": wanted.command,
         "pictures": f"{len(material.pictures):,}, sha256 {material.pictures.digest[:16]}",
@@ -330,7 +331,9 @@ def provenance_of(wanted: ProofRequest, material: Corpus, method: RankingSetup) 
         "SISA": f"{settings.shards} shards of {settings.slices} slices, "
         f"{settings.sisa_effort} times the steps",
         "method": method.described,
-        "versions": ", ".join(f"{name} {version(name)}" for name in packages),
+        "versions": ", ".join(
+            [f"whence {VERSION}", *(f"{name} {version(name)}" for name in packages)]
+        ),
         "machine": f"Python {platform.python_version()}, {platform.machine()}",
     }
 

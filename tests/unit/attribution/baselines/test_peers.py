@@ -134,7 +134,7 @@ def test_a_missing_imagededup_is_one_line_that_says_what_to_install(tmp_path):
     )
     line = (
         "5 expected the package imagededup for the comparison, found No module named imagededup; "
-        'pip install "whence[compare]", or leave that peer out'
+        "pip install 'whence-attribution[compare]', or leave that peer out"
     )
     assert ran.stdout.splitlines() == [line, line, "resnet50-cosine"]
 
