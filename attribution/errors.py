@@ -8,6 +8,7 @@
     ├── GalleryError              5   there are no candidates to rank
     ├── DescriptorMismatchError   5   descriptors of another model
     ├── WeightsMissingError       5   a model's weights are not there, or not those named
+    ├── BackboneNameError         2   a further model is named as none is
     ├── ProcessorError            2   the processor lacks what was asked for
     ├── BackgroundError           5   no background, or one that does not fit
     ├── SuiteError                3   there is nothing to evaluate, or a suite's files are missing
@@ -53,6 +54,12 @@ class WeightsMissingError(RankingError):
     """A model's weights are missing or differ from the ones named."""
 
     exit_code = 5
+
+
+class BackboneNameError(RankingError):
+    """A model to compare pictures with is named in a form that no model is, or twice."""
+
+    exit_code = 2
 
 
 class ProcessorError(RankingError):

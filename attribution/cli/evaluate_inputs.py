@@ -38,7 +38,8 @@ def opened(
         if not shard_paths(gallery, Candidate):
             folder = work or Path(temporary) / "pictures"
             _take_in(gallery, folder)
-        yield open_gallery([folder], backbones, background)
+        described = open_gallery([folder], backbones, background)
+        yield described.gallery, described.setup
 
 
 def _take_in(pictures: Path, out: Path) -> None:

@@ -111,5 +111,5 @@ def open_dataset(path: str | Path | Location) -> Dataset:
         SchemaError: if it is of another version, or was not written by whence.
         ShardError: if it cannot be read, or the address cannot be one.
     """
-    location = location_of(path) if isinstance(path, str | Path) else path
+    location = location_of(path)
     return Dataset(location, kind_of(location))

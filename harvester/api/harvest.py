@@ -173,7 +173,7 @@ def harvest_search(
         InputError: if no prompt has a word in it.
         ShardError: if `out` cannot be an address of a dataset.
     """
-    wanted, place, plan = list(prompts), _location(out), settings.plan()
+    wanted, place, plan = list(prompts), location_of(out), settings.plan()
     check_engines(engines, settings.licenses)
     check_prompts(wanted)
 
@@ -224,7 +224,7 @@ def harvest_midjourney(
     paths = [exports] if isinstance(exports, str | Path) else list(exports)
     key = None if keep_authors else author_key(app_folder())
     read = [export.path for export in find_exports(paths, [])]
-    place, plan, messages = _location(out), settings.plan(max_side=1024), MessageTally()
+    place, plan, messages = location_of(out), settings.plan(max_side=1024), MessageTally()
 
     def run(tally: Tally) -> Outcomes:
         return run_generations(
@@ -251,7 +251,7 @@ def harvest_found(
     **noted: str,
 ) -> Harvest:
     """A harvest of what any source finds; `noted` is for the dataset's manifest."""
-    place = _location(out)
+    place = location_of(out)
 
     def run(tally: Tally) -> Outcomes:
         return run_found(found, place, plan, tally, is_retry=is_retry, **noted)
@@ -262,10 +262,6 @@ def harvest_found(
 def app_folder() -> Path:
     """Where this user's own files of whence are kept, such as budgets."""
     return Path(typer.get_app_dir("whence"))
-
-
-def _location(out: str | Path | Location) -> Location:
-    return location_of(out) if isinstance(out, str | Path) else out
 
 
 def _findings(addresses: Iterable[str | Finding | LocalPicture]) -> Iterator[FoundPicture]:

@@ -15,7 +15,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from attribution.batch.run import BatchJob
+from attribution.batch.jobs import BatchJob
 from attribution.calibration.background import fit_background
 from attribution.errors import SuiteError
 from attribution.evaluate.edits import EDITS
