@@ -365,12 +365,28 @@ def test_heavy_libraries_stay_in_their_rooms(library, only_in):
 
 
 @pytest.mark.parametrize(
-    "statement", ["import cli", "import cli, harvester.cli.app, attribution.cli.app"]
+    "statement",
+    [
+        "import cli",
+        "import cli, harvester.cli.app, attribution.cli.app",
+        "import attribution, harvester",
+        "import harvester; harvester.HarvestError, harvester.Candidate",
+    ],
 )
-def test_importing_the_shell_loads_nothing_heavy(statement):
+def test_importing_the_shell_or_a_library_loads_nothing_heavy(statement):
     heavy = ("torch", "faiss", "pyarrow", "numpy", "PIL", "httpx", "ddgs", "polars")
     code = f"{statement}; import sys; print([name for name in {heavy!r} if name in sys.modules])"
     ran = subprocess.run(
         [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
     )
     assert ran.stdout.strip() == "[]"
+
+
+def test_importing_both_libraries_takes_no_time():
+    """Less than 60 ms of a processor's time, and not of the clock, which a busy machine misses."""
+    code = "import time; began = time.process_time(); import attribution, harvester; "
+    code += "print(time.process_time() - began)"
+    ran = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert float(ran.stdout) < 0.06
