@@ -9,24 +9,26 @@ from importlib import import_module
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:  # not from typing, which alone takes 5 ms
+    from attribution.api.errors import (
+        BackboneNameError,
+        BackgroundError,
+        DescriptorMismatchError,
+        GalleryError,
+        QueryImageError,
+        RankingError,
+        ReportError,
+        WeightsMissingError,
+    )
     from attribution.api.gallery import OpenGallery, open_gallery
     from attribution.api.queries import open_query
     from attribution.api.records import (
-        BackboneNameError,
-        BackgroundError,
         BatchJob,
-        DescriptorMismatchError,
-        GalleryError,
         JobResult,
         Match,
         Query,
-        QueryImageError,
         Ranking,
-        RankingError,
         Region,
-        ReportError,
         Verdict,
-        WeightsMissingError,
     )
 
 __all__ = [
@@ -55,7 +57,8 @@ _ROOMS = {"OpenGallery": "gallery", "open_gallery": "gallery", "open_query": "qu
 def __getattr__(name: str) -> object:
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.api.{_ROOMS.get(name, 'records')}"), name)
+    room = "errors" if name.endswith("Error") else _ROOMS.get(name, "records")
+    return getattr(import_module(f"{__name__}.api.{room}"), name)
 
 
 def __dir__() -> list[str]:

@@ -11,6 +11,7 @@
     ├── BackboneNameError         2   a further model is named as none is
     ├── ProcessorError            2   the processor lacks what was asked for
     ├── BackgroundError           5   no background, or one that does not fit
+    ├── ReportError               5   a report cannot be written where it should
     ├── SuiteError                3   there is nothing to evaluate, or a suite's files are missing
     ├── PeerMissingError          5   a package that is compared with is not installed
     ├── ProofError                3   a proof's dataset, prompts or pictures do not fit
@@ -70,6 +71,12 @@ class ProcessorError(RankingError):
 
 class BackgroundError(RankingError):
     """The pictures that chance is measured on are missing, too few, or of another model."""
+
+    exit_code = 5
+
+
+class ReportError(RankingError):
+    """A report cannot be written where it should."""
 
     exit_code = 5
 

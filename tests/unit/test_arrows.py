@@ -371,6 +371,7 @@ def test_heavy_libraries_stay_in_their_rooms(library, only_in):
         "import cli, harvester.cli.app, attribution.cli.app",
         "import attribution, harvester",
         "import harvester; harvester.HarvestError, harvester.Candidate",
+        "import attribution; attribution.RankingError",
     ],
 )
 def test_importing_the_shell_or_a_library_loads_nothing_heavy(statement):
