@@ -1,4 +1,4 @@
-"""What can go wrong while harvesting, and the exit code each kind gives.
+"""These are the errors of a harvest, and the exit code that each kind gives.
 
 ::
 
@@ -26,13 +26,13 @@ def reason_of(exc: BaseException) -> str:
     Takes the system's own words where there are any, which name no path, else the first line of
     the error's text, else its kind. Control characters, which a hostile file can bring in, go.
     """
-    said: object = exc.strerror if isinstance(exc, OSError) else None
-    if not said:
+    detail: object = exc.strerror if isinstance(exc, OSError) else None
+    if not detail:
         # Of several arguments Python shows the tuple, though the first is what is meant.
         is_tuple = len(exc.args) > 1 and str(exc) == str(exc.args)
         is_bytes = bool(exc.args) and isinstance(exc.args[0], bytes)
-        said = exc.args[0] if is_tuple or is_bytes else str(exc)
-    text = said.decode("utf-8", "replace") if isinstance(said, bytes) else str(said)
+        detail = exc.args[0] if is_tuple or is_bytes else str(exc)
+    text = detail.decode("utf-8", "replace") if isinstance(detail, bytes) else str(detail)
     lines = text.strip().splitlines() or [type(exc).__name__]
     return "".join(c if c.isprintable() else " " for c in lines[0].strip()[:_LONGEST_REASON])
 

@@ -1,4 +1,4 @@
-"""What a command may write over: nothing that it reads, and only what whence wrote itself.
+"""This is the check before a command overwrites: nothing that it reads, only what whence wrote.
 
 A slip of the hand (`--out jobs.csv`, `--log-json list.txt`) names a file that cannot be had again.
 So whoever writes a file that a user named asks here first, before any work: a file that is already

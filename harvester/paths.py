@@ -1,4 +1,4 @@
-"""What names of files and addresses tell: a kind, an order, what they lead to."""
+"""These are questions to the name of a file: its kind, its place in an order, what is there."""
 
 from __future__ import annotations
 

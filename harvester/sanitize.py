@@ -1,4 +1,4 @@
-"""Text that strangers wrote, made safe to print: on a terminal, in a log, on a page.
+"""This is the sanitiser of strangers' text: safe to print on a terminal, in a log, on a page.
 
 Titles, names of files and errors come from anywhere. What could act on a terminal, break a line
 in two or turn its reading order round is taken out. The ground floor: imports nothing of whence.
@@ -54,10 +54,10 @@ def _stand_in(letter: str) -> str:
 
 
 def _drop_piled_marks(text: str) -> str:
-    kept: list[str] = []
+    letters: list[str] = []
     marks = 0
     for letter in text:
         marks = marks + 1 if unicodedata.category(letter) in {"Mn", "Me"} else 0
         if marks <= _MAX_MARKS:
-            kept.append(letter)
-    return "".join(kept)
+            letters.append(letter)
+    return "".join(letters)

@@ -1,4 +1,4 @@
-"""The Parquet contract: every row that whence writes, and every status it can have.
+"""This is the Parquet contract: every row that whence writes, and every status it can have.
 
 The ground floor of the house: imports nothing of whence, and both the harvester and the
 attribution rest on it. How the rows look in Arrow is in `arrow`, files are in `shards`.
@@ -17,6 +17,12 @@ SCHEMA_VERSION = 1
 """Raised when a column changes its name, type or meaning; readers refuse another version."""
 MAX_TEXT = 20_000
 """Characters of any text or address of a row; longer ones are cut when they are stored."""
+
+
+def stored_text(text: str) -> str:
+    """A text as a row holds it: cut, and without lone surrogates, which Arrow's UTF-8 refuses."""
+    text = text[:MAX_TEXT]
+    return text if text.isascii() else text.encode("utf-8", "replace").decode("utf-8")
 
 
 class SchemaError(Exception):

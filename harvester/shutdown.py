@@ -1,4 +1,4 @@
-"""A wish to stop: how it arrives as a signal, who is told, and how to go on afterwards."""
+"""This is orderly shutdown: a wish to stop, from a signal to those who look at it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""URLs taken apart without looking them up: host, origin, web address or not, password hidden."""
+"""These are questions to a URL, answered without a look-up: host, origin, kind, no password."""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ from harvester.errors import SettingError
 from harvester.fetch.download import FetchLimits
 from harvester.fetch.settings import Network
 from harvester.pipeline.run import EngineName, Plan
-from harvester.search.registry import SOURCES, WITH_LICENSES, EngineOptions
+from harvester.search.registry import ENGINES, EngineOptions
 
 _CHOICES = {
     "consent": (*ConsentPolicy,),
@@ -133,16 +133,17 @@ def check_engines(names: Sequence[str], licenses: Sequence[str] = ()) -> None:
     Raises:
         SettingError: naming the first.
     """
-    unknown = [name for name in names if name not in SOURCES]
+    unknown = [name for name in names if name not in ENGINES]
     if unknown or not names:
         found = repr(unknown[0]) if unknown else "none"
         raise SettingError(
-            f"expected some of {', '.join(SOURCES)}, found {found}", setting="engines"
+            f"expected some of {', '.join(ENGINES)}, found {found}", setting="engines"
         )
-    without = [name for name in names if name not in WITH_LICENSES]
+    telling = [name for name, engine in ENGINES.items() if "licenses" in engine.options]
+    without = [name for name in names if name not in telling]
     if licenses and without:
         raise SettingError(
             f"expected sources that tell licenses, as --license needs, found {without[0]}; give "
-            f"--sources {','.join(WITH_LICENSES)}",
+            f"--sources {','.join(telling)}",
             setting="engines",
         )

@@ -1,4 +1,4 @@
-"""The `harvest` command: one subcommand a source.
+"""This is the `harvest` command: one subcommand a source, registered here.
 
 Only what a command needs is imported, and only when it runs: `--help` answers at once.
 """
@@ -97,7 +97,7 @@ def midjourney(
         settings=options.settings(max_side=max_side),
     )
     tally = make(made, log_json=log_json)
-    read = made.messages.record() if made.messages else None
+    read = made.messages.record() if made.messages else {}
     print_harvest(tally, out, as_json=as_json, messages=read)
 
 

@@ -1,4 +1,4 @@
-"""The command of `harvest` that takes in captioned sets of pictures, above all to train on.
+"""This is `harvest captions`, which takes in captioned sets of pictures, above all to train on.
 
 Only what it needs is imported, and only when it runs.
 """
@@ -20,15 +20,12 @@ from harvester.cli.console import (
     Verbose,
     given_path,
     make,
-    print_json,
+    print_harvest,
     say,
     set_up_logging,
-    write_out,
 )
 
 if TYPE_CHECKING:
-    from harvester.dataset.storage import Location
-    from harvester.progress.tally import Tally
     from harvester.schema import LocalPicture
     from harvester.sources.captioned import CaptionFilter, CaptionTally
 
@@ -99,17 +96,21 @@ def captions(
     count = CaptionTally()
     # Two emoji that look alike are two works with two captions: all are kept.
     plan = DEFAULT_SETTINGS.plan(merge_near=False)
-    with _open(source, caption_list, choice, count, variants=variants) as (found, most):
+    with _open(source, caption_list, choice, count, variants=variants) as (pictures, most):
         tally = make(
             harvest_found(
-                islice(found, limit),
+                islice(pictures, limit),
                 out,
                 plan,
                 lambda: min(most, limit or most),
                 source="captions",
             )
         )
-    _print(tally, count, out, as_json=as_json)
+    if count.without_caption:
+        say(f"without a caption: {count.without_caption:,} of {count.taken:,}")
+    if count.lost:
+        say(f"named by the set, but missing or not drawable: {count.lost:,}")
+    print_harvest(tally, out, as_json=as_json, captions=count.record())
 
 
 @contextmanager
@@ -136,20 +137,3 @@ def _open(
         package = open_package(source, Path(unpacked), variants=variants)
         wanted = sum(choice.wants(one.category) for one in package.emoji)
         yield package.pictures(Path(drawn), choice=choice, tally=count), wanted
-
-
-def _print(tally: Tally, count: CaptionTally, out: Location, *, as_json: bool) -> None:
-    """What it came to; raises as `run.check_reached` does."""
-    from harvester.pipeline.run import check_reached
-    from harvester.progress.display import summarise
-    from harvester.sanitize import clean
-
-    if count.without_caption:
-        say(f"without a caption: {count.without_caption:,} of {count.taken:,}")
-    if count.lost:
-        say(f"named by the set, but missing or not drawable: {count.lost:,}")
-    if as_json:
-        print_json(tally.record() | {"dataset": str(out), "captions": count.record()})
-    else:
-        write_out("\n".join([*summarise(tally), f"dataset: {clean(str(out))}"]))
-    check_reached(tally)

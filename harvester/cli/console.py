@@ -1,4 +1,4 @@
-"""What both commands share on the command line: options, the console, logging, interruption.
+"""These are the parts that both commands share: options, console, logging, interruption.
 
 Nothing heavy is imported here, so that `--help` answers at once.
 """
@@ -35,7 +35,6 @@ if TYPE_CHECKING:
 
 
 CANDIDATES = Path("data/candidates")
-INTERRUPTED = 130
 
 
 def given_path(text: str | Path) -> Path:
@@ -336,15 +335,17 @@ async def follow(harvest: Harvest, progress: HarvestProgress) -> Tally:
 
 
 def print_harvest(
-    tally: Tally, out: Location, *, as_json: bool, messages: Mapping[str, Any] | None = None
+    tally: Tally, out: Location, *, as_json: bool, **records: Mapping[str, Any]
 ) -> None:
-    """What a harvest came to, on standard output; raises as `run.check_reached` does."""
+    """What a harvest came to, on standard output; raises as `run.check_reached` does.
+
+    With `as_json`, the `records` of its source stand beside what every harvest tells.
+    """
     from harvester.pipeline.run import check_reached
     from harvester.progress.display import summarise
 
     if as_json:
-        record = tally.record() | {"dataset": str(out)}
-        print_json(record | ({"messages": dict(messages)} if messages else {}))
+        print_json(tally.record() | {"dataset": str(out)} | records)
     else:
         write_out("\n".join([*summarise(tally), f"dataset: {clean(str(out))}"]))
     check_reached(tally)

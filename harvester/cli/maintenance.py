@@ -1,4 +1,4 @@
-"""The commands that look after a dataset: what it holds, what failed, shards that are too small.
+"""These are the commands that look after a dataset: `status`, `retry` and `compact`.
 
 Registered on `harvest` by `register`. Nothing heavy is imported before a command runs.
 """
@@ -47,11 +47,11 @@ def status(dataset: Dataset, *, as_json: AsJson = False, verbose: Verbose = Fals
 
     set_up_logging(verbose=verbose)
     with interruptible("nothing was changed"):
-        found = read_status(dataset)
+        report = read_status(dataset)
     if as_json:
-        print_json({"dataset": str(dataset), **found.record()})
+        print_json({"dataset": str(dataset), **report.record()})
     else:
-        write_out(describe_status(found, str(dataset), width=shutil.get_terminal_size().columns))
+        write_out(describe_status(report, str(dataset), width=shutil.get_terminal_size().columns))
 
 
 @takes(NetworkOptions)
@@ -108,8 +108,8 @@ def compact(dataset: Dataset, *, as_json: AsJson = False, verbose: Verbose = Fal
     from harvester.progress.display import Counting
 
     set_up_logging(verbose=verbose)
-    kept = "the dataset is whole; run the same command again to go on"
-    with interruptible(kept), Counting(stderr(), "compacting") as counting:
+    message = "the dataset is whole; run the same command again to go on"
+    with interruptible(message), Counting(stderr(), "compacting") as counting:
         report = compacting.compact(dataset, progress=counting.advance)
     if as_json:
         print_json({"dataset": str(dataset), **asdict(report)})

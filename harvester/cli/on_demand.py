@@ -1,4 +1,4 @@
-"""Harvests that `attribute` asks for: candidates for a prompt, and pictures it links to."""
+"""These are harvests that `attribute` asks for: a search for a prompt, and its linked pictures."""
 
 from __future__ import annotations
 

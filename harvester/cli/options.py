@@ -1,11 +1,11 @@
-"""Options that several commands share, taken as one value instead of a dozen parameters."""
+"""These are groups of options that several commands share, each taken as one value."""
 
 from __future__ import annotations
 
 import dataclasses
 import inspect
 import typing
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from functools import wraps
@@ -32,17 +32,20 @@ LogJson = Annotated[
 Options = TypeVar("Options")
 
 
-def takes(options: type[Options]) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+def takes(
+    options: type[Options], *, without: Collection[str] = ()
+) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Let a command take a dataclass's fields as options of its own.
 
     The command has a parameter of that type; on the command line the fields stand in its place,
-    with their annotations and defaults.
+    with their annotations and defaults; those in `without` keep their defaults there.
     """
 
     def decorate(command: Callable[..., Any]) -> Callable[..., Any]:
         signature = inspect.signature(command)
         hints = typing.get_type_hints(command, include_extras=True)
-        fields = typing.get_type_hints(options, include_extras=True)
+        every = typing.get_type_hints(options, include_extras=True)
+        fields = {name: hint for name, hint in every.items() if name not in without}
         taken = next(name for name, hint in hints.items() if hint is options)
         own = [
             parameter.replace(annotation=hints[name])
@@ -57,6 +60,7 @@ def takes(options: type[Options]) -> Callable[[Callable[..., Any]], Callable[...
                 annotation=fields[field.name],
             )
             for field in dataclasses.fields(options)  # type: ignore[arg-type]  # a dataclass
+            if field.name in fields
         ]
 
         @wraps(command)
@@ -149,8 +153,11 @@ class StoringOptions:
 
 
 @contextmanager
-def as_options() -> Iterator[None]:
+def as_options(option: str | None = None) -> Iterator[None]:
     """Settings that are refused in the block are refused as the options that stand for them.
+
+    Args:
+        option: that stands for all of them; each one's own name unless given.
 
     Raises:
         BadParameter: naming the option.
@@ -160,5 +167,5 @@ def as_options() -> Iterator[None]:
     try:
         yield
     except SettingError as exc:
-        option = f"--{exc.setting.replace('_', '-')}"
-        raise typer.BadParameter(str(exc), param_hint=option) from exc
+        named = option or f"--{exc.setting.replace('_', '-')}"
+        raise typer.BadParameter(str(exc), param_hint=named) from exc

@@ -1,12 +1,12 @@
-"""The commands of `harvest` that ask several search engines, or one with an API.
+"""These are the commands that search the web: `search`, and one for each search engine.
 
-`search` asks several in one run; `openverse` and `commons` are the same with one. Only what a
-command needs is imported, and only when it runs.
+`search` asks several engines in one run; the others are the same search with one, made from its
+row in `search.registry`. Only what a command needs is imported, and only when it runs.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any
 
@@ -25,12 +25,15 @@ from harvester.cli.console import (
     set_up_logging,
 )
 from harvester.cli.options import NetworkOptions, StoringOptions, as_options, takes
-from harvester.search.registry import SOURCES
+from harvester.search.registry import ENGINES, SearchEngine
+
+_NOT_EVERYWHERE = frozenset().union(*(engine.options for engine in ENGINES.values()))
+"""Options of a search that some engines do not understand."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SearchOptions:
-    """What is searched for, and how politely; for every command here."""
+    """What is searched for, and how politely; a command leaves out what its engine cannot."""
 
     prompts: Annotated[
         str | None,
@@ -64,6 +67,10 @@ class SearchOptions:
         list[str] | None,
         typer.Option("--budget", help="Requests a UTC day, as openverse=500; repeatable."),
     ] = None
+    region: Annotated[str, typer.Option("--region", help="DuckDuckGo's region.")] = "us-en"
+    safesearch: Annotated[
+        str, typer.Option("--safesearch", help="DuckDuckGo's filter: on, moderate, off.")
+    ] = "moderate"
     search_proxy: SearchProxy = None
     as_json: AsJson = False
     verbose: Verbose = False
@@ -95,8 +102,10 @@ class SearchOptions:
 
 def register(app: typer.Typer) -> None:
     """Add the commands to an app."""
-    for command in (ddg, search, openverse, commons):
-        app.command()(command)
+    app.command()(search)
+    for engine in ENGINES.values():
+        help_text = f"{engine.help}\n\nExample: harvest {engine.name} {engine.example}"
+        app.command(engine.name, help=help_text)(_command_of(engine))
 
 
 @takes(NetworkOptions)
@@ -107,11 +116,7 @@ def search(
     sources: Annotated[
         str,
         typer.Option("--sources", help="Engines: ddg, openverse, commons, with commas between."),
-    ] = ",".join(SOURCES),
-    region: Annotated[str, typer.Option("--region", help="DuckDuckGo's region.")] = "us-en",
-    safesearch: Annotated[
-        str, typer.Option("--safesearch", help="DuckDuckGo's filter: on, moderate, off.")
-    ] = "moderate",
+    ] = ",".join(ENGINES),
     wanted: SearchOptions,
     storing: StoringOptions,
     network: NetworkOptions,
@@ -124,42 +129,26 @@ def search(
     Example: harvest search --prompts prompts.txt --sources ddg,openverse,commons --per-prompt 30
     """
     named = read_sources(sources, licenses=_listed(wanted.licenses))
-    _search(named, wanted, storing, network, region=region, safesearch=safesearch)
+    _search(named, wanted, storing, network)
 
 
-@takes(NetworkOptions)
-@takes(StoringOptions)
-@takes(SearchOptions)
-def openverse(*, wanted: SearchOptions, storing: StoringOptions, network: NetworkOptions) -> None:
-    """Search Openverse's openly licensed pictures, each with its maker and license.
+def _command_of(engine: SearchEngine) -> Callable[..., None]:
+    """The search that asks one engine alone, with the options that it understands."""
 
-    WHENCE_OPENVERSE_TOKEN, the token of a registered application, allows 10,000 requests a day
-    instead of 100.
+    @takes(NetworkOptions)
+    @takes(StoringOptions)
+    @takes(SearchOptions, without=_NOT_EVERYWHERE - engine.options)
+    def command(*, wanted: SearchOptions, storing: StoringOptions, network: NetworkOptions) -> None:
+        _search((engine.name,), wanted, storing, network)
 
-    Example: harvest openverse --prompt "a fishing boat at dawn" --license by,by-sa,cc0
-    """
-    _search(("openverse",), wanted, storing, network)
-
-
-@takes(NetworkOptions)
-@takes(StoringOptions)
-@takes(SearchOptions)
-def commons(*, wanted: SearchOptions, storing: StoringOptions, network: NetworkOptions) -> None:
-    """Search Wikimedia Commons' free pictures, each with its maker and license.
-
-    Example: harvest commons --prompt "a fishing boat at dawn" --contact you@example.org
-    """
-    _search(("commons",), wanted, storing, network)
+    return command
 
 
 def _search(
-    sources: Sequence[str],
+    names: Sequence[str],
     wanted: SearchOptions,
     storing: StoringOptions,
     network: NetworkOptions,
-    *,
-    region: str = "us-en",
-    safesearch: str = "moderate",
 ) -> None:
     from harvester.api.harvest import harvest_search
 
@@ -171,11 +160,11 @@ def _search(
         pause_s=wanted.pause,
         licenses=_listed(wanted.licenses),
         budgets=wanted.budget or (),
-        region=region,
-        safesearch=safesearch,
+        region=wanted.region,
+        safesearch=wanted.safesearch,
         search_proxy=wanted.search_proxy,
     )
-    made = harvest_search(prompts, wanted.out, engines=sources, settings=settings)
+    made = harvest_search(prompts, wanted.out, engines=names, settings=settings)
     tally = make(made, log_json=storing.log_json, inputs=wanted.lists)
     print_harvest(tally, wanted.out, as_json=wanted.as_json)
 
@@ -189,74 +178,10 @@ def read_sources(text: str, *, licenses: Sequence[str] = ()) -> tuple[str, ...]:
     from harvester.api.settings import check_engines
 
     named = tuple(dict.fromkeys(_listed(text)))
-    with as_options():
+    with as_options("--sources"):
         check_engines(named, licenses)
     return named
 
 
 def _listed(text: str | None) -> tuple[str, ...]:
     return tuple(part.strip().lower() for part in (text or "").split(",") if part.strip())
-
-
-@takes(NetworkOptions)
-@takes(StoringOptions)
-def ddg(
-    prompts: Annotated[
-        str | None,
-        typer.Option("--prompts", help="List: .txt (a prompt a line), .csv, .jsonl, .parquet; -."),
-    ] = None,
-    prompt: Annotated[
-        list[str] | None, typer.Option("--prompt", help="One prompt; repeatable.")
-    ] = None,
-    generations: Annotated[
-        Any,
-        typer.Option(
-            "--generations",
-            parser=given_place,
-            metavar="PATH",
-            help="Dataset that `harvest midjourney` made.",
-        ),
-    ] = None,
-    out: Out = CANDIDATES,
-    *,
-    per_prompt: PerPrompt = 100,
-    region: Annotated[str, typer.Option("--region", help="DuckDuckGo's region.")] = "us-en",
-    safesearch: Annotated[
-        str, typer.Option("--safesearch", help="on, moderate, off.")
-    ] = "moderate",
-    pause: Annotated[
-        float, typer.Option("--pause", min=0.0, help="Seconds between two requests.")
-    ] = 1.0,
-    search_proxy: SearchProxy = None,
-    options: NetworkOptions,
-    storing: StoringOptions,
-    as_json: AsJson = False,
-    verbose: Verbose = False,
-) -> None:
-    """Search DuckDuckGo's images for each prompt and download what is found.
-
-    Searches that an earlier run finished are not made again, pictures are not fetched twice.
-
-    Example: harvest ddg --prompt "a fisherman village by Ralph Steadman" --per-prompt 30
-    """
-    from harvester.api.harvest import harvest_search
-    from harvester.pipeline import search as run_search
-    from harvester.sources.prompt_list import read_prompts
-
-    set_up_logging(verbose=verbose)
-    if not (prompts or prompt or generations):
-        raise typer.BadParameter("expected --prompt, --prompts or --generations, found none")
-    wanted = list(prompt or ())
-    wanted += [job.prompt for job in read_prompts(prompts) if job.prompt] if prompts else []
-    wanted += run_search.prompts_of(generations) if generations else []
-    settings = storing.settings(
-        options,
-        per_prompt=per_prompt,
-        pause_s=pause,
-        region=region,
-        safesearch=safesearch,
-        search_proxy=search_proxy,
-    )
-    made = harvest_search(wanted, out, settings=settings)
-    tally = make(made, log_json=storing.log_json, inputs=[*filter(None, [prompts])])
-    print_harvest(tally, out, as_json=as_json)

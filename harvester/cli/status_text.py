@@ -1,4 +1,4 @@
-"""What a dataset holds, as text that is readable at 80 columns.
+"""This is the report of `harvest status`: what a dataset holds, readable at 80 columns.
 
 Names of hosts and sources were written by strangers: they go through `sanitize.clean`, and into a
 `rich.text.Text`, which no markup acts on.
@@ -100,8 +100,8 @@ def _table(
     header: Sequence[str], rows: Iterable[Sequence[str]], *, numbers: int | None = None
 ) -> Table:
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for place, name in enumerate(header):
-        is_number = place == 2 if numbers is None else place >= numbers and name != ""
+    for column, name in enumerate(header):
+        is_number = column == 2 if numbers is None else column >= numbers and name != ""
         table.add_column(
             name,
             justify="right" if is_number else "left",

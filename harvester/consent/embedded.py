@@ -1,8 +1,8 @@
-"""What a picture file itself says of its use and of its making.
+"""This is the reader of opt-outs in picture files: what a file says of its use and its making.
 
 Read: PLUS `DataMining` (the prohibitions of data mining, of training, of all but search), IPTC
 `DigitalSourceType` (in XMP or in a C2PA manifest; `trainedAlgorithmicMedia` marks a generated
-picture), and who made it (`dc:creator`, `photoshop:Credit`, `dc:rights`).
+picture), and who made it (`dc:creator`, `photoshop:Credit`).
 
 The file's structure is not followed: an XMP packet is looked for by the namespace that each has to
 declare, wherever a format keeps it, and the words that count are looked for in its bytes, so that
@@ -52,7 +52,6 @@ _SOURCE = re.compile(rb"/digitalsourcetype/(%s|[A-Za-z]{3,60})" % "|".join(_TERM
 _BARE_SOURCE = re.compile(
     rb"DigitalSourceType(?:\s*=\s*[\"']|>)\s*(%s)\b" % "|".join(_TERMS).encode()
 )
-_GENERATED = frozenset({"trainedAlgorithmicMedia", "compositeWithTrainedAlgorithmicMedia"})
 _MINING_KINDS = {
     "DMI-UNSPECIFIED": SignalKind.NOTE,
     "DMI-ALLOWED": SignalKind.NOTE,
@@ -63,7 +62,6 @@ _MINING_KINDS = {
 """All other prohibitions (`DMI-PROHIBITED`, `…-SEECONSTRAINT`, …) speak of every use."""
 _NAMES = {
     "http://purl.org/dc/elements/1.1/ creator": "creator",
-    "http://purl.org/dc/elements/1.1/ rights": "rights",
     "http://ns.adobe.com/photoshop/1.0/ Credit": "credit",
 }
 
@@ -74,14 +72,11 @@ class FileRights:
 
     Attributes:
         signals: `DataMining: …` and `DigitalSourceType: …`, each once.
-        is_generated: made, or partly made, by a model: no source of anything.
-        creator, copyright: as the file names them, printable, at most 500 characters.
+        creator: as the file names it, printable, at most 500 characters.
     """
 
     signals: tuple[Signal, ...] = ()
-    is_generated: bool = False
     creator: str | None = None
-    copyright: str | None = None
 
 
 _SILENT = FileRights()
@@ -102,20 +97,18 @@ def read_file_rights(data: bytes) -> FileRights:
     signals: dict[Signal, None] = {}
     names: dict[str, str] = {}
     for packet in packets:
-        for found in _MINING.finditer(packet):
-            signals.setdefault(_mining_signal(found[0].decode("ascii").upper()))
+        for match in _MINING.finditer(packet):
+            signals.setdefault(_mining_signal(match[0].decode("ascii").upper()))
         for name, text in _read_names(packet):
             names.setdefault(name, text)
-    said = [_SOURCE.finditer(data)] if sourced else []
-    said += [pattern.finditer(part) for part in packets for pattern in (_SOURCE, _BARE_SOURCE)]
-    terms = dict.fromkeys(found[1].decode("ascii") for each in said for found in each)
-    kept = list(terms)[:_MAX_PACKETS]
-    signals |= {Signal(f"DigitalSourceType: {term}", SignalKind.NOTE): None for term in kept}
+    matches = [_SOURCE.finditer(data)] if sourced else []
+    matches += [pattern.finditer(part) for part in packets for pattern in (_SOURCE, _BARE_SOURCE)]
+    terms = dict.fromkeys(match[1].decode("ascii") for each in matches for match in each)
+    noted = list(terms)[:_MAX_PACKETS]
+    signals |= {Signal(f"DigitalSourceType: {term}", SignalKind.NOTE): None for term in noted}
     return FileRights(
         signals=tuple(signals)[:_MAX_PACKETS],
-        is_generated=not _GENERATED.isdisjoint(terms),
         creator=names.get("creator") or names.get("credit"),
-        copyright=names.get("rights"),
     )
 
 
@@ -186,8 +179,7 @@ def _read_names(packet: bytes) -> Iterator[tuple[str, str]]:
     with suppress(expat.ExpatError, ValueError, _DoctypeError):
         collector.parser.Parse(packet[:_MAX_PACKET], True)
     for name, texts in collector.found.items():
-        chosen = texts[:1] if name == "rights" else texts  # of several languages the first
-        text = clean("; ".join(chosen)[: 4 * _MAX_NAME])[:_MAX_NAME].strip()
+        text = clean("; ".join(texts)[: 4 * _MAX_NAME])[:_MAX_NAME].strip()
         if text:
             yield name, text
 
@@ -227,6 +219,6 @@ class _Collector:
             self._pieces.append(text)
 
     def _keep(self, name: str, text: str) -> None:
-        kept = self.found.setdefault(name, [])
-        if text.strip() and len(kept) < _MAX_PACKETS:
-            kept.append(" ".join(text.split()))
+        texts = self.found.setdefault(name, [])
+        if text.strip() and len(texts) < _MAX_PACKETS:
+            texts.append(" ".join(text.split()))

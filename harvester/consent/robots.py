@@ -1,4 +1,4 @@
-"""robots.txt: whether a site lets programs fetch an address.
+"""This is the reader of robots.txt (RFC 9309): whether a site lets programs fetch an address.
 
 Source: RFC 9309. Groups are chosen here, rules are matched by `protego`, which needs no regular
 expressions; `fetch.site_rules` fetches and remembers. No file allows everything; a site whose file
@@ -18,7 +18,7 @@ from dataclasses import dataclass
 
 from protego import Protego
 
-from harvester.consent.signals import AGENT, Signal, SignalKind
+from harvester.consent.signals import AGENT, Signal, SignalKind, SiteVerdict
 from harvester.sanitize import clean
 from harvester.urls import origin_of
 
@@ -33,22 +33,6 @@ _LINE = re.compile(r"^[ \t]*((?:user|allow|dis|dias|crawl)[^\n]*)", re.IGNORECAS
 """Lines that may be rules, with the misspellings that protego takes; all others are passed over."""
 
 
-@dataclass(frozen=True, slots=True)
-class RobotsVerdict:
-    """What a site's robots.txt says of one address.
-
-    Attributes:
-        allowed: whether the address may be fetched.
-        signal: the refusal; None where none was said.
-        crawl_delay_s: seconds that the site wants between two requests.
-    """
-
-    allowed: bool
-    signal: Signal | None = None
-    crawl_delay_s: float | None = None
-
-
-FREE = RobotsVerdict(allowed=True)
 _OURSELVES = "us"  # what our name becomes in the rules that are kept
 
 
@@ -63,21 +47,19 @@ class RobotsRules:
     parser: Protego | None
     crawl_delay_s: float | None = None
 
-    def judge(self, url: str) -> RobotsVerdict:
+    def judge(self, url: str) -> SiteVerdict:
         """Whether they let us fetch an address of their site."""
         if self.parser is None:
-            said = f"over {_MAX_WILDCARDS:,} wildcards or {_MAX_WILD_BYTES:,} bytes of them"
+            refusal = f"over {_MAX_WILDCARDS:,} wildcards or {_MAX_WILD_BYTES:,} bytes of them"
         else:
             try:
                 if self.parser.can_fetch(url, _OURSELVES):
-                    if self.crawl_delay_s is None:
-                        return FREE
-                    return RobotsVerdict(allowed=True, crawl_delay_s=self.crawl_delay_s)
+                    return SiteVerdict(crawl_delay_s=self.crawl_delay_s)
             except ValueError:  # an address that no rule can be held against
                 pass
-            said = f"disallows {clean(url[len(origin_of(url)) :][:_MAX_PATH])}"
-        signal = Signal(f"robots.txt: {said}", SignalKind.ROBOTS)
-        return RobotsVerdict(allowed=False, signal=signal, crawl_delay_s=self.crawl_delay_s)
+            refusal = f"disallows {clean(url[len(origin_of(url)) :][:_MAX_PATH])}"
+        signal = Signal(f"robots.txt: {refusal}", SignalKind.ROBOTS)
+        return SiteVerdict(signal, crawl_delay_s=self.crawl_delay_s)
 
 
 def read_robots(body: bytes, agent: str = AGENT) -> tuple[RobotsRules, int]:
@@ -109,8 +91,8 @@ def _our_lines(text: str, agent: str) -> Iterator[str]:
     The other groups would take memory, and time that grows with agents times rules.
     """
     in_names = ours = False
-    for found in _LINE.finditer(text.replace("\r", "\n")):
-        line = found[1].partition("#")[0].rstrip()
+    for match in _LINE.finditer(text.replace("\r", "\n")):
+        line = match[1].partition("#")[0].rstrip()
         named = _AGENT_LINE.match(line)
         if named is not None:
             ours = ours and in_names

@@ -1,4 +1,4 @@
-"""What owners say of the use of a picture, in headers and elsewhere: opt-outs, and who obeys them.
+"""These are the opt-out signals, the policies that obey them, and the reader of HTTP headers.
 
 Here are the words of it that all parts share (`Signal`, `ConsentPolicy`, `decide`), and the reader
 of headers: `X-Robots-Tag` and the TDM Reservation Protocol's `TDM-Reservation`. Other signals come
@@ -67,6 +67,19 @@ class Signal:
     written: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class SiteVerdict:
+    """What one file of a site says of one address.
+
+    Attributes:
+        signal: the refusal, or what else was said; None where nothing was.
+        crawl_delay_s: seconds that the site wants between two requests.
+    """
+
+    signal: Signal | None = None
+    crawl_delay_s: float | None = None
+
+
 _OBEYED: dict[ConsentPolicy, frozenset[SignalKind]] = {
     ConsentPolicy.STRICT: frozenset(SignalKind) - {SignalKind.NOTE},
     ConsentPolicy.SEARCH_ONLY: frozenset({SignalKind.SEARCH, SignalKind.ROBOTS, SignalKind.ANY}),
@@ -102,8 +115,8 @@ def rights_of(signals: Iterable[Signal]) -> tuple[str, ...]:
     """Signals as a row keeps them: each once, opt-outs first, at most 16 of 200 characters."""
     # Opt-outs first, so that a flood of other words cannot push out the one that refused.
     ordered = sorted(signals, key=lambda signal: signal.kind is SignalKind.NOTE)
-    kept = dict.fromkeys((signal.written or signal.text)[:_MAX_SIGNAL] for signal in ordered)
-    return tuple(kept)[:_MAX_SIGNALS]
+    texts = dict.fromkeys((signal.written or signal.text)[:_MAX_SIGNAL] for signal in ordered)
+    return tuple(texts)[:_MAX_SIGNALS]
 
 
 def read_signals(
@@ -117,42 +130,42 @@ def read_signals(
         now: the moment that `unavailable_after` is held against, in UTC.
     """
     # By kind as well: a note that reads like an opt-out must not stand in the way of one.
-    found: dict[tuple[str, SignalKind], Signal] = {}
+    signals: dict[tuple[str, SignalKind], Signal] = {}
     notes = 0
     for name, value in headers:
         lower = name.lower()
         if lower == "x-robots-tag":
-            header, said = "X-Robots-Tag", _judge_robots(value, agent, now)
+            header, kinds = "X-Robots-Tag", _judge_robots(value, agent, now)
         elif lower == "tdm-reservation":
-            said = {"1": SignalKind.TDM} if value.strip() == "1" else {}
+            kinds = {"1": SignalKind.TDM} if value.strip() == "1" else {}
             header = "TDM-Reservation"
         elif lower == "tdm-policy":
-            header, said = "TDM-Policy", {}
+            header, kinds = "TDM-Policy", {}
         else:
             continue
         written = f"{header}: {clean(value[: 2 * _MAX_SIGNAL])}"[:_MAX_SIGNAL]
-        for word, kind in said.items():
+        for word, kind in kinds.items():
             text = f"{header}: {word}"
-            found.setdefault((text, kind), Signal(text, kind, written))
-        if not said and notes < _MAX_SIGNALS:
+            signals.setdefault((text, kind), Signal(text, kind, written))
+        if not kinds and notes < _MAX_SIGNALS:
             notes += 1
-            found.setdefault((written, SignalKind.NOTE), Signal(written, SignalKind.NOTE))
-    return tuple(found.values())
+            signals.setdefault((written, SignalKind.NOTE), Signal(written, SignalKind.NOTE))
+    return tuple(signals.values())
 
 
 def _judge_robots(value: str, agent: str, now: datetime | None) -> dict[str, SignalKind]:
     """The words of one header that refuse some use, and which; of passed dates the first."""
-    said: dict[str, SignalKind] = {}
+    kinds: dict[str, SignalKind] = {}
     is_over = False
     for word, rest in _directives_for(value, agent):
         if word in _DIRECTIVES:
-            said[word] = _DIRECTIVES[word]
+            kinds[word] = _DIRECTIVES[word]
         elif word == _DATED and not is_over:
             moment = _read_moment(rest)
             is_over = moment is not None and moment <= (now or datetime.now(UTC))
             if is_over:
-                said[f"{_DATED}: {moment:%Y-%m-%d}"] = SignalKind.SEARCH
-    return said
+                kinds[f"{_DATED}: {moment:%Y-%m-%d}"] = SignalKind.SEARCH
+    return kinds
 
 
 def _directives_for(value: str, agent: str) -> Iterator[tuple[str, str]]:

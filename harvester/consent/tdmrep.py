@@ -1,4 +1,4 @@
-"""`/.well-known/tdmrep.json`: for which addresses a site reserves text and data mining.
+"""This is the reader of tdmrep.json: for which addresses a site reserves text and data mining.
 
 Source: W3C TDM Reservation Protocol (TDMRep), final report of 10 May 2024, "TDM File on the Origin
 Server": a list of rules; the first whose pattern fits the path counts. Patterns begin at the
@@ -72,9 +72,9 @@ def judge_tdm(rules: tuple[TdmRule, ...], url: str) -> Signal | None:
     path = path if path.startswith("/") else f"/{path}"
     for rule in rules:
         if rule.fits(path):
-            said = "reserved" if rule.is_reserved else "not reserved"
+            word = "reserved" if rule.is_reserved else "not reserved"
             policy = f", policy {rule.policy}" if rule.policy else ""
-            text = f"tdmrep.json: {clean(rule.pattern)[: _MAX_TEXT // 3]} {said}{policy}"
+            text = f"tdmrep.json: {clean(rule.pattern)[: _MAX_TEXT // 3]} {word}{policy}"
             kind = SignalKind.TDM if rule.is_reserved else SignalKind.NOTE
             return Signal(text[:_MAX_TEXT], kind)
     return None
@@ -92,8 +92,8 @@ def read_tdmrep(body: bytes) -> tuple[tuple[TdmRule, ...], int]:
         return (), 0
     rules: list[TdmRule] = []
     wildcards = 0
-    for said in listed[:_MAX_RULES] if isinstance(listed, list) else ():
-        rule = _read_rule(said)
+    for record in listed[:_MAX_RULES] if isinstance(listed, list) else ():
+        rule = _read_rule(record)
         if rule is not None:
             wildcards += len(rule.parts) - 1
             if wildcards > _MAX_WILDCARDS:
@@ -102,11 +102,11 @@ def read_tdmrep(body: bytes) -> tuple[tuple[TdmRule, ...], int]:
     return tuple(rules), sum(600 + 4 * len(rule.pattern) for rule in rules)
 
 
-def _read_rule(said: Any) -> TdmRule | None:
-    if not isinstance(said, dict):
+def _read_rule(record: Any) -> TdmRule | None:
+    if not isinstance(record, dict):
         return None
     pattern, reserved, policy = (
-        said.get(name) for name in ("location", "tdm-reservation", "tdm-policy")
+        record.get(name) for name in ("location", "tdm-reservation", "tdm-policy")
     )
     if not isinstance(pattern, str) or not 0 < len(pattern) <= _MAX_PATTERN:
         return None
@@ -134,6 +134,6 @@ def _make_plain(path: str) -> str:
     return quote(path, safe=_ASCII, errors="replace")
 
 
-def _unescape(found: re.Match[str]) -> str:
-    letter = chr(int(found[1], 16))
-    return letter if letter in _UNRESERVED else found[0].upper()
+def _unescape(match: re.Match[str]) -> str:
+    letter = chr(int(match[1], 16))
+    return letter if letter in _UNRESERVED else match[0].upper()

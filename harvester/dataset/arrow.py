@@ -1,4 +1,4 @@
-"""The rows of `schema` as Arrow tables, and back.
+"""This is the Arrow schema of each kind of row, and the way from rows to tables and back.
 
 Pictures are stored as Hugging Face `datasets` stores them: a struct of bytes and path, with the
 Image feature named in the file's metadata, so that `load_dataset("parquet", …)` decodes them.
@@ -15,7 +15,6 @@ from typing import Any
 import pyarrow as pa
 
 from harvester.schema import (
-    MAX_TEXT,
     SCHEMA_VERSION,
     AnyRow,
     Candidate,
@@ -30,6 +29,7 @@ from harvester.schema import (
     Search,
     SearchStatus,
     WeightedText,
+    stored_text,
 )
 
 _PICTURE = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
@@ -130,7 +130,7 @@ def file_schema(row_type: type[Row]) -> pa.Schema:
     return kind.schema.with_metadata(metadata)
 
 
-def check_file_schema(found: pa.Schema, row_type: type[Row], where: str) -> None:
+def check_file_schema(schema: pa.Schema, row_type: type[Row], where: str) -> None:
     """Refuse a file that is not a shard of `row_type` in this schema version.
 
     Raises:
@@ -138,7 +138,7 @@ def check_file_schema(found: pa.Schema, row_type: type[Row], where: str) -> None
     """
     kind = KINDS[row_type]
     try:
-        stamp = json.loads((found.metadata or {}).get(b"whence", b"null"))
+        stamp = json.loads((schema.metadata or {}).get(b"whence", b"null"))
     except (ValueError, RecursionError):
         stamp = None
     if not isinstance(stamp, dict):
@@ -157,11 +157,11 @@ def check_file_schema(found: pa.Schema, row_type: type[Row], where: str) -> None
             f"{_shown(stamp.get('schema_version'))}; harvest again, or use the whence that wrote it"
         )
     expected = dict(zip(kind.schema.names, kind.schema.types, strict=True))
-    actual = dict(zip(found.names, found.types, strict=True))
+    actual = dict(zip(schema.names, schema.types, strict=True))
     wrong = sorted(
         name
         for name, type_ in expected.items()
-        if actual.get(name) != type_ or found.names.count(name) > 1
+        if actual.get(name) != type_ or schema.names.count(name) > 1
     )
     if wrong:
         raise SchemaError(
@@ -176,11 +176,12 @@ def _shown(value: object) -> str:
 
 def to_table(rows: Iterable[Row], row_type: type[Row]) -> pa.Table:
     """Rows as an Arrow table in `file_schema`; the inverse of `from_table`."""
-    kept = list(rows)
+    listed = list(rows)
     schema = file_schema(row_type)
     # Column by column: Arrow takes ten times as long to pick rows apart.
     columns = [
-        _column([getattr(row, name) for row in kept], name, kept, schema) for name in schema.names
+        _column([getattr(row, name) for row in listed], name, listed, schema)
+        for name in schema.names
     ]
     return pa.Table.from_arrays(columns, schema=schema)
 
@@ -207,9 +208,7 @@ def _column(values: list[Any], name: str, rows: list[Any], schema: pa.Schema) ->
 
 def _storable(value: Any) -> Any:
     if isinstance(value, str):
-        value = value[:MAX_TEXT]
-        # Exports and web pages hold lone surrogates, which Arrow's UTF-8 refuses.
-        return value if value.isascii() else value.encode("utf-8", "replace").decode("utf-8")
+        return stored_text(value)
     if isinstance(value, tuple):
         return [_storable(part) for part in value]
     if isinstance(value, Reference | WeightedText | Parameter):

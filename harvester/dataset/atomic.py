@@ -1,4 +1,4 @@
-"""Atomic files: a new one takes its name only when it is whole and on disk.
+"""These are atomic files: a new one takes its name only when it is whole and on disk.
 
 It is written under a temporary name in the same folder, synced and moved. What stands in the way
 (a folder, a device, no right to write) is told before anything is computed.

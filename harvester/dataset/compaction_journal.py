@@ -1,4 +1,4 @@
-"""How far a run of `compact` has come: a small file that every reader of a dataset consults.
+"""This is the journal of `compact`: a small file from which every reader sees how far it came.
 
 `compact.json` names the run that writes the new shards. While `phase` is `writing`, these are
 not there for a reader; from the moment that it is `removing`, the old ones are not. So a reader
@@ -86,15 +86,15 @@ def read_journal(folder: Location) -> Journal | None:
         return None
 
 
-def _parsed(found: Any) -> Journal:
+def _parsed(record: Any) -> Journal:
     """Checked to the last name: shards are removed by what it says."""
-    if not isinstance(found, dict) or not isinstance(found.get("old"), dict):
+    if not isinstance(record, dict) or not isinstance(record.get("old"), dict):
         raise ValueError("no journal")  # noqa: TRY004  # of what a file holds
-    run, phase = found.get("run"), Phase(str(found.get("phase")))
+    run, phase = record.get("run"), Phase(str(record.get("phase")))
     if not isinstance(run, str) or not _RUN.fullmatch(run):
         raise ValueError("no run")
     old: dict[str, frozenset[str]] = {}
-    for kind, names in found["old"].items():
+    for kind, names in record["old"].items():
         texts = [str(name) for name in names] if isinstance(names, list) else [""]
         if not all(map(_SHARD.fullmatch, texts)):
             raise ValueError("no names of shards")

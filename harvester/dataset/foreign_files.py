@@ -1,4 +1,4 @@
-"""Files of others at the names that a dataset takes for its own: refused, and left as they are.
+"""This is the check for other programs' files under a dataset's names: they are refused.
 
 A folder that is given as `--out` may be a web app's, with a `manifest.json` of its own. What is
 there is whence's by its keys, or where it can be read by nobody and lies beside shards: then it is
@@ -41,17 +41,17 @@ def refuse_foreign(folder: Location, names: tuple[str, ...] = (MANIFEST, RECENT)
 
 
 def _is_ours(folder: Location, name: str) -> bool:
-    place = folder / name
-    text = read_text(place)
+    location = folder / name
+    text = read_text(location)
     if text is None:  # nothing, or what is no text
-        return not (isinstance(place, Path) and place.is_file()) or _has_shards(folder)
+        return not (isinstance(location, Path) and location.is_file()) or _has_shards(folder)
     if not text.strip():
         return True
     try:
-        found = json.loads(text)
+        record = json.loads(text)
     except (ValueError, RecursionError):
         return _has_shards(folder)
-    return found == {} or (isinstance(found, dict) and not _KEYS[name].isdisjoint(found))
+    return record == {} or (isinstance(record, dict) and not _KEYS[name].isdisjoint(record))
 
 
 def _has_shards(folder: Location) -> bool:

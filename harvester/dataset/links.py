@@ -1,4 +1,4 @@
-"""Links in a dataset that lead out of it: whoever writes to the dataset refuses them.
+"""This is the check for links that lead out of a dataset: whoever writes to it refuses them.
 
 A dataset may come from anyone. Where its folder of findings is a link to another dataset's, a
 compaction would remove the other one's shards, and a harvest would write among them. Every writer

@@ -1,4 +1,4 @@
-"""One writer at a time: a locked file on a local disk, an object with a heartbeat elsewhere.
+"""This is the writer's lock: a locked file on a local disk, an object with a heartbeat elsewhere.
 
 Elsewhere each writer puts an object of its own below `.lock/`, lists that folder, and goes on only
 if it finds no other writer there that is alive. Two that come at once see each other and both
@@ -91,12 +91,12 @@ class Holder:
         return cls(socket.gethostname(), _machine(), os.getpid(), run, since or now, now)
 
     @classmethod
-    def read(cls, place: Location) -> Holder | None:
+    def read(cls, location: Location) -> Holder | None:
         """What another wrote down, or None; raises as `read_text` does."""
         try:
-            found = json.loads(read_text(place, _LONGEST) or "null")
-            texts = {name: str(found[name])[:200] for name in ("host", "machine", "run", "since")}
-            return cls(**texts, pid=int(found["pid"]), at=str(found["at"])[:200])
+            record = json.loads(read_text(location, _LONGEST) or "null")
+            texts = {name: str(record[name])[:200] for name in ("host", "machine", "run", "since")}
+            return cls(**texts, pid=int(record["pid"]), at=str(record["at"])[:200])
         except (ValueError, TypeError, KeyError, RecursionError):
             return None
 
@@ -230,11 +230,11 @@ class _ObjectLock:
                 log.debug("the lock was not refreshed: %s", exc)
 
     def _refuse_others(self) -> None:
-        found = {entry.name: entry for entry in list_files(self._folder / LOCK)}
-        mine = found.pop(self._name, None)
-        for entry in found.values():
-            place = self._folder / LOCK / entry.name
-            holder = Holder.read(place)
+        entries = {entry.name: entry for entry in list_files(self._folder / LOCK)}
+        mine = entries.pop(self._name, None)
+        for entry in entries.values():
+            location = self._folder / LOCK / entry.name
+            holder = Holder.read(location)
             silent_s = _silence(entry, mine, holder)
             if silent_s < DEAD_AFTER_S and not (holder and holder.is_gone):
                 who = holder.describe() if holder else clean(entry.name)
@@ -243,7 +243,7 @@ class _ObjectLock:
                     f"heard of {max(silent_s, 0):.0f} s ago, dead when it is silent for "
                     f"{DEAD_AFTER_S:.0f}); wait for it to end, or give another --out"
                 )
-            remove(place)
+            remove(location)
 
 
 def _silence(entry: Entry, mine: Entry | None, holder: Holder | None) -> float:

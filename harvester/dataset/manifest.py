@@ -1,4 +1,4 @@
-"""The manifest of a dataset: counts, versions and the sha256 of every shard; who wrote it, and how.
+"""This is the manifest of a dataset: counts, versions, the sha256 of every shard, and all runs.
 
 ::
 
@@ -64,10 +64,10 @@ def read_manifest(folder: Location) -> dict[str, Any]:
         for run in listed if isinstance(listed, list) else ():
             if isinstance(run, dict) and isinstance(run.get("run"), str):
                 runs[run["run"]] = run
-    made: dict[str, Any] = {"schema_version": SCHEMA_VERSION, "tables": _tables(shards)}
-    made |= {"runs": list(runs.values())} if runs else {}
+    manifest: dict[str, Any] = {"schema_version": SCHEMA_VERSION, "tables": _tables(shards)}
+    manifest |= {"runs": list(runs.values())} if runs else {}
     at = recent.get("updated_at") or whole.get("updated_at")
-    return made | ({"updated_at": at} if isinstance(at, str) else {})
+    return manifest | ({"updated_at": at} if isinstance(at, str) else {})
 
 
 class Manifest:
@@ -113,8 +113,8 @@ class Manifest:
         self._run["updated_at"] = _now()
         runs = [self._run] if self._is_noted else []
         if not is_last and count < math.isqrt(2 * (self._known + count)):
-            made = {"tables": _tables(self._recent), "runs": runs, "updated_at": _now()}
-            write_text(self._folder / RECENT, json.dumps(made) + "\n")
+            recent = {"tables": _tables(self._recent), "runs": runs, "updated_at": _now()}
+            write_text(self._folder / RECENT, json.dumps(recent) + "\n")
             return
         whole = read_manifest(self._folder)
         shards = _shards_of(whole)
@@ -150,7 +150,7 @@ def reconcile(folder: Location, tables: Sequence[type[Row]], fresh: Shards | Non
         SchemaError, ShardError: as `Manifest`.
     """
     whole = read_manifest(folder)
-    known = _shards_of(whole)
+    recorded = _shards_of(whole)
     shards: Shards = {}
     for row_type in tables:
         kind = KINDS[row_type].name
@@ -158,7 +158,7 @@ def reconcile(folder: Location, tables: Sequence[type[Row]], fresh: Shards | Non
         for name in islice(sizes, 1):
             with open_shard(where / name, row_type):  # another kind or version is refused
                 pass
-        entries = known.get(kind, {}) | (fresh or {}).get(kind, {})
+        entries = recorded.get(kind, {}) | (fresh or {}).get(kind, {})
         here = {
             name: entries[name]
             if entries.get(name, {}).get("bytes") == size
@@ -167,7 +167,7 @@ def reconcile(folder: Location, tables: Sequence[type[Row]], fresh: Shards | Non
         }
         shards |= {kind: here} if here else {}
     is_one = exists(folder / MANIFEST) and not exists(folder / RECENT)
-    if not is_one or shards != known:
+    if not is_one or shards != recorded:
         _write(folder, shards, whole.get("runs", []))
     return sum(map(len, shards.values()))
 
@@ -188,13 +188,13 @@ def _measured(path: Location, row_type: type[Row]) -> dict[str, Any]:
 
 
 def _write(folder: Location, shards: Shards, runs: Sequence[Mapping[str, Any]]) -> None:
-    made: dict[str, Any] = {
+    record: dict[str, Any] = {
         "schema_version": SCHEMA_VERSION,
         "tables": _tables(shards),
         "updated_at": _now(),
     }
-    made |= {"runs": list(runs)} if runs else {}
-    write_text(folder / MANIFEST, json.dumps(made, indent=1, sort_keys=True) + "\n")
+    record |= {"runs": list(runs)} if runs else {}
+    write_text(folder / MANIFEST, json.dumps(record, indent=1, sort_keys=True) + "\n")
     remove(folder / RECENT)
     if shards and not exists(folder / "README.md"):
         write_text(folder / "README.md", _dataset_card())
@@ -222,23 +222,23 @@ def _shards_of(manifest: Mapping[str, Any]) -> Shards:
     return shards
 
 
-def _is_entry(found: Any) -> bool:
+def _is_entry(entry: Any) -> bool:
     return (
-        isinstance(found, dict)
-        and isinstance(found.get("rows"), int)
-        and isinstance(found.get("bytes"), int)
-        and isinstance(found.get("sha256"), str)
-        and isinstance(found.get("status"), dict)
-        and all(isinstance(count, int) for count in found["status"].values())
+        isinstance(entry, dict)
+        and isinstance(entry.get("rows"), int)
+        and isinstance(entry.get("bytes"), int)
+        and isinstance(entry.get("sha256"), str)
+        and isinstance(entry.get("status"), dict)
+        and all(isinstance(count, int) for count in entry["status"].values())
     )
 
 
-def _read_json(place: Location) -> dict[str, Any]:
+def _read_json(location: Location) -> dict[str, Any]:
     try:
-        found = json.loads(read_text(place) or "{}")
+        record = json.loads(read_text(location) or "{}")
     except (ValueError, RecursionError):
         return {}
-    return found if isinstance(found, dict) else {}
+    return record if isinstance(record, dict) else {}
 
 
 def _now() -> str:

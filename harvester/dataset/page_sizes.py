@@ -1,4 +1,4 @@
-"""What a Parquet column unpacks to, told by the headers of its pages before one is unpacked.
+"""This is the size check of Parquet pages: what a column unpacks to, read from page headers.
 
 The footer tells sizes as well, but a footer may say anything: what the reader allocates goes by
 the headers of the pages, which stand between the packed bytes and are read here alone.

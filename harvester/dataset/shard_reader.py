@@ -1,4 +1,4 @@
-"""One shard, opened for reading by someone who does not trust it.
+"""This is the reader of one shard that anyone may have written: it checks before it unpacks.
 
 A shard of a few kilobytes can be made to unpack to gigabytes: by packing, by a dictionary whose one
 long value stands in every row, by lists without end. What a row group unpacks to is measured
@@ -56,46 +56,46 @@ class Shard:
         with _reading(self.path):
             limit = _MAX_SHARD + _SHARD_RATIO * self.stream.seek(0, SEEK_END)
             groups = range(self.file.num_row_groups) if group is None else (group,)
-            for one in groups:
-                size = self._check_size(one, names)
+            for row_group in groups:
+                size = self._check_size(row_group, names)
                 found_here = self.file.iter_batches(
-                    size, row_groups=[one], columns=names, use_threads=False
+                    size, row_groups=[row_group], columns=names, use_threads=False
                 )
                 for batch in found_here:
-                    found = batch.select(names)
-                    total += found.nbytes
+                    selected = batch.select(names)
+                    total += selected.nbytes
                     if total > limit:
                         raise ValueError(f"rows of more than {limit >> 20:,} MiB in a small file")
-                    check_batch(found, self.row_type)
-                    yield found
+                    check_batch(selected, self.row_type)
+                    yield selected
 
     def _check_size(self, group: int, names: Sequence[str]) -> int:
         """How many rows of a row group can be read at once; ValueError where not one can."""
         metadata, leaves = self.file.metadata.row_group(group), self.file.schema
         wanted = frozenset(names)
         packed = unpacked = longest = 0
-        for place in range(metadata.num_columns):
-            chunk = metadata.column(place)
+        for number in range(metadata.num_columns):
+            chunk = metadata.column(number)
             if chunk.path_in_schema.partition(".")[0] not in wanted:
                 continue
-            found = measure_chunk(self.stream, chunk)
-            in_list = leaves.column(place).max_repetition_level > 0
-            _check_chunk(found, chunk.path_in_schema, in_list=in_list)
-            packed += found.packed
-            unpacked += found.data + found.dictionary
-            longest += found.dictionary
+            page_sizes = measure_chunk(self.stream, chunk)
+            in_list = leaves.column(number).max_repetition_level > 0
+            _check_chunk(page_sizes, chunk.path_in_schema, in_list=in_list)
+            packed += page_sizes.packed
+            unpacked += page_sizes.data + page_sizes.dictionary
+            longest += page_sizes.dictionary
         if unpacked > MAX_UNPACKED + _RATIO * packed:
             raise ValueError(f"{packed:,} bytes that unpack to {unpacked:,}")
         return max(1, min(ROW_GROUP, MAX_UNPACKED // max(longest, 1)))
 
 
-def _check_chunk(found: Unpacked, name: str, *, in_list: bool) -> None:
-    if found.repeats:
+def _check_chunk(unpacked: Unpacked, name: str, *, in_list: bool) -> None:
+    if unpacked.repeats:
         raise ValueError(f"the column {name} in an encoding that whence does not write")
-    if found.values > _MAX_VALUES:
-        raise ValueError(f"{found.values:,} values of {name} in one row group")
+    if unpacked.values > _MAX_VALUES:
+        raise ValueError(f"{unpacked.values:,} values of {name} in one row group")
     # One row may hold all elements of all lists, and each the longest text of the dictionary.
-    if in_list and found.values * found.dictionary > _MAX_SHARD:
+    if in_list and unpacked.values * unpacked.dictionary > _MAX_SHARD:
         raise ValueError(f"lists of {name} that may unpack to more than {_MAX_SHARD >> 20} MiB")
 
 
@@ -186,11 +186,11 @@ def _check(array: pa.Array, name: str, row_type: type[Row], *, is_required: bool
 def _check_closed(array: pa.Array, name: str, row_type: type[Row]) -> None:
     """Statuses and roles are of a closed set; one of another version of whence is none of it."""
     if name == "status":
-        known = [*(SearchStatus if row_type is Search else FetchStatus)]
+        allowed = [*(SearchStatus if row_type is Search else FetchStatus)]
     elif name == "references.role":
-        known = [*ReferenceRole]
+        allowed = [*ReferenceRole]
     else:
         return
-    values = pa.array([str(one) for one in known], pa.string())
+    values = pa.array([str(one) for one in allowed], pa.string())
     if not pc.all(pc.is_in(array, value_set=values)).as_py() and len(array):
         raise ValueError(f"an unknown {name}")

@@ -1,4 +1,4 @@
-"""Parquet shards: files that appear whole or not at all, and how they are read.
+"""These are the Parquet shards of a dataset: written whole or not at all, listed, and read.
 
 A folder of shards is opened for writing by `writer.Store`; anything may read it meanwhile. Folders
 and shards are `storage.Location`s: local paths, or addresses on any file system.
@@ -66,13 +66,13 @@ def shard_sizes(folder: Location, row_type: type[Row]) -> dict[str, int]:
     kind = KINDS[row_type]
     journal = read_journal(folder)
     while True:
-        found = list_files(folder / kind.folder)
+        entries = list_files(folder / kind.folder)
         before, journal = journal, read_journal(folder)
         if journal == before:  # or shards came and went while they were listed
             break
     return {
         entry.name: entry.size
-        for entry in found
+        for entry in entries
         if is_shard(entry.name) and not (journal and journal.hides(kind.name, entry.name))
     }
 
@@ -119,8 +119,8 @@ def read(folder: Location, row_type: type[Row], columns: Sequence[str] | None = 
     schema = file_schema(row_type)
     if columns is not None:
         schema = pa.schema([schema.field(name) for name in columns])
-    found = list(batches(folder, row_type, columns))
-    return pa.Table.from_batches(found, schema=schema.remove_metadata())
+    gathered = list(batches(folder, row_type, columns))
+    return pa.Table.from_batches(gathered, schema=schema.remove_metadata())
 
 
 def rows(folder: Location, row_type: type[AnyRow]) -> Iterator[AnyRow]:
@@ -135,7 +135,7 @@ def pick(folder: Location, row_type: type[Pictured], ids: Iterable[str]) -> dict
     Reads only the row groups that hold them; raises as `batches` does.
     """
     wanted = set(ids)
-    found: dict[str, Pictured] = {}
+    picked: dict[str, Pictured] = {}
     for path in shard_paths(folder, row_type):
         if not wanted:
             break
@@ -147,9 +147,9 @@ def pick(folder: Location, row_type: type[Pictured], ids: Iterable[str]) -> dict
                     continue
                 for batch in shard.batches(KINDS[row_type].schema.names, group):
                     here = batch.filter(pc.is_in(batch.column("id"), values))
-                    found |= {row.id: row for row in from_table(here, row_type)}
-        wanted.difference_update(found)
-    return found
+                    picked |= {row.id: row for row in from_table(here, row_type)}
+        wanted.difference_update(picked)
+    return picked
 
 
 def write_shard(path: Location, table: pa.Table) -> WrittenShard:
@@ -162,9 +162,9 @@ def write_shard(path: Location, table: pa.Table) -> WrittenShard:
     # Encoded pictures do not shrink: zstd would cost time for nothing.
     flat = [name for name in columns if not pa.types.is_list(table.schema.field(name).type)]
     codec = dict.fromkeys(flat, "zstd") | {"image.bytes": "none", "image.path": "zstd"}
-    told = sum(table.column(name).nbytes for name in columns)
+    unpacked_size = sum(table.column(name).nbytes for name in columns)
     # Rows of the longest texts that there can be still make groups that can be read again.
-    size = ROW_GROUP if told < MAX_UNPACKED // 2 else ROW_GROUP // 10
+    size = ROW_GROUP if unpacked_size < MAX_UNPACKED // 2 else ROW_GROUP // 10
     try:
         with writing(path) as plain, _Hashed(plain) as file:
             pq.write_table(table, file, row_group_size=size, compression=codec, use_dictionary=flat)

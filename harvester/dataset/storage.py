@@ -1,4 +1,4 @@
-"""Where a dataset is: a local folder, or an address on a file system that Arrow or fsspec knows.
+"""This is the storage layer: a local folder, or a file system that Arrow or fsspec knows.
 
 A local place is a `pathlib.Path`, and everything that is promised of files on a disk holds there.
 Any other is a `RemoteLocation`: `s3://bucket/path`, `gs://…`, `abfs://…`, `hdfs://…` through
@@ -191,8 +191,8 @@ def _open_other(text: str, kind: str) -> tuple[pafs.FileSystem, str]:
         url_to_fs,
     )
 
-    found, path = url_to_fs(text)
-    return pafs.PyFileSystem(pafs.FSSpecHandler(found)), path
+    file_system, path = url_to_fs(text)
+    return pafs.PyFileSystem(pafs.FSSpecHandler(file_system)), path
 
 
 def list_files(folder: Location) -> list[Entry]:
@@ -205,16 +205,16 @@ def list_files(folder: Location) -> list[Entry]:
         return _list_local(folder)
     remote = _remote(folder)
     with _storage_errors(remote, "be listed"):
-        found = remote.files.get_file_info(pafs.FileSelector(remote.path, allow_not_found=True))
+        infos = remote.files.get_file_info(pafs.FileSelector(remote.path, allow_not_found=True))
         bucket = remote.path.strip("/").partition("/")[0]
         # A bucket that is missing lists as an empty one, and a slip of the pen is no dataset.
-        is_bare = not found and remote.files.type_name in {"s3", "gcs"}
+        is_bare = not infos and remote.files.type_name in {"s3", "gcs"}
         if is_bare and remote.files.get_file_info(bucket).type is pafs.FileType.NotFound:
             raise FileNotFoundError(errno.ENOENT, f"no bucket {bucket}")
     return sorted(
         (
             Entry(one.base_name, -1 if one.size is None else one.size, one.mtime)
-            for one in found
+            for one in infos
             if one.type is pafs.FileType.File
         ),
         key=lambda entry: entry.name,
@@ -222,15 +222,15 @@ def list_files(folder: Location) -> list[Entry]:
 
 
 def _list_local(folder: Path) -> list[Entry]:
-    found: list[Entry] = []
+    listed: list[Entry] = []
     try:
         with os.scandir(folder) as entries:
-            for one in entries:
+            for listing in entries:
                 try:
-                    size = one.stat().st_size
+                    size = listing.stat().st_size
                 except OSError:  # a link that leads nowhere: whoever opens it is told
                     size = -1
-                found.append(Entry(one.name, size))
+                listed.append(Entry(listing.name, size))
     except (FileNotFoundError, NotADirectoryError):
         return []
     except OSError as exc:
@@ -238,71 +238,71 @@ def _list_local(folder: Path) -> list[Entry]:
             f"{folder}: expected a folder that can be listed, found {reason_of(exc)}; check its "
             "rights"
         ) from exc
-    return sorted(found, key=lambda entry: entry.name)
+    return sorted(listed, key=lambda entry: entry.name)
 
 
-def open_for_reading(place: Location) -> BinaryIO:
+def open_for_reading(location: Location) -> BinaryIO:
     """A file of known length, to be read at any place.
 
     Raises:
         OSError: if it cannot be opened; FileNotFoundError where there is none.
         ValueError: if it is no file: a pipe or device would be waited for without end.
     """
-    if isinstance(place, Path):
-        if not stat.S_ISREG(place.stat().st_mode):
+    if isinstance(location, Path):
+        if not stat.S_ISREG(location.stat().st_mode):
             raise ValueError("no file")
-        return place.open("rb")
-    remote = _remote(place)
+        return location.open("rb")
+    remote = _remote(location)
     raw = remote.files.open_input_file(remote.path)
     return cast("BinaryIO", io.BufferedReader(raw, _READ_AHEAD))
 
 
-def read_text(place: Location, limit: int = _LONGEST_TEXT) -> str | None:
+def read_text(location: Location, limit: int = _LONGEST_TEXT) -> str | None:
     """A file's text; None where there is none, or nothing that is text.
 
     Args:
-        place: of the file.
+        location: of the file.
         limit: bytes that are read.
 
     Raises:
         ShardError: if a remote place does not answer.
     """
-    with _storage_errors(place, "be read"):
+    with _storage_errors(location, "be read"):
         try:
-            with open_for_reading(place) as file:
+            with open_for_reading(location) as file:
                 return file.read(limit).decode("utf-8")
         except (FileNotFoundError, NotADirectoryError, UnicodeDecodeError):
             return None
         except (OSError, ValueError):
-            if isinstance(place, Path):
+            if isinstance(location, Path):
                 return None
             raise
 
 
-def exists(place: Location) -> bool:
+def exists(location: Location) -> bool:
     """Whether there is anything of this name, be it a link that leads nowhere.
 
     Raises:
         ShardError: if a remote place does not answer.
     """
-    if isinstance(place, Path):
-        return os.path.lexists(place)
-    remote = _remote(place)
-    with _storage_errors(place, "be found"):
+    if isinstance(location, Path):
+        return os.path.lexists(location)
+    remote = _remote(location)
+    with _storage_errors(location, "be found"):
         return remote.files.get_file_info(remote.path).type is not pafs.FileType.NotFound
 
 
-def remove(place: Location) -> None:
+def remove(location: Location) -> None:
     """Remove a file, if it is there.
 
     Raises:
         ShardError: if it cannot be removed.
     """
-    with _storage_errors(place, "be removed"):
-        if isinstance(place, Path):
-            place.unlink(missing_ok=True)
+    with _storage_errors(location, "be removed"):
+        if isinstance(location, Path):
+            location.unlink(missing_ok=True)
             return
-        remote = _remote(place)
+        remote = _remote(location)
         try:
             remote.files.delete_file(remote.path)
         except FileNotFoundError:
@@ -310,7 +310,7 @@ def remove(place: Location) -> None:
 
 
 @contextmanager
-def put(place: Location) -> Iterator[BinaryIO]:
+def put(location: Location) -> Iterator[BinaryIO]:
     """A file in memory, which is put at a remote place when the block ends well, else nowhere.
 
     Raises:
@@ -318,38 +318,38 @@ def put(place: Location) -> Iterator[BinaryIO]:
     """
     with io.BytesIO() as memory:
         yield memory
-        with _storage_errors(place, "be written"):
-            _put(_remote(place), memory)
+        with _storage_errors(location, "be written"):
+            _put(_remote(location), memory)
 
 
-def _put(place: RemoteLocation, memory: io.BytesIO) -> None:
-    is_whole = bool(_WHOLE.fullmatch(place.files.type_name))
-    path = place.path
+def _put(location: RemoteLocation, memory: io.BytesIO) -> None:
+    is_whole = bool(_WHOLE.fullmatch(location.files.type_name))
+    path = location.path
     if not is_whole:
-        place.files.create_dir(place.parent.path, recursive=True)
-        path = (place.parent / f".{place.name}.{secrets.token_hex(8)}.tmp").path
-    with memory.getbuffer() as view, place.files.open_output_stream(path) as stream:
+        location.files.create_dir(location.parent.path, recursive=True)
+        path = (location.parent / f".{location.name}.{secrets.token_hex(8)}.tmp").path
+    with memory.getbuffer() as view, location.files.open_output_stream(path) as stream:
         stream.write(view)
     if not is_whole:
-        place.files.move(path, place.path)
+        location.files.move(path, location.path)
 
 
-def _remote(place: Location) -> RemoteLocation:
-    if not isinstance(place, RemoteLocation):
-        raise TypeError(f"expected a Path or a RemotePlace, found {type(place).__name__}")
-    return place
+def _remote(location: Location) -> RemoteLocation:
+    if not isinstance(location, RemoteLocation):
+        raise TypeError(f"expected a Path or a RemoteLocation, found {type(location).__name__}")
+    return location
 
 
 @contextmanager
-def _storage_errors(place: Location, what: str) -> Iterator[None]:
+def _storage_errors(location: Location, what: str) -> Iterator[None]:
     try:
         yield
     except HarvestError:
         raise
     except Exception as exc:
         # Libraries beneath fsspec raise what they like.
-        step = "" if isinstance(place, Path) else ", the address and the credentials"
+        step = "" if isinstance(location, Path) else ", the address and the credentials"
         raise ShardError(
-            f"{place}: expected it to {what}, found {reason_of(exc)}; check its rights{step}, then "
-            "run the same command again"
+            f"{location}: expected it to {what}, found {reason_of(exc)}; check its rights{step}, "
+            "then run the same command again"
         ) from exc

@@ -1,4 +1,4 @@
-"""A dataset folder open for writing.
+"""This is the writer of a dataset: it gathers rows, and writes them as shards when it is time.
 
 ::
 
@@ -19,7 +19,6 @@ import time
 from collections import Counter
 from collections.abc import Mapping
 from contextlib import suppress
-from types import TracebackType
 from typing import Any, Self
 
 from harvester.dataset.arrow import KINDS, to_table
@@ -89,12 +88,7 @@ class DatasetWriter:
             raise
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        value: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         try:
             if self._has_failed:  # whoever called `flush` was told
                 with suppress(ShardError):

@@ -1,4 +1,4 @@
-"""The key under which two addresses of the web are one.
+"""This is URL canonicalisation: the key under which two addresses of the web are one.
 
 Host in lower case and as IDNA, percent-escapes and dot segments as RFC 3986 §6.2.2 normalises
 them, default ports, fragments and empty parameters off, and of the query what does not choose the
@@ -74,8 +74,8 @@ class _Signature:
             name in given and self.needs[name].fullmatch(given[name]) for name in self.needs
         ):
             return set()
-        found = {name for name in given if self.prefix and name.startswith(self.prefix)}
-        return found - self.keeps | self.needs.keys() | self.drops
+        names = {name for name in given if self.prefix and name.startswith(self.prefix)}
+        return names - self.keeps | self.needs.keys() | self.drops
 
 
 def _signature(
@@ -171,8 +171,8 @@ def _normalised(text: str) -> str:
     return text
 
 
-def _escape(found: re.Match[str]) -> str:
-    return _ESCAPES[found[1].upper()] if found[1] else "%25"
+def _escape(match: re.Match[str]) -> str:
+    return _ESCAPES[match[1].upper()] if match[1] else "%25"
 
 
 def _without_dots(path: str) -> str:
@@ -180,15 +180,15 @@ def _without_dots(path: str) -> str:
     if "/." not in path:
         return path
     segments = path[1:].split("/")
-    kept: list[str] = []
+    normalised: list[str] = []
     for segment in segments:
         if segment == "..":
-            del kept[-1:]
+            del normalised[-1:]
         elif segment != ".":
-            kept.append(segment)
+            normalised.append(segment)
     if segments[-1] in {".", ".."}:
-        kept.append("")
-    return "/" + "/".join(kept)
+        normalised.append("")
+    return "/" + "/".join(normalised)
 
 
 def _canonical_query(query: str) -> str:

@@ -1,4 +1,4 @@
-"""The SQLite file behind `index`: opened, made anew where it cannot be used, asked and written.
+"""This is the SQLite file of the seen index: opened safely, asked, written, made anew.
 
 One connection asks and another writes (write-ahead log), so that a flush in a thread does not hold
 up the questions of the run. Each keeps at most 8 MB of pages in memory, whatever the file's size.
@@ -17,17 +17,16 @@ import os
 import sqlite3
 import stat
 import zlib
-from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Self
 
 from harvester.dataset.arrow import KINDS
+from harvester.dataset.precedence import rank_sql
 from harvester.dedup import canonical_url as canonical
 from harvester.dedup import near_duplicates
-from harvester.dedup.keys import STATUSES, Packed, PendingKeys
+from harvester.dedup.keys import CODES, OK, STATUSES, Packed, PendingKeys
 from harvester.errors import ShardError, reason_of
 from harvester.paths import what_is
 from harvester.schema import Candidate, Finding
@@ -59,11 +58,13 @@ _BESIDE = ("-wal", "-shm", "-journal")
 _DAMAGED = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
 _SAME_BEGINNING = 8
 """Pictures whose ids begin alike, of which all are compared; by chance there are hardly two."""
-# As `keys.supersedes`; 0 is OK, 1 OPTED_OUT.
-_HOLDS = """
+_NEW, _OLD = rank_sql("excluded.status", CODES), rank_sql("addresses.status", CODES)
+# As `keys.supersedes`.
+_HOLDS = f"""
     ON CONFLICT (key) DO UPDATE SET id = excluded.id, status = excluded.status
-    WHERE status > 1
-    OR (status = 0 AND (excluded.status = 1 OR (excluded.status = 0 AND excluded.id < id)))
+    WHERE {_NEW} > {_OLD} OR (
+        {_NEW} = {_OLD} AND ({_NEW} = 0 OR (excluded.status = {OK} AND excluded.id < id))
+    )
 """
 _PUT_ADDRESS = "INSERT INTO addresses VALUES (?, ?, ?)" + _HOLDS  # noqa: S608  # constants
 _PUT_ALIAS = (
@@ -97,22 +98,17 @@ class SeenDatabase:
             raise self._fault(exc) from exc
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        value: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         # The writer last: whoever closes a file last empties its log into it.
         self._reader.close()
         self._writer.close()
 
     def address(self, key: bytes) -> tuple[Packed, int] | None:
         """The id and status of an address."""
-        found: tuple[Packed, int] | None = self._ask(
+        row: tuple[Packed, int] | None = self._ask(
             "SELECT id, status FROM addresses WHERE key = ?", key
         )
-        return found
+        return row
 
     def holds(self, picture: Packed) -> bool:
         """Whether a picture is stored."""
@@ -120,27 +116,20 @@ class SeenDatabase:
 
     def finding(self, key: bytes) -> bytes | None:
         """What a finding led to."""
-        found: tuple[bytes] | None = self._ask("SELECT led FROM findings WHERE key = ?", key)
-        return found and found[0]
+        row: tuple[bytes] | None = self._ask("SELECT led FROM findings WHERE key = ?", key)
+        return row and row[0]
 
     def sharing_bands(self, pdq: bytes) -> dict[bytes, bytes]:
         """The hashes, by id, of pictures that may be near; a bounded number."""
-        found: dict[bytes, bytes] = {}
+        hashes: dict[bytes, bytes] = {}
         with self._asking():
             for start in near_duplicates.beginnings(self._reader, pdq):
-                found |= self._reader.execute(
+                hashes |= self._reader.execute(
                     "SELECT id, pdq FROM pictures WHERE id BETWEEN ? AND ? AND pdq IS NOT NULL"
                     " LIMIT ?",
                     (start, start + b"\xff" * 28, _SAME_BEGINNING),
                 )
-        return found
-
-    def counts(self) -> Counter[int]:
-        """How many addresses there are of each status; reads them all."""
-        with self._asking():
-            return Counter(
-                dict(self._reader.execute("SELECT status, count(*) FROM addresses GROUP BY status"))
-            )
+        return hashes
 
     def seen(self, kind: str) -> dict[str, int]:
         """The shards of a kind that have been read, and their sizes."""
@@ -183,25 +172,14 @@ class SeenDatabase:
             for table in _TABLES:
                 self._writer.execute(f"DELETE FROM {table}")  # noqa: S608  # a name from above
 
-    @contextmanager
-    def once(self) -> Iterator[Callable[[bytes], bool]]:
-        """A function that says whether it is given a key for the first time; memory is bounded."""
-        with self._asking(), closing(sqlite3.connect("", isolation_level=None)) as scratch:
-            scratch.execute("CREATE TABLE met (key BLOB PRIMARY KEY) STRICT, WITHOUT ROWID")
-            yield (
-                lambda key: (
-                    scratch.execute("INSERT OR IGNORE INTO met VALUES (?)", (key,)).rowcount == 1
-                )
-            )
-
     def _connect(self) -> sqlite3.Connection:
         connection = sqlite3.connect(self._path, isolation_level=None, check_same_thread=False)
         for setting in (*_SETTINGS, "PRAGMA journal_mode = WAL", "PRAGMA synchronous = NORMAL"):
             connection.execute(setting)
         if not connection.execute("PRAGMA user_version").fetchone()[0]:
             # Last the version: a file that was left half made has none, and is made anew.
-            made = ("BEGIN IMMEDIATE", *_SCHEMA, f"PRAGMA application_id = {_APPLICATION}")
-            for statement in (*made, f"PRAGMA user_version = {_VERSION}", "COMMIT"):
+            statements = ("BEGIN IMMEDIATE", *_SCHEMA, f"PRAGMA application_id = {_APPLICATION}")
+            for statement in (*statements, f"PRAGMA user_version = {_VERSION}", "COMMIT"):
                 connection.execute(statement)
         return connection
 
@@ -228,12 +206,12 @@ class SeenDatabase:
                 [(application,)] = connection.execute("PRAGMA application_id")
                 [(version,)] = connection.execute("PRAGMA user_version")
                 schema = "SELECT sql FROM sqlite_schema WHERE sql IS NOT NULL"
-                made = {sql for (sql,) in connection.execute(schema)}
+                statements = {sql for (sql,) in connection.execute(schema)}
             except sqlite3.Error as exc:
                 if _is_damage(exc):
                     return False
                 raise
-        return (application, version, made) == (_APPLICATION, _VERSION, set(_SCHEMA))
+        return (application, version, statements) == (_APPLICATION, _VERSION, set(_SCHEMA))
 
     def _remove(self) -> None:
         for path in self._files:  # the file first: without its journal it may be half a change
@@ -286,12 +264,12 @@ def _is_plain(path: Path) -> bool:
         ShardError: if it is a folder, a pipe or a device.
     """
     try:
-        found = path.lstat()
+        info = path.lstat()
     except FileNotFoundError:
         return True
-    if stat.S_ISREG(found.st_mode):
-        return found.st_nlink == 1
-    if stat.S_ISLNK(found.st_mode):
+    if stat.S_ISREG(info.st_mode):
+        return info.st_nlink == 1
+    if stat.S_ISLNK(info.st_mode):
         return False
     raise ShardError(
         f"{path}: expected the index of what the dataset holds, found {what_is(path)}; move it "
@@ -304,9 +282,9 @@ def _is_damage(exc: sqlite3.Error) -> bool:
     return code is not None and code & 0xFF in _DAMAGED
 
 
-def _by_key(one: tuple[bytes, object]) -> bytes:
-    return one[0]
+def _by_key(row: tuple[bytes, object]) -> bytes:
+    return row[0]
 
 
-def _by_id(one: tuple[Packed, object]) -> tuple[bool, Packed]:
-    return isinstance(one[0], bytes), one[0]
+def _by_id(row: tuple[Packed, object]) -> tuple[bool, Packed]:
+    return isinstance(row[0], bytes), row[0]

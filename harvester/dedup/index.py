@@ -1,4 +1,4 @@
-"""What a dataset already holds, so that nothing is fetched or stored twice.
+"""This is the seen index: what a dataset holds, so that nothing is fetched or stored twice.
 
 An index of the shards, in one SQLite file: memory does not grow with the dataset. Addresses are
 under 16-byte digests of their `canonical_url` form, pictures under the bytes of their ids, and
@@ -10,8 +10,7 @@ What was learned since the last flush is in memory and is asked first; it goes i
 the rows have gone into shards. So the file never knows more than the shards do, and a run that is
 killed anywhere finds, at its next opening, the shards that the file has not seen.
 
-What holds of an address when it was met several times: that its owner opted out, for ever; else
-that a picture of it is stored; else its last failure.
+What holds of an address that was met several times is told by `dataset.precedence`.
 
 But: the file belongs to one process, which the dataset's lock sees to.
 """
@@ -21,14 +20,10 @@ from __future__ import annotations
 import itertools
 import tempfile
 import threading
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Mapping
 from contextlib import ExitStack
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Self
-
-import pyarrow as pa
-import pyarrow.compute as pc
 
 from harvester.dataset import shards
 from harvester.dataset.arrow import KINDS
@@ -62,11 +57,6 @@ _COLUMNS: Mapping[type[Candidate | Finding], list[str]] = {
     Candidate: ["id", "url", "final_url", "status", "pdq", "pdq_quality"],
     Finding: ["url", "source", "query_prompt", "query", "candidate_id"],
 }
-_FOUND = [
-    *("url", "source", "query_prompt", "query", "rank", "page_url", "title", "caption"),
-    *("creator", "license", "license_url"),
-]
-_NEVER = frozenset({FetchStatus.OPTED_OUT, FetchStatus.BLOCKED_ADDRESS})
 
 
 class SeenIndex:
@@ -100,41 +90,31 @@ class SeenIndex:
             self._enter()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        value: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._closing.close()
 
     # What is held
 
-    def settled(self, url: str) -> Resolution | None:
+    def resolution_of(self, url: str) -> Resolution | None:
         """The candidate of an address that needs no fetch: stored, or failed for good."""
-        found = self._address(url_key(url))
-        if found is None or (status := STATUSES.get(found[1])) is None:
+        entry = self._address(url_key(url))
+        if entry is None or (status := STATUSES.get(entry[1])) is None:
             return None
         if status.failure_class in {None, FailureClass.PERMANENT}:
-            return unpack_id(*found), status
+            return unpack_id(*entry), status
         return None
 
-    def failure(self, url: str) -> FetchStatus | None:
-        """How an address failed when it was last asked; None where it did not."""
-        found = self._address(url_key(url))
-        return STATUSES.get(found[1]) if found and found[1] != OK else None
-
-    def ending(self, url: str) -> Resolution | None:
+    def latest(self, url: str) -> Resolution | None:
         """What holds of an address, passing failures too: the row that tells of it."""
-        found = self._address(url_key(url))
-        if found is None or (status := STATUSES.get(found[1])) is None:
+        entry = self._address(url_key(url))
+        if entry is None or (status := STATUSES.get(entry[1])) is None:
             return None
-        return unpack_id(*found), status
+        return unpack_id(*entry), status
 
-    def is_barred(self, url: str) -> bool:
+    def is_opted_out(self, url: str) -> bool:
         """Whether the owner of an address opted out, there or where a redirect led to it."""
-        found = self._address(url_key(url))
-        return found is not None and STATUSES.get(found[1]) is FetchStatus.OPTED_OUT
+        entry = self._address(url_key(url))
+        return entry is not None and STATUSES.get(entry[1]) is FetchStatus.OPTED_OUT
 
     def holds(self, candidate_id: str) -> bool:
         """Whether a picture of this id is stored."""
@@ -145,18 +125,18 @@ class SeenIndex:
         pdq = read_pdq(pdq_hex, quality)
         if pdq is None:
             return None
-        found: dict[bytes, bytes] = {}
+        hashes: dict[bytes, bytes] = {}
         for batch in self._batches():
             for band in bands(pdq):
                 for picture in batch.bands.get(band, ())[:MOST]:
-                    found[picture] = batch.pictures[picture] or b""
-        found |= self._file.sharing_bands(pdq)
-        best = nearest(pdq, found.items())
+                    hashes[picture] = batch.pictures[picture] or b""
+        hashes |= self._file.sharing_bands(pdq)
+        best = nearest(pdq, hashes.items())
         return None if best is None else best.hex()
 
     # What becomes known
 
-    def learn(self, candidate: Candidate) -> None:
+    def add(self, candidate: Candidate) -> None:
         """Take one outcome: a row that is being stored, or a picture that is stored already."""
         code = CODES[candidate.status]
         packed = pack_id(candidate.id, code)
@@ -166,9 +146,9 @@ class SeenIndex:
         if candidate.status is FetchStatus.OPTED_OUT and candidate.final_url:
             self._settle(url_key(candidate.final_url), packed, code)
 
-    def alias(self, url: str, settled: Resolution) -> None:
+    def add_alias(self, url: str, resolution: Resolution) -> None:
         """Take another address of a stored picture; of failures each address has its own."""
-        candidate_id, status = settled
+        candidate_id, status = resolution
         if status is FetchStatus.OK:
             self._settle(url_key(url), pack_id(candidate_id, OK), OK)
 
@@ -210,44 +190,11 @@ class SeenIndex:
         """
         newest_first = self._sealed
         done = newest_first[newest_first.index(batch) :]
-        for place, one in enumerate(reversed(done), 1):
-            self._file.write(one, written if written and place == len(done) else {})
+        for number, sealed in enumerate(reversed(done), 1):
+            self._file.write(sealed, written if written and number == len(done) else {})
         # Not before: who asks in between finds it in one of the two.
         with self._swapping:
-            self._sealed = tuple(one for one in self._sealed if one not in done)
-
-    # Reports
-
-    def failures(self, classes: Collection[FailureClass]) -> Iterator[Finding]:
-        """The addresses that failed last in one of these ways, with what led to them first.
-
-        Streams from the shards, each address once. Never those whose owners opted out, nor
-        private ones; what this run has not committed is left out.
-        """
-        named = [one for one in FetchStatus if one.failure_class in classes and one not in _NEVER]
-        wanted = pa.array([str(one) for one in named], pa.string())
-        with self._file.once() as is_first:
-            for batch in shards.batches(self._folder, Candidate, [*_FOUND, "status"]):
-                failed = batch.filter(pc.is_in(batch.column("status"), value_set=wanted))
-                for row in failed.to_pylist():
-                    code = CODES[row.pop("status")]
-                    key = url_key(row["url"])
-                    found = self._file.address(key)
-                    if found and found[1] == code and is_first(key):
-                        yield Finding(**row)
-
-    def counts(self) -> dict[FetchStatus, int]:
-        """How many addresses ended in each way, by what holds of them now; reads the file once."""
-        found = self._file.counts()
-        latest: dict[bytes, int] = {}
-        for batch in reversed(self._batches()):
-            latest |= {key: code for key, (_, code) in batch.addresses.items()}
-        for key, code in latest.items():
-            before = self._file.address(key)
-            if before:
-                found[before[1]] -= 1
-            found[code] += 1
-        return {STATUSES[code]: n for code, n in sorted(found.items()) if n and code in STATUSES}
+            self._sealed = tuple(sealed for sealed in self._sealed if sealed not in done)
 
     # Inside
 

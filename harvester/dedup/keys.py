@@ -1,4 +1,4 @@
-"""What `index` learns of a dataset, between two flushes or from its shards, before it is on disk.
+"""These are the keys of the seen index, and those that wait in memory to be written to it.
 
 Addresses and findings are digests, ids the 32 bytes that their digits stand for; an id of another
 form, which a dataset of another maker may have, is kept as the text that it is.
@@ -11,9 +11,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
+from harvester.dataset.precedence import rank_of
 from harvester.dedup.canonical_url import canonical_url
 from harvester.dedup.near_duplicates import bands, read_pdq
-from harvester.schema import MAX_TEXT, FetchStatus
+from harvester.schema import FetchStatus, stored_text
 
 Packed = bytes | str
 """An id: 32 bytes, or the text of one that has another form."""
@@ -28,12 +29,12 @@ _FAILED = "failed-"
 
 def url_key(url: str) -> bytes:
     """16 bytes for an address, as a row holds it: addresses with one `canonical_url` have one."""
-    return _digest(canonical_url(_stored(url)), 16)
+    return _digest(canonical_url(stored_text(url)), 16)
 
 
 def finding_key(*parts: str | None) -> bytes:
     """16 bytes for one way to one address: the address as written, source, prompt and query."""
-    return _digest("\0".join(_stored(part or "") for part in parts), 16)
+    return _digest("\0".join(stored_text(part or "") for part in parts), 16)
 
 
 def led_to(candidate_id: str | None) -> bytes:
@@ -50,19 +51,13 @@ def _digest(text: str, size: int) -> bytes:
     return hashlib.blake2b(text.encode("utf-8", "replace"), digest_size=size).digest()
 
 
-def _stored(text: str) -> str:
-    """As `arrow` stores it, so that what is read from a shard later has the same key."""
-    text = text[:MAX_TEXT]
-    return text if text.isascii() else text.encode("utf-8", "replace").decode("utf-8")
-
-
 def pack_id(candidate_id: str, code: int) -> Packed:
     """The short form of an id whose candidate has this status."""
     digits = candidate_id if code == OK else candidate_id.removeprefix(_FAILED)
     try:
         packed = bytes.fromhex(digits)
     except ValueError:
-        return _stored(candidate_id)
+        return stored_text(candidate_id)
     return packed if unpack_id(packed, code) == candidate_id and len(packed) == 32 else candidate_id
 
 
@@ -76,16 +71,15 @@ def unpack_id(packed: Packed, code: int) -> str:
 def supersedes(new: tuple[Packed, int], old: tuple[Packed, int] | None) -> bool:
     """Whether an address's new (id, status) holds instead of the old one.
 
-    An opt-out holds against all, a picture against failures, the later failure against the
-    earlier. Of two pictures the lower id holds, so that it does not matter which came first.
+    By `dataset.precedence`. Of two pictures the lower id holds, so that it does not matter which
+    came first; of two opt-outs the first.
     """
     if old is None:
         return True
-    if OPTED_OUT in {new[1], old[1]}:
-        return old[1] != OPTED_OUT
-    if old[1] == OK:
-        return new[1] == OK and _order(new[0]) < _order(old[0])
-    return new != old
+    ranks = rank_of(STATUSES[new[1]]), rank_of(STATUSES[old[1]])
+    if ranks[0] != ranks[1] or not ranks[0]:
+        return ranks[0] >= ranks[1] and new != old
+    return new[1] == OK and _order(new[0]) < _order(old[0])
 
 
 def _order(packed: Packed) -> tuple[bool, Any]:

@@ -1,4 +1,4 @@
-"""Which stored picture a new one is a copy of, by PDQ, in a table on disk.
+"""This is the near-duplicate index: which stored picture a new one is a copy of, by PDQ.
 
 Two pictures are taken for one when both have PDQ quality and their hashes differ in at most
 `MAX_DISTANCE` of 256 bits. Eight bands of 32 bits are looked up: seven differing bits leave at
@@ -51,9 +51,9 @@ def read_pdq(digits: str | None, quality: int | None) -> bytes | None:
     return pdq if len(pdq) == 32 else None
 
 
-def distance(one: bytes, other: bytes) -> int:
+def distance(pdq: bytes, other: bytes) -> int:
     """Bits in which two hashes differ, 0 to 256."""
-    return (int.from_bytes(one) ^ int.from_bytes(other)).bit_count()
+    return (int.from_bytes(pdq) ^ int.from_bytes(other)).bit_count()
 
 
 def bands(pdq: bytes) -> list[int]:
@@ -77,8 +77,8 @@ def beginnings(connection: sqlite3.Connection, pdq: bytes) -> set[bytes]:
     bounds: list[int] = []
     for band in bands(pdq):
         bounds += (band << _ID_BITS, band << _ID_BITS | _ID_MASK, MOST)
-    found = connection.execute(_ALL_BANDS, bounds).fetchall()
-    return {(entry & _ID_MASK).to_bytes(4) for (entry,) in found}
+    rows = connection.execute(_ALL_BANDS, bounds).fetchall()
+    return {(entry & _ID_MASK).to_bytes(4) for (entry,) in rows}
 
 
 def nearest(pdq: bytes, pictures: Iterable[tuple[bytes, bytes]]) -> bytes | None:

@@ -1,4 +1,4 @@
-"""Generations out of Discord exports: finished Midjourney jobs that carry a picture.
+"""This is the reader of Discord exports: finished Midjourney jobs that carry a picture.
 
 A source: it reads files and yields rows, and downloads nothing. Every message is counted under
 one kind, so that what was left out, and why, can be told.
@@ -216,13 +216,13 @@ def _compose(job: _MidjourneyJob, folder: Path, author_key: bytes | None) -> Pos
     author = _name_author(asker, author_key) if asker else None
     job_id = find_job_id(picture.name) or find_job_id(picture.link)
     # A user may be mentioned in the prompt's own words.
-    asked = hide_people(message.prompt_text, record.people, mention=message.mention)
-    prompt = message.prompt if asked == message.prompt_text else parse_prompt(asked)
+    prompt_text = hide_people(message.prompt_text, record.people, mention=message.mention)
+    prompt = message.prompt if prompt_text == message.prompt_text else parse_prompt(prompt_text)
     # The niji bot's prompts need no `--niji`.
     by_niji = record.author_id == _NIJI_BOT or _plain_name(record) in _NIJI_NAMES
     modes = [mode for mode in (message.mode, "stealth" if message.stealth else None) if mode]
     generation = Generation(
-        id=job_id or record.message_id or _hash(record, asked, picture),
+        id=job_id or record.message_id or _hash(record, prompt_text, picture),
         prompt=prompt.prompt,
         raw_content=hide_people(record.content, record.people, mention=message.mention),
         parameters=prompt.parameters,
@@ -282,8 +282,8 @@ def _hide_name(path: str) -> str:
     return f"{parent}{slash}user{name[unique.start() :] if unique else ''}"
 
 
-def _hash(record: Record, asked: str, picture: Attachment) -> str:
+def _hash(record: Record, prompt_text: str, picture: Attachment) -> str:
     when = record.posted_at.isoformat() if record.posted_at else record.date
     link = canonical_link(picture.link) if is_web_address(picture.link) else picture.name
-    identity = f"{when}\0{asked}\0{link}".encode("utf-8", "surrogatepass")
+    identity = f"{when}\0{prompt_text}\0{link}".encode("utf-8", "surrogatepass")
     return hashlib.sha256(identity).hexdigest()[:32]

@@ -1,4 +1,4 @@
-"""Which files make up an export, in which order, and which layout each has.
+"""This finds the files of an export: which they are, in which order, in which layout.
 
 A layout is told by content, never by a file's ending: JSON of DiscordChatExporter and of raw API
 dumps, CSV, Parquet. What is none of them gets an error that says what it looks like instead.
@@ -230,8 +230,8 @@ def _unlike(path: Path, found: str) -> ExportFormatError:
 def _recognise_csv(path: Path, start: bytes) -> Export:
     line = start.partition(b"\n")[0].partition(b"\r")[0].decode("utf-8", "replace")
     names = next(csv.reader([line]), []) if len(line) < _SNIFFED // 2 else []
-    known = {name.strip().casefold() for name in names}
-    if {"id", "timestamp", "contents", "attachments"} <= known:
+    header = {name.strip().casefold() for name in names}
+    if {"id", "timestamp", "contents", "attachments"} <= header:
         raise _no_generations(path)
     columns = match_columns(names, _COLUMNS)
     if "content" not in columns or "attachments" not in columns:
@@ -260,5 +260,5 @@ def _unlike_table(path: Path, names: Collection[str]) -> ExportFormatError:
 
 def _bracketed_id(path: Path) -> str | None:
     """The channel's id out of a name such as `Guild - channel [123456789012345678].csv`."""
-    found = re.findall(r"\[(\d{15,20})\]", os.fsdecode(path.name))
-    return found[-1] if found else None
+    ids = re.findall(r"\[(\d{15,20})\]", os.fsdecode(path.name))
+    return ids[-1] if ids else None

@@ -1,4 +1,4 @@
-"""The first few values of a JSON file: what kind of export it is, if it is one.
+"""This is the recogniser of JSON exports: the first few values tell which kind a file is.
 
 Reads only as far as the first message, so that a file of a gigabyte is recognised at once.
 """

@@ -1,4 +1,4 @@
-"""Links to Discord's attachments: when they end, what they share, how they are renewed.
+"""These are links to Discord's attachments: when they end, what they share, how they are renewed.
 
 Since December 2023 a link carries `ex` and `is` (hexadecimal epoch seconds) and `hm` (a signature)
 and ends after a day; two links to one attachment differ in these three alone. The file's name is
@@ -46,9 +46,9 @@ class _TryAgainError(Exception):
 
 def expires_at(url: str) -> datetime | None:
     """When a link ends (UTC); None if it carries no such time."""
-    found = _EXPIRY.search(url)
+    match = _EXPIRY.search(url)
     try:
-        return datetime.fromtimestamp(int(found[1], 16), UTC) if found else None
+        return datetime.fromtimestamp(int(match[1], 16), UTC) if match else None
     except (ValueError, OverflowError, OSError):
         return None
 
@@ -59,14 +59,14 @@ def canonical_link(url: str) -> str:
     if not mark:
         return url
     query, hash_sign, fragment = query.partition("#")
-    kept = [part for part in query.split("&") if part and part.split("=", 1)[0] not in _SIGNATURE]
-    return before + ("?" + "&".join(kept) if kept else "") + hash_sign + fragment
+    parts = [part for part in query.split("&") if part and part.split("=", 1)[0] not in _SIGNATURE]
+    return before + ("?" + "&".join(parts) if parts else "") + hash_sign + fragment
 
 
 def find_job_id(name: str) -> str | None:
     """The job's uuid, in lower case, out of a file name or link; the last one, if several."""
-    found = _UUID.findall(name)
-    return found[-1].lower() if found else None
+    ids = _UUID.findall(name)
+    return ids[-1].lower() if ids else None
 
 
 def anonymous_link(url: str) -> str:
@@ -80,10 +80,10 @@ def anonymous_link(url: str) -> str:
     folder, slash, name = path.rpartition("/")
     uuid = find_job_id(name)
     if uuid:
-        kept = name[name.lower().rindex(uuid) :]
+        ending = name[name.lower().rindex(uuid) :]
     else:
-        kept = name[name.rfind(".") :] if "." in name else ""
-    return f"{folder}{slash}user{'_' if uuid else ''}{kept}{mark}{query}"
+        ending = name[name.rfind(".") :] if "." in name else ""
+    return f"{folder}{slash}user{'_' if uuid else ''}{ending}{mark}{query}"
 
 
 async def refresh_links(
@@ -194,10 +194,10 @@ def _read_pause(answer: httpx.Response) -> float:
 def _read_fresh(answer: httpx.Response, address: str) -> dict[str, str]:
     try:
         pairs = answer.json()["refreshed_urls"]
-        found = {pair["original"]: pair["refreshed"] for pair in pairs}
+        fresh = {pair["original"]: pair["refreshed"] for pair in pairs}
     except (ValueError, KeyError, TypeError) as exc:
         raise SourceChangedError(
             f"{address}: expected JSON with $.refreshed_urls[].original and .refreshed, found "
             "another shape; Discord's interface has changed, look for a newer whence"
         ) from exc
-    return {old: new for old, new in found.items() if isinstance(old, str) and isinstance(new, str)}
+    return {old: new for old, new in fresh.items() if isinstance(old, str) and isinstance(new, str)}

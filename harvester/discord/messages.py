@@ -1,4 +1,4 @@
-"""The messages of a recognised export, one by one, in one shape whatever the file's layout.
+"""This is the reader of an export's messages: one by one, in one shape whatever the layout.
 
 Nothing is held but the message at hand (of a Parquet file, the batch). A value of another type than
 expected counts as absent: dumps are made by many hands.
@@ -96,10 +96,10 @@ def _read_json(export: Export) -> Iterator[Record | None]:
         raise BrokenOffError(reason_of(exc)) from exc
 
 
-def _take_hit(found: list[Any]) -> Any:
+def _take_hit(messages: list[Any]) -> Any:
     """The message that a search found, among those around it that Discord sends along."""
-    hits = (entry for entry in found if isinstance(entry, dict) and entry.get("hit") is True)
-    return next(hits, found[0] if found else None)
+    hits = (entry for entry in messages if isinstance(entry, dict) and entry.get("hit") is True)
+    return next(hits, messages[0] if messages else None)
 
 
 def _from_message(message: dict[str, Any], export: Export) -> Record:
@@ -177,8 +177,8 @@ def _read_parquet(export: Export) -> Iterator[Record | None]:
             file = pq.ParquetFile(stream)
             for batch in file.iter_batches(_BATCH_ROWS, columns=own_names, use_threads=False):
                 for row in _in_microseconds(batch).to_pylist():
-                    known = {name: row.get(own) for name, own in export.columns.items()}
-                    yield _from_row(known, export)
+                    fields = {name: row.get(own) for name, own in export.columns.items()}
+                    yield _from_row(fields, export)
     except (pa.ArrowException, OSError, ValueError, OverflowError, LookupError) as exc:
         raise BrokenOffError(reason_of(exc)) from exc
 
@@ -258,13 +258,13 @@ def _date_of(snowflake: str | None) -> datetime | None:
 
 
 def _date_of_upload(attachments: tuple[Attachment, ...]) -> datetime | None:
-    found = _CDN_PATH.search(attachments[0].link) if attachments else None
-    return _date_of(found[2]) if found else None
+    match = _CDN_PATH.search(attachments[0].link) if attachments else None
+    return _date_of(match[2]) if match else None
 
 
 def _channel_of(attachments: tuple[Attachment, ...]) -> str | None:
-    found = _CDN_PATH.search(attachments[0].link) if attachments else None
-    return found[1] if found else None
+    match = _CDN_PATH.search(attachments[0].link) if attachments else None
+    return match[1] if match else None
 
 
 def _last_part(link: str) -> str:

@@ -1,4 +1,4 @@
-"""The people in a Discord message: found, told apart, and taken out of its text.
+"""This finds the people in a Discord message, tells them apart, and takes them out of its text.
 
 Exporters write `@DisplayName` where the message has `<@id>`; the message's list of mentioned users
 leads back to the id. What is stored names nobody: mentions become `<@user>`, the author a keyed

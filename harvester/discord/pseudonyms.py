@@ -1,4 +1,4 @@
-"""The key that turns people's names into pseudonyms.
+"""This is the secret key that turns people's names into pseudonyms.
 
 A pseudonym is a keyed hash: with the key, the same person has the same pseudonym in every harvest;
 without it, nobody can try all names and find out whose it is. So the key never stands in a dataset.

@@ -1,11 +1,10 @@
-"""Bodies of answers, read within a cap: as sent, and as unpacked; and the room that they take."""
+"""This is the reader of HTTP bodies, within a cap of bytes, and the memory slots they take."""
 
 from __future__ import annotations
 
 import asyncio
 import time
 import zlib
-from types import TracebackType
 from typing import Self
 
 import aiohttp
@@ -42,12 +41,7 @@ class MemorySlot:
     async def __aenter__(self) -> Self:
         return self
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        exc: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         self.leave()
 
     async def enter(self) -> None:

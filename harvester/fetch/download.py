@@ -1,4 +1,4 @@
-"""What a download may cost, what is known of it while it is under way, and how it ended."""
+"""These are the values of one download: its limits, its state under way, and its result."""
 
 from __future__ import annotations
 

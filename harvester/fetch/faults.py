@@ -1,4 +1,4 @@
-"""Why a download failed: HTTP status codes and the errors of three libraries → one `FetchStatus`.
+"""This is the classifier of failed downloads: HTTP codes and library errors → one `FetchStatus`.
 
 httpx's own error is too coarse to tell causes apart (its aiohttp transport calls a lost connection
 a `ConnectTimeout`, and a missing name a `ConnectError` like a refused port), so the whole chain of
@@ -37,6 +37,8 @@ NETWORK_ERRORS = (
     zlib.error,
 )
 """Everything that a server, a name server or an address can make the libraries raise."""
+REDIRECTS = frozenset({301, 302, 303, 307, 308})
+"""HTTP status codes that lead to another address."""
 _EXPIRED = b"this content is no longer available"
 _NO_SUCH_NAME = frozenset(
     getattr(socket, name) for name in ("EAI_NONAME", "EAI_NODATA") if hasattr(socket, name)

@@ -1,4 +1,4 @@
-"""One download: an address → bytes, or the status that says why not.
+"""This is the fetcher: it downloads one address, politely and within limits, or says why not.
 
 Redirects are followed here, one checked hop at a time, and opt-outs are obeyed at each. Limits hold
 for whole downloads, not for single reads: a server that drips a byte a second, sends without end
@@ -13,7 +13,6 @@ import ssl
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
-from types import TracebackType
 from typing import Self
 
 import aiohttp
@@ -25,6 +24,7 @@ from harvester.fetch.body import MemorySlot, read_body, read_head
 from harvester.fetch.download import Download, Fetched, FetchLimits, HostTurns, Stopped, outcome_of
 from harvester.fetch.faults import (
     NETWORK_ERRORS,
+    REDIRECTS,
     FetchError,
     explain_error,
     judge_answer,
@@ -37,7 +37,6 @@ from harvester.fetch.transport import Session, name_agent, open_session
 from harvester.schema import FetchStatus
 from harvester.shutdown import Stop
 
-_REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _HEAD_BYTES = 1024
 _MAX_RULES = 512 << 10
 _RULES_AT_ONCE = 128
@@ -57,10 +56,8 @@ class Fetcher:
         site_rules: whether robots.txt and tdmrep.json are asked for; a picture that the user
             names by itself is no crawling.
         pace: of each host; None gives one of its own.
-        stop: once it is set no download is begun any more, and `hold` raises `Stopped`.
-
-    Attributes:
-        is_barred: whether the owner of an address that a redirect leads to opted out before.
+        stop: once it is set no download is begun any more, and `fetch_held` raises `Stopped`.
+        is_opted_out: whether the owner of an address that a redirect leads to opted out before.
     """
 
     def __init__(
@@ -75,6 +72,7 @@ class Fetcher:
         site_rules: bool = False,
         pace: Pace | None = None,
         stop: Stop | None = None,
+        is_opted_out: Callable[[str], bool] = lambda _: False,
     ) -> None:
         self._limits = limits or FetchLimits()
         self._concurrency = concurrency
@@ -91,7 +89,7 @@ class Fetcher:
         self._open = AsyncExitStack()
         self._session: Session | None = None
         self._stop = stop or Stop()
-        self.is_barred: Callable[[str], bool] = lambda _: False
+        self._is_opted_out = is_opted_out
 
     async def __aenter__(self) -> Self:
         self._session = await self._open.enter_async_context(
@@ -109,12 +107,7 @@ class Fetcher:
         )
         return self
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        exc: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         self._session = None
         if self._rules is not None:
             await self._rules.close()
@@ -128,11 +121,11 @@ class Fetcher:
         Raises:
             RuntimeError: outside of the `async with` block.
         """
-        async with self.hold(url) as got:
-            return got
+        async with self.fetch_held(url) as fetched:
+            return fetched
 
     @asynccontextmanager
-    async def hold(self, url: str) -> AsyncIterator[Fetched]:
+    async def fetch_held(self, url: str) -> AsyncIterator[Fetched]:
         """As `fetch`, and keep one of the places for downloads until the body is done with.
 
         So there are never more bodies in memory than places, however far decoding lags behind.
@@ -147,17 +140,17 @@ class Fetcher:
         async with MemorySlot(self._slots, self._large) as room:
             download = Download(url, address, room, 2 * self._limits.deadline_s)
             try:
-                got = await self._try(self._session, download)
+                fetched = await self._try(self._session, download)
             except FetchError as fault:
                 room.leave()
-                got = Fetched(
+                fetched = Fetched(
                     status=fault.status,
                     url=url,
                     final_url=download.final_url,
                     signals=tuple(download.signals),
                     error=str(fault),
                 )
-            yield got
+            yield fetched
 
     async def _try(self, session: Session, download: Download) -> Fetched:
         limits = self._limits
@@ -206,7 +199,7 @@ class Fetcher:
             try:
                 hops = HostTurns(turns, turn)
                 hops.turn.start()
-                got = await self._ask(session, download, hops)
+                fetched = await self._ask(session, download, hops)
             except FetchError as fault:
                 hops.turn.report(outcome_of(fault), fault.retry_after_s, status=fault.status)
                 download.room.leave()
@@ -214,7 +207,7 @@ class Fetcher:
             finally:
                 download.left_s -= time.monotonic() - start
             hops.turn.report(TurnOutcome.OK)
-            return got
+            return fetched
 
     async def _take_turn(self, turns: AsyncExitStack, host: str, patience_s: float) -> Turn:
         return await turns.enter_async_context(self.pace.turn(host, patience_s=patience_s))
@@ -242,10 +235,10 @@ class Fetcher:
                     reason = f"expected leave to use it, found {refusal}"
                     raise FetchError(FetchStatus.OPTED_OUT, reason)
                 location = response.headers.get("Location")
-                if response.status not in _REDIRECTS or not location:
+                if response.status not in REDIRECTS or not location:
                     return await self._read(response, download)
             target = check_url(str(address.join(location)), allow_private=self._allow_private)
-            if self.is_barred(str(target)):
+            if self._is_opted_out(str(target)):
                 reason = "expected leave to use it, found that its owner opted out before"
                 raise FetchError(FetchStatus.OPTED_OUT, reason)
             if target.host != address.host:
@@ -276,15 +269,15 @@ class Fetcher:
         """Take in what the site's own rules say of an address, and end where that is a no."""
         if self._rules is None:
             return
-        found = await self._rules.check(str(address))
-        download.signals += [one for one in found.signals if one not in download.signals]
+        verdict = await self._rules.check(str(address))
+        download.signals += [one for one in verdict.signals if one not in download.signals]
         refusal = decide(download.signals, self.policy)
         if refusal:
             raise FetchError(FetchStatus.OPTED_OUT, f"expected leave to use it, found {refusal}")
-        if found.fault is not None:
-            raise found.fault
-        if found.crawl_delay_s:
-            self.pace.space_out(address.host, found.crawl_delay_s)
+        if verdict.fault is not None:
+            raise verdict.fault
+        if verdict.crawl_delay_s:
+            self.pace.space_out(address.host, verdict.crawl_delay_s)
 
     async def _get_rules(self, url: str) -> tuple[int, Mapping[str, str], bytes]:
         """One small file of a site's, for `robots` and `tdmrep`; redirects are left to them."""

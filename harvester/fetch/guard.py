@@ -1,4 +1,4 @@
-"""Which addresses may be asked at all, so that no list of links reaches into a private network.
+"""This is the SSRF guard: no list of links may reach into a private network.
 
 Two checks, both needed: `check_url` reads the address as written, and `resolver.GuardedResolver`
 refuses a name by what it resolves to.

@@ -1,4 +1,4 @@
-"""One host's state, and how its answers change it: the rules of `pace`, without its waiting.
+"""This is the state of one host: how its answers change the pace, without `pace`'s waiting.
 
 The limit of downloads at a time is raised by one after as many good answers as it stands at, while
 they come nearly as quickly as the host ever answered, and halved by 429, 503 and time-outs, as TCP

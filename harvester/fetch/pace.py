@@ -1,4 +1,4 @@
-"""How hard a host may be asked: connections at a time, pauses, and when it counts as dead.
+"""This is the politeness scheduler: connections a host, pauses, and when a host counts as dead.
 
 Every host has a limit of its own, which its answers move (`host`), and a queue. What a host
 asks for holds for all downloads from it: `Retry-After`, a pause of our own where it names none,
@@ -241,15 +241,15 @@ class HostPace:
             queue.host.enter(now)
             return
         loop = asyncio.get_running_loop()
-        place: asyncio.Future[None] = loop.create_future()
-        queue.waiting.append((place, now + patience_s))
+        waiter: asyncio.Future[None] = loop.create_future()
+        queue.waiting.append((waiter, now + patience_s))
         patience_s = min(patience_s, _LONGEST_WAIT_S)
-        end_of_patience = loop.call_later(patience_s, self._give_up, host, queue, place)
+        end_of_patience = loop.call_later(patience_s, self._give_up, host, queue, waiter)
         self._grant(host, queue)
         try:
-            await place
+            await waiter
         except asyncio.CancelledError:
-            if place.done() and not place.cancelled() and place.exception() is None:
+            if waiter.done() and not waiter.cancelled() and waiter.exception() is None:
                 queue.host.active -= 1  # granted and given up in the same moment
                 self._grant(host, queue)
             raise
@@ -258,11 +258,11 @@ class HostPace:
             while queue.waiting and queue.waiting[0][0].done():
                 queue.waiting.pop(0)
 
-    def _give_up(self, host: str, queue: _Queue, place: asyncio.Future[None]) -> None:
+    def _give_up(self, host: str, queue: _Queue, waiter: asyncio.Future[None]) -> None:
         rest_s = queue.host.rest_s(self._clock())
         # Whoever merely stands behind others goes on waiting: the host does what it can.
-        if not place.done() and rest_s > 0:
-            place.set_exception(_resting(host, rest_s))
+        if not waiter.done() and rest_s > 0:
+            waiter.set_exception(_resting(host, rest_s))
 
     def _grant(self, host: str, queue: _Queue) -> None:
         """Let in whom the host can take now; see to it that the others are looked at in time."""
@@ -271,15 +271,15 @@ class HostPace:
             queue.timer = None
         now = self._clock()
         while queue.waiting:
-            place, until = queue.waiting[0]
-            if not place.done():
+            waiter, until = queue.waiting[0]
+            if not waiter.done():
                 if queue.host.is_closed(now):
-                    place.set_exception(_dead(host, queue.host))
+                    waiter.set_exception(_dead(host, queue.host))
                 elif now < queue.host.ready_at > until:
-                    place.set_exception(_resting(host, queue.host.ready_at - now))
+                    waiter.set_exception(_resting(host, queue.host.ready_at - now))
                 elif queue.host.is_free(now):
                     queue.host.enter(now)
-                    place.set_result(None)
+                    waiter.set_result(None)
                 else:
                     break
             queue.waiting.pop(0)

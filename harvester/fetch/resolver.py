@@ -1,4 +1,4 @@
-"""Name look-ups: refused where an address is not public, remembered for a while, and bounded.
+"""This is the DNS resolver: it refuses names with private addresses, and remembers answers.
 
 The connection is made to the very addresses that were checked, those remembered included, so a
 name server that changes its answer between check and use (DNS rebinding) gains nothing. Names that
@@ -32,7 +32,7 @@ LOOK_UP_S = 10.0
 
 @dataclass(frozen=True, slots=True)
 class _Answer:
-    found: list[ResolveResult] | OSError | BlockedAddressError
+    result: list[ResolveResult] | OSError | BlockedAddressError
     until: float
 
 
@@ -72,10 +72,10 @@ class GuardedResolver(AbstractResolver):
             answer = await self._ask(key, host, family)
         else:
             self._answers.move_to_end(key)
-        if isinstance(answer.found, Exception):
+        if isinstance(answer.result, Exception):
             # Without the traces of those who asked before, which would grow from raise to raise.
-            raise answer.found.with_traceback(None)
-        return [ResolveResult(**{**one, "port": port}) for one in answer.found]
+            raise answer.result.with_traceback(None)
+        return [ResolveResult(**{**one, "port": port}) for one in answer.result]
 
     async def _ask(self, key: tuple[str, int], host: str, family: socket.AddressFamily) -> _Answer:
         waiting = self._asked.get(key)
@@ -88,38 +88,38 @@ class GuardedResolver(AbstractResolver):
     async def _look_up(
         self, key: tuple[str, int], host: str, family: socket.AddressFamily
     ) -> _Answer:
-        found: list[ResolveResult] | OSError | BlockedAddressError
+        result: list[ResolveResult] | OSError | BlockedAddressError
         keep_s = KEEP_FAILURE_S
         began = threading.Event()
         try:
             async with asyncio.timeout(LOOK_UP_S):
-                found = await asyncio.get_running_loop().run_in_executor(
+                result = await asyncio.get_running_loop().run_in_executor(
                     self._threads, _begin, began, host, family
                 )
-            self._check(host, found)
+            self._check(host, result)
             keep_s = KEEP_S
         except TimeoutError:
-            found = socket.gaierror(socket.EAI_AGAIN, f"no answer within {LOOK_UP_S:.0f} s")
+            result = socket.gaierror(socket.EAI_AGAIN, f"no answer within {LOOK_UP_S:.0f} s")
             if not began.is_set():  # all threads wait for silent name servers: not this one's fault
                 keep_s = 0.0
         except (OSError, BlockedAddressError) as exc:
-            found = exc
+            result = exc
         finally:
             self._asked.pop(key, None)
-        answer = _Answer(found, time.monotonic() + keep_s)
+        answer = _Answer(result, time.monotonic() + keep_s)
         self._answers[key] = answer
         self._answers.move_to_end(key)
         while len(self._answers) > MOST_NAMES:
             self._answers.popitem(last=False)
         return answer
 
-    def _check(self, host: str, found: list[ResolveResult]) -> None:
-        for result in found:
+    def _check(self, host: str, addresses: list[ResolveResult]) -> None:
+        for address in addresses:
             if not self._allow_private and not guard.is_public(
-                ipaddress.ip_address(result["host"])
+                ipaddress.ip_address(address["host"])
             ):
                 raise BlockedAddressError(
-                    f"expected {host} to have public addresses, found {result['host']}"
+                    f"expected {host} to have public addresses, found {address['host']}"
                 )
 
     async def close(self) -> None:

@@ -1,7 +1,8 @@
-"""How pictures are downloaded, as one value that can be sent to another machine."""
+"""These are the network settings of a harvest, as one value that can go to another machine."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -35,7 +36,12 @@ class Network:
     limits: FetchLimits = field(default_factory=FetchLimits)
 
     def fetcher(
-        self, *, crawls: bool = True, pace: Pace | None = None, stop: Stop | None = None
+        self,
+        *,
+        crawls: bool = True,
+        pace: Pace | None = None,
+        stop: Stop | None = None,
+        is_opted_out: Callable[[str], bool] = lambda _: False,
     ) -> Fetcher:
         """A fetcher, to be entered.
 
@@ -44,6 +50,7 @@ class Network:
                 programs hold; not for what the user names one by one.
             pace: of each host; None gives the fetcher one of its own.
             stop: once it is set no download is begun any more.
+            is_opted_out: whether no redirect to an address is followed, whose owner said no before.
 
         Raises:
             InputError: if the authority's file or the contact cannot be used.
@@ -69,4 +76,5 @@ class Network:
             site_rules=crawls,
             pace=pace,
             stop=stop,
+            is_opted_out=is_opted_out,
         )

@@ -1,9 +1,10 @@
-"""The cache of what sites say of all their addresses: robots.txt, tdmrep.json, both together.
+"""This is the cache of robots.txt and tdmrep.json: what each site says of all its addresses.
 
-Each is a small file at a known place, asked for once a site and remembered. An answer of 2xx is
-read, 3xx is followed for five hops, any 4xx says that there is no such file, and a site that cannot
-be reached, fails (5xx) or is overrun (429) is asked again after some minutes; what was read before
-holds meanwhile.
+`SITE_FILES` has a row for each; another place where a site may say it is a parser in `consent` and
+a row there. Each is a small file at a known place, asked for once a site and remembered. An answer
+of 2xx is read, 3xx is followed for five hops, any 4xx says that there is no such file, and a site
+that cannot be reached, fails (5xx) or is overrun (429) is asked again after some minutes; what was
+read before holds meanwhile.
 
 Source: RFC 9309, sections 2.3 and 2.4. But: `Cache-Control` counts for `max-age` alone, and a file
 is kept for ten minutes at least, so that nothing is asked for before every single picture.
@@ -17,13 +18,13 @@ import time
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 from urllib.parse import urljoin
 
-from harvester.consent.robots import FREE, RobotsRules, RobotsVerdict, read_robots
-from harvester.consent.signals import AGENT, Signal
-from harvester.consent.tdmrep import PATH, TdmRule, judge_tdm, read_tdmrep
-from harvester.fetch.faults import FetchError, read_retry_after
+from harvester.consent.robots import RobotsRules, read_robots
+from harvester.consent.signals import Signal, SiteVerdict
+from harvester.consent.tdmrep import PATH, judge_tdm, read_tdmrep
+from harvester.fetch.faults import REDIRECTS, FetchError, read_retry_after
 from harvester.schema import FailureClass, FetchStatus
 from harvester.urls import origin_of
 
@@ -42,9 +43,31 @@ _MAX_REDIRECTS = 5
 _LIFE_S = 24 * 3600.0
 _SHORTEST_LIFE_S = 600.0
 _FAULT_LIFE_S = 300.0
-_REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _MAX_AGE = re.compile(r"(?:^|[,\s])max-age\s*=\s*\"?(\d{1,9})", re.IGNORECASE)
 Rules = TypeVar("Rules")
+
+
+@dataclass(frozen=True, slots=True)
+class SiteFileKind(Generic[Rules]):
+    """One file that sites may have.
+
+    Attributes:
+        path: where it is.
+        read: makes rules of a body, and says how many bytes they take; raises nothing.
+        judge: what the rules say of an address, as `guard.check_url` gives it back.
+        is_needed: whether a file that cannot be read now means no for now (RFC 9309, 2.3.1.4).
+    """
+
+    path: str
+    read: Callable[[bytes], tuple[Rules, int]]
+    judge: Callable[[Rules, str], SiteVerdict]
+    is_needed: bool = False
+
+
+ROBOTS = SiteFileKind("/robots.txt", read_robots, RobotsRules.judge, is_needed=True)
+TDMREP = SiteFileKind(PATH, read_tdmrep, lambda rules, url: SiteVerdict(judge_tdm(rules, url)))
+SITE_FILES: tuple[SiteFileKind[Any], ...] = (ROBOTS, TDMREP)
+_SILENT = SiteVerdict()
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +85,7 @@ class SiteFile(Generic[Rules]):
 
 @dataclass(slots=True)
 class _Kept(Generic[Rules]):
-    found: SiteFile[Rules]
+    file: SiteFile[Rules]
     until: float
     cost: int
 
@@ -73,25 +96,23 @@ class SiteFiles(Generic[Rules]):
     Least recently used sites are forgotten first. One event loop; `close` ends what is under way.
 
     Args:
+        kind: of the file.
         get: makes one request.
-        path: of the file.
-        read: makes rules of a body, and says how many bytes they take; raises nothing.
+        max_origins, max_cached: sites, and bytes of their rules, that are remembered.
         clock: seconds, never going back.
     """
 
     def __init__(
         self,
+        kind: SiteFileKind[Rules],
         get: Get,
-        path: str,
-        read: Callable[[bytes], tuple[Rules, int]],
         *,
         max_origins: int = MAX_ORIGINS,
         max_cached: int = MAX_CACHED,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._get = get
-        self._path = path
-        self._read = read
+        self._kind = kind
         self._max_origins = max_origins
         self._max_cached = max_cached
         self._clock = clock
@@ -102,16 +123,32 @@ class SiteFiles(Generic[Rules]):
     def __len__(self) -> int:
         return len(self._kept)
 
-    async def of(self, origin: str) -> SiteFile[Rules]:
+    async def check(self, url: str) -> SiteVerdict:
+        """What the site of an address says of it.
+
+        Args:
+            url: as `guard.check_url` gives it back.
+
+        Raises:
+            FetchError: if the file is needed and cannot be read now, a new one each time: the
+                picture then fails as its site's file did.
+        """
+        file = await self._of(origin_of(url))
+        if file.fault is not None and self._kind.is_needed:
+            status, reason, pause_s = file.fault
+            raise FetchError(status, reason, retry_after_s=pause_s, mendable=False)
+        return _SILENT if file.rules is None else self._kind.judge(file.rules, url)
+
+    async def _of(self, origin: str) -> SiteFile[Rules]:
         """What the file of a site says; whoever asks while it is being fetched waits for it.
 
         Args:
             origin: scheme, host and port: `https://example.org`.
         """
-        kept = self._kept.get(origin)
-        if kept is not None and kept.until > self._clock():
+        cached = self._kept.get(origin)
+        if cached is not None and cached.until > self._clock():
             self._kept.move_to_end(origin)
-            return kept.found
+            return cached.file
         task = self._asking.get(origin)
         if task is None:
             task = asyncio.create_task(self._ask(origin))
@@ -128,24 +165,24 @@ class SiteFiles(Generic[Rules]):
         await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _ask(self, origin: str) -> SiteFile[Rules]:
-        found, life_s, cost = await self._fetch(origin)
+        file, life_s, cost = await self._fetch(origin)
         old = self._kept.pop(origin, None)
         if old is not None:
             self._cost -= old.cost
-            if found.fault is not None and old.found.fault is None:
-                found, cost = old.found, old.cost
+            if file.fault is not None and old.file.fault is None:
+                file, cost = old.file, old.cost
         cost += 500 + 2 * len(origin)
-        self._kept[origin] = _Kept(found, self._clock() + life_s, cost)
+        self._kept[origin] = _Kept(file, self._clock() + life_s, cost)
         self._cost += cost
         while len(self._kept) > self._max_origins or (
             self._cost > self._max_cached and len(self._kept) > 1
         ):
             self._cost -= self._kept.popitem(last=False)[1].cost
-        return found
+        return file
 
     async def _fetch(self, origin: str) -> tuple[SiteFile[Rules], float, int]:
         """What the file says now, for how many seconds that holds, and the bytes it takes."""
-        url = origin + self._path
+        url = origin + self._kind.path
         for hop in range(_MAX_REDIRECTS + 1):
             try:
                 status, headers, body = await self._get(url)
@@ -156,16 +193,15 @@ class SiteFiles(Generic[Rules]):
                 # A long file takes its time, and that is taken from nobody else.
                 cut = body[:MAX_BYTES]
                 is_long = len(cut) > _LONG
-                rules, cost = (
-                    await asyncio.to_thread(self._read, cut) if is_long else self._read(cut)
-                )
+                read = self._kind.read
+                rules, cost = await asyncio.to_thread(read, cut) if is_long else read(cut)
                 return SiteFile(rules), _life_of(named.get("cache-control", "")), cost
             if status == 429 or status >= 500:
                 kind = FetchStatus.THROTTLED if status in {429, 503} else FetchStatus.SERVER_ERROR
                 pause_s = read_retry_after(named.get("retry-after"))
-                fault = (kind, f"expected {self._path}, found HTTP {status}", pause_s)
+                fault = (kind, f"expected {self._kind.path}, found HTTP {status}", pause_s)
                 return SiteFile(None, fault), _FAULT_LIFE_S, 0
-            if status not in _REDIRECTS or not named.get("location"):
+            if status not in REDIRECTS or not named.get("location"):
                 break
             try:
                 url = urljoin(url, named["location"].strip())
@@ -177,7 +213,7 @@ class SiteFiles(Generic[Rules]):
         """No answer: a fault, unless the site itself led us to where nobody can be asked."""
         passing = exc.status.failure_class is not FailureClass.PERMANENT
         if passing or (is_own and exc.status in {FetchStatus.BAD_URL, FetchStatus.BLOCKED_ADDRESS}):
-            reason = f"expected {self._path}, but: {exc}"
+            reason = f"expected {self._kind.path}, but: {exc}"
             return SiteFile(None, (exc.status, reason, exc.retry_after_s))
         return SiteFile(None)
 
@@ -188,107 +224,12 @@ def _life_of(cache_control: str) -> float:
     return min(_LIFE_S, max(_SHORTEST_LIFE_S, float(named[1]))) if named else _LIFE_S
 
 
-class RobotsCache:
-    """The robots.txt of every site, each fetched once a day and by one download at a time.
-
-    Args:
-        get: makes one request.
-        agent: the name that means us, in lower case.
-        max_origins, max_cached: sites, and bytes of their rules, that are remembered.
-        clock: seconds, never going back.
-    """
-
-    def __init__(
-        self,
-        get: Get,
-        *,
-        agent: str = AGENT,
-        max_origins: int = MAX_ORIGINS,
-        max_cached: int = MAX_CACHED,
-        clock: Callable[[], float] = time.monotonic,
-    ) -> None:
-        self._files: SiteFiles[RobotsRules] = SiteFiles(
-            get,
-            "/robots.txt",
-            lambda body: read_robots(body, agent),
-            max_origins=max_origins,
-            max_cached=max_cached,
-            clock=clock,
-        )
-
-    def __len__(self) -> int:
-        return len(self._files)
-
-    async def check(self, url: str) -> RobotsVerdict:
-        """Whether an address may be fetched.
-
-        Args:
-            url: as `guard.check_url` gives it back.
-
-        Raises:
-            FetchError: if the file cannot be read now, a new one each time: the picture then fails
-                as its site's file did.
-        """
-        found = await self._files.of(origin_of(url))
-        if found.fault is not None:
-            status, reason, pause_s = found.fault
-            raise FetchError(status, reason, retry_after_s=pause_s, mendable=False)
-        if found.rules is None:
-            return FREE
-        return found.rules.judge(url)
-
-    async def close(self) -> None:
-        """Give up the requests that are under way."""
-        await self._files.close()
-
-
-class TdmRepCache:
-    """The tdmrep.json of every site, each fetched once a day and by one download at a time.
-
-    Args:
-        get: makes one request.
-        max_origins, max_cached: sites, and bytes of their rules, that are remembered.
-        clock: seconds, never going back.
-    """
-
-    def __init__(
-        self,
-        get: Get,
-        *,
-        max_origins: int = MAX_ORIGINS,
-        max_cached: int = MAX_CACHED,
-        clock: Callable[[], float] = time.monotonic,
-    ) -> None:
-        self._files: SiteFiles[tuple[TdmRule, ...]] = SiteFiles(
-            get, PATH, read_tdmrep, max_origins=max_origins, max_cached=max_cached, clock=clock
-        )
-
-    def __len__(self) -> int:
-        return len(self._files)
-
-    async def check(self, url: str) -> Signal | None:
-        """What the site says of mining an address: a reservation, or a note that there is none.
-
-        Args:
-            url: as `guard.check_url` gives it back.
-
-        Returns:
-            None where no rule fits.
-        """
-        found = await self._files.of(origin_of(url))
-        return judge_tdm(found.rules, url) if found.rules else None
-
-    async def close(self) -> None:
-        """Give up the requests that are under way."""
-        await self._files.close()
-
-
 @dataclass(frozen=True, slots=True)
 class SiteRulesVerdict:
     """What a site says of one address.
 
     Attributes:
-        signals: of both files.
+        signals: of all files.
         fault: why robots.txt could not be read, which means no for now (RFC 9309, 2.3.1.4).
         crawl_delay_s: seconds that the site wants between two requests.
     """
@@ -298,22 +239,18 @@ class SiteRulesVerdict:
     crawl_delay_s: float | None = None
 
 
-_NOTHING = SiteRulesVerdict()
-
-
 class SiteRules:
-    """Both files of every site, remembered.
+    """All files of every site, remembered.
 
     Args:
         get: makes one request.
     """
 
     def __init__(self, get: Get) -> None:
-        self._robots = RobotsCache(get)
-        self._tdmrep = TdmRepCache(get)
+        self._files = [SiteFiles(kind, get) for kind in SITE_FILES]
 
     async def check(self, url: str) -> SiteRulesVerdict:
-        """What the site of this address says; two requests for the first address of a site.
+        """What the site of this address says; a request a file for the first address of a site.
 
         One after the other: a site that cannot be reached, or wants no programs, is not asked for
         the second.
@@ -321,17 +258,18 @@ class SiteRules:
         Args:
             url: as `guard.check_url` gives it back.
         """
-        try:
-            robots = await self._robots.check(url)
-        except FetchError as exc:
-            return SiteRulesVerdict(fault=exc)
-        reserved = await self._tdmrep.check(url)
-        if robots.signal is None and reserved is None and robots.crawl_delay_s is None:
-            return _NOTHING
-        said = tuple(signal for signal in (robots.signal, reserved) if signal is not None)
-        return SiteRulesVerdict(said, crawl_delay_s=robots.crawl_delay_s)
+        verdicts: list[SiteVerdict] = []
+        for files in self._files:
+            try:
+                verdicts.append(await files.check(url))
+            except FetchError as exc:
+                return SiteRulesVerdict(fault=exc)
+        return SiteRulesVerdict(
+            tuple(verdict.signal for verdict in verdicts if verdict.signal is not None),
+            crawl_delay_s=max(verdict.crawl_delay_s or 0 for verdict in verdicts) or None,
+        )
 
     async def close(self) -> None:
         """Give up the requests that are under way."""
-        await self._robots.close()
-        await self._tdmrep.close()
+        for files in self._files:
+            await files.close()

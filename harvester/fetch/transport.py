@@ -1,4 +1,4 @@
-"""Connections to the hosts of pictures: aiohttp's, to allowed addresses only.
+"""This is the HTTP transport: aiohttp's connections, to allowed addresses only.
 
 aiohttp and not httpx, whose connection pool grows quadratically with the number of connections, and
 which costs four times as much a picture even over aiohttp's. Addresses are still read by httpx

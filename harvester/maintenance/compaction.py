@@ -1,4 +1,4 @@
-"""Many small shards of a dataset → full ones, without the rows that later rows replace.
+"""This is compaction: many small shards become full ones, without rows that later ones replace.
 
 Shards that are full and have nothing to lose are left as they are; the rows of the others are
 written anew, in their order, behind them. What is dropped: see `superseded_rows`. Descriptors,
@@ -79,14 +79,14 @@ class _Table:
 class _Steps:
     """Tells how far it is."""
 
-    tell: Progress | None
+    on_progress: Progress | None
     total: int
     done: int = 0
 
     def advance(self, rows: int) -> None:
         self.done += rows
-        if self.tell is not None:
-            self.tell(min(self.done, self.total), self.total)
+        if self.on_progress is not None:
+            self.on_progress(min(self.done, self.total), self.total)
 
 
 def compact(
@@ -164,16 +164,16 @@ def _opened(folder: Location, row_type: type[Row], stack: contextlib.ExitStack) 
 
 def _find_superseded(folder: Location, table: _Table, steps: _Steps) -> None:
     number = 0
-    where = folder / KINDS[table.row_type].folder
+    shards_folder = folder / KINDS[table.row_type].folder
     for name, entry in table.entries.items():
         table.starts[name] = number
-        with open_shard(where / name, table.row_type) as shard:
+        with open_shard(shards_folder / name, table.row_type) as shard:
             for batch in shard.batches(COLUMNS[table.row_type]):
                 table.superseded.add(batch)
                 number += batch.num_rows
         if number - table.starts[name] != entry["rows"]:
             raise ShardError(
-                f"{where / name}: expected {entry['rows']:,} rows, found "
+                f"{shards_folder / name}: expected {entry['rows']:,} rows, found "
                 f"{number - table.starts[name]:,}; the file was changed after whence wrote it"
             )
         steps.advance(entry["rows"])
@@ -231,23 +231,23 @@ class _Work:
         write_text(self.folder / JOURNAL, Journal(self.run, phase, old).to_text())
 
     def _write_table(self, table: _Table) -> Iterator[tuple[str, dict[str, object]]]:
-        where = self.folder / KINDS[table.row_type].folder
+        shards_folder = self.folder / KINDS[table.row_type].folder
         written = 0
         for number, batches in enumerate(self._filled(table)):
             self.lock.check()
             whole = pa.Table.from_batches(batches, file_schema(table.row_type).remove_metadata())
             whole = whole.replace_schema_metadata(file_schema(table.row_type).metadata)
             name = f"part-{self.run}-{number:05d}.parquet"
-            made = write_shard(where / name, whole)
+            shard = write_shard(shards_folder / name, whole)
             has_status = "status" in whole.schema.names
             statuses = whole.column("status").to_pylist() if has_status else []
-            yield name, entry_of(made, statuses, whole.num_rows)
+            yield name, entry_of(shard, statuses, whole.num_rows)
             written += whole.num_rows
         expected = sum(table.entries[name]["rows"] for name in table.renewed) - table.dropped
         if written != expected:
             raise ShardError(
-                f"{where}: expected to write {expected:,} rows, found {written:,} to write; "
-                "nothing was removed: run the same command again"
+                f"{shards_folder}: expected to write {expected:,} rows, found {written:,} to "
+                "write; nothing was removed: run the same command again"
             )
 
     def _filled(self, table: _Table) -> Iterator[list[pa.RecordBatch]]:
@@ -278,22 +278,22 @@ class _Work:
                     number += batch.num_rows
                     yield batch.filter(pa.array(~gone)) if gone.any() else batch
                     self.steps.advance(batch.num_rows)
-        kept = table.entries.keys() - set(table.renewed)
-        self.steps.advance(sum(table.entries[name]["rows"] for name in kept))
+        untouched = table.entries.keys() - set(table.renewed)
+        self.steps.advance(sum(table.entries[name]["rows"] for name in untouched))
 
 
 def _report(plan: Sequence[_Table], fresh: Shards) -> Compacted:
-    made = [entry for entries in fresh.values() for entry in entries.values()]
+    new = [entry for entries in fresh.values() for entry in entries.values()]
     old = [table.entries[name] for table in plan for name in table.renewed]
     before = [entry for table in plan for entry in table.entries.values()]
     bytes_before = sum(entry["bytes"] for entry in before)
     return Compacted(
         before=len(before),
-        after=len(before) - len(old) + len(made),
+        after=len(before) - len(old) + len(new),
         rows={table.name: table.rows - table.dropped for table in plan},
         dropped={table.name: table.dropped for table in plan},
         bytes_before=bytes_before,
         bytes_after=bytes_before
         - sum(entry["bytes"] for entry in old)
-        + sum(entry["bytes"] for entry in made),
+        + sum(entry["bytes"] for entry in new),
     )

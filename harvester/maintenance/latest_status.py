@@ -1,8 +1,8 @@
-"""How each address of a dataset ended in the end, whatever number of rows tell of it.
+"""This is the table of how each address of a dataset ended, whatever number of rows tell of it.
 
-A failure that is tried again has a row for each way it ended, and the last holds. An address that
-led to a picture has, whatever came before or after; so do those whose picture was stored under
-another address, which only a finding tells. An opt-out is never undone by a later failure.
+A failure that is tried again has a row for each way it ended; which of them holds is told by
+`dataset.precedence`. An address whose picture was stored under another one, which only a finding
+tells, led to a picture, too.
 
 Rows are gathered in a SQLite database that has no name and goes when it is closed: memory does not
 grow with the dataset, and the disk's temporary folder takes some 60 bytes a row. But: addresses are
@@ -19,6 +19,7 @@ from typing import Self
 import pyarrow as pa
 
 from harvester.dataset import shards
+from harvester.dataset.precedence import rank_of
 from harvester.dataset.storage import Location
 from harvester.errors import ShardError, reason_of
 from harvester.schema import Candidate, FetchStatus, Finding, Generation, Search
@@ -26,9 +27,8 @@ from harvester.urls import host_of, is_web_address
 
 _CACHE_KIB = 16_384
 _OK = str(FetchStatus.OK)
-_OPTED_OUT = str(FetchStatus.OPTED_OUT)
-_WEIGHTS = {_OK: 2 << 60, _OPTED_OUT: 1 << 60}
-"""Added to a row's place, the largest of which holds."""
+_RANK_BITS = 60
+"""A row's rank stands above its place; the row whose sum is the largest holds."""
 _TABLES = """
 PRAGMA journal_mode = OFF;
 PRAGMA synchronous = OFF;
@@ -90,16 +90,16 @@ class LatestStatuses:
         with _asking():
             self._base.execute("CREATE TABLE searches (key INTEGER PRIMARY KEY, status TEXT)")
             for batch in shards.batches(self._folder, Search, columns):
-                found = zip(*(column.to_pylist() for column in batch.columns), strict=True)
+                rows = zip(*(column.to_pylist() for column in batch.columns), strict=True)
                 self._base.executemany(
                     "INSERT OR REPLACE INTO searches VALUES (?, ?)",
-                    ((hash(tuple(key)), status) for *key, status in found),
+                    ((hash(tuple(key)), status) for *key, status in rows),
                 )
         counted = self.query("SELECT status, count(*) FROM searches GROUP BY status")
         return {str(status): int(str(count)) for status, count in counted}
 
-    def keep(self, statuses: Iterable[FetchStatus]) -> tuple[int, int]:
-        """Make ready for `has` and `tell`: keep the addresses of the web that ended like this.
+    def select(self, statuses: Iterable[FetchStatus]) -> tuple[int, int]:
+        """Make ready for `contains` and `mark`: keep the addresses of the web that ended like this.
 
         Returns:
             How many those are, and how many pictures of folders ended like this.
@@ -110,22 +110,22 @@ class LatestStatuses:
         [[local]] = self.query("SELECT count(*) FROM ended WHERE NOT web")
         self.query("DELETE FROM ended WHERE NOT web")
         self.query("CREATE UNIQUE INDEX by_key ON ended (key)")
-        [[kept]] = self.query("SELECT count(*) FROM ended")
-        return int(str(kept)), int(str(local))
+        [[count]] = self.query("SELECT count(*) FROM ended")
+        return int(str(count)), int(str(local))
 
-    def has(self, url: str) -> bool:
+    def contains(self, url: str) -> bool:
         """Whether an address is among those that were kept."""
         with _asking():
-            found = self._base.execute("SELECT 1 FROM ended WHERE key = ?", (hash(url),))
-            return found.fetchone() is not None
+            row = self._base.execute("SELECT 1 FROM ended WHERE key = ?", (hash(url),))
+            return row.fetchone() is not None
 
-    def tell(self, url: str) -> bool:
+    def mark(self, url: str) -> bool:
         """Take note that an address was told of; whether it was not before."""
         with _asking():
-            done = self._base.execute(
+            marked = self._base.execute(
                 "UPDATE ended SET told = 1 WHERE key = ? AND told = 0", (hash(url),)
             )
-            return done.rowcount > 0
+            return marked.rowcount > 0
 
     def _gather(self) -> None:
         if self._row_type is Generation:
@@ -171,7 +171,7 @@ class LatestStatuses:
             (
                 (
                     hash(key),
-                    place + _WEIGHTS.get(status, 0),
+                    rank_of(status) << _RANK_BITS | place,
                     status,
                     None if status == _OK else host_of(url or ""),
                     source,

@@ -1,4 +1,4 @@
-"""The addresses of a dataset that failed, as findings, so that a harvest asks for them again.
+"""This is the source of a retry: the addresses of a dataset that failed, as findings.
 
 Every way that led to such an address is told, so that each of them names the picture once it has
 come. An opt-out is never asked again, and an address of a private network neither: what refused
@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterator
-from types import TracebackType
 from typing import Self
 
 from harvester.dataset import shards
@@ -54,7 +53,7 @@ class FailedFindings:
     def __init__(self, folder: Location, which: Retry | None = None) -> None:
         self._folder = folder
         self._statuses = retried(which)
-        self._endings = LatestStatuses(folder, Candidate)
+        self._latest = LatestStatuses(folder, Candidate)
         self.addresses = self.local = self.findings = 0
 
     def __enter__(self) -> Self:
@@ -63,21 +62,16 @@ class FailedFindings:
                 f"{self._folder}: expected a dataset of candidates, found one of generations; "
                 "`harvest midjourney` with the same export tries again by itself"
             )
-        self._endings.__enter__()
+        self._latest.__enter__()
         try:
             self._count()
         except BaseException:
-            self._endings.__exit__()
+            self._latest.__exit__()
             raise
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        value: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self._endings.__exit__()
+    def __exit__(self, *_: object) -> None:
+        self._latest.__exit__()
 
     def __iter__(self) -> Iterator[Finding]:
         """Every finding of each address; of one that has none, what its own row tells.
@@ -87,20 +81,20 @@ class FailedFindings:
         """
         for records in shards.records(self._folder, Finding, [*_PROVENANCE, "found_at"]):
             for record in records:
-                if self._endings.has(record["url"]):
+                if self._latest.contains(record["url"]):
                     yield Finding(**record)
         # Rows come before the findings that name them: a run that died in between left some alone.
         for records in shards.records(self._folder, Candidate, _PROVENANCE):
             for record in records:
-                if self._endings.tell(record["url"]):
+                if self._latest.mark(record["url"]):
                     yield Finding(**record)
 
     def _count(self) -> None:
-        self.addresses, self.local = self._endings.keep(self._statuses)
+        self.addresses, self.local = self._latest.select(self._statuses)
         self.findings = self.addresses
         if not self.addresses:
             return
         for batch in shards.batches(self._folder, Finding, ["url"]):
             for url in batch.column(0).to_pylist():
-                if self._endings.has(url):
-                    self.findings += not self._endings.tell(url)
+                if self._latest.contains(url):
+                    self.findings += not self._latest.mark(url)

@@ -1,4 +1,4 @@
-"""What a dataset holds and what is left to do, read from its shards while others may write to it.
+"""This is the reader of a dataset's status: what it holds, and what is left to ask for again.
 
 Counted are addresses, each by its last ending (see `latest_status`); of a generations dataset they
 are posts. But: what a source has not named yet is unknown here, so "left" is what failed and may be
@@ -169,19 +169,17 @@ def _read(folder: Location, row_type: type[Candidate | Generation]) -> DatasetSt
     sizes = _sizes(folder, row_type)
     manifest = read_manifest(folder)
     kind = KINDS[row_type].name
-    with LatestStatuses(folder, row_type) as endings:
-        counted = endings.query(
-            "SELECT status, count(*) FROM ended GROUP BY status ORDER BY 2 DESC"
-        )
+    with LatestStatuses(folder, row_type) as latest:
+        counted = latest.query("SELECT status, count(*) FROM ended GROUP BY status ORDER BY 2 DESC")
         statuses = {str(status): _int(count) for status, count in counted}
-        hosts = _hosts(endings)
-        sources = endings.query(
+        hosts = _hosts(latest)
+        sources = latest.query(
             "SELECT source, sum(status = 'ok'), sum(status <> 'ok') FROM ended "
             "WHERE source IS NOT NULL GROUP BY source ORDER BY count(*) DESC, source LIMIT ?",
             (SHOWN,),
         )
-        searches = endings.searches() if row_type is Candidate else {}
-        pictures, picture_bytes = endings.pictures, endings.picture_bytes
+        searches = latest.searches() if row_type is Candidate else {}
+        pictures, picture_bytes = latest.pictures, latest.picture_bytes
     classes = dict.fromkeys(CLASSES, 0)
     for status, count in statuses.items():
         name = class_of(FetchStatus(status))
@@ -209,14 +207,14 @@ def _read(folder: Location, row_type: type[Candidate | Generation]) -> DatasetSt
     )
 
 
-def _hosts(endings: LatestStatuses) -> tuple[HostFailures, ...]:
-    worst = endings.query(
+def _hosts(latest: LatestStatuses) -> tuple[HostFailures, ...]:
+    worst = latest.query(
         "SELECT host, count(*) FROM ended WHERE host <> '' GROUP BY host "
         "ORDER BY count(*) DESC, host LIMIT ?",
         (SHOWN,),
     )
     commonest = (
-        endings.query(
+        latest.query(
             "SELECT status FROM ended WHERE host = ? GROUP BY status "
             "ORDER BY count(*) DESC, status LIMIT 1",
             (host,),
@@ -229,16 +227,16 @@ def _hosts(endings: LatestStatuses) -> tuple[HostFailures, ...]:
     )
 
 
-def _run(found: Mapping[str, Any], kind: str) -> RunSummary:
+def _run(record: Mapping[str, Any], kind: str) -> RunSummary:
     """A run of the manifest, which somebody may have edited: what makes no sense is left out."""
-    rows, settings = found.get("rows"), found.get("settings")
-    started, updated = (_moment(found.get(name)) for name in ("started_at", "updated_at"))
+    rows, settings = record.get("rows"), record.get("settings")
+    started, updated = (_moment(record.get(name)) for name in ("started_at", "updated_at"))
     count = rows.get(kind) if isinstance(rows, dict) else None
     count = count if isinstance(count, int) else None
     seconds = (updated - started).total_seconds() if started and updated else 0.0
     per_s = count / seconds if count and seconds >= 1 and math.isfinite(seconds) else None
     return RunSummary(
-        run=str(found.get("run")),
+        run=str(record.get("run")),
         started_at=None if started is None else started.isoformat(),
         updated_at=None if updated is None else updated.isoformat(),
         settings=settings if isinstance(settings, dict) else {},

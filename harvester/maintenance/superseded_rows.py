@@ -1,8 +1,9 @@
-"""Which rows of a dataset later ones replace: found by sorting digests in temporary files.
+"""This finds the rows that later ones replace, by sorting digests in temporary files.
 
-Of the rows of one key the last holds, but one that came to an end is not replaced by a failure:
+Of the rows of one key one holds, by `dataset.precedence`; of searches the last that came to an end:
 
-- candidates: by id; and a failure gives way to any later row of its address;
+- candidates: by id; and a failure gives way to the row of its address that holds, while each
+  picture stays, which findings may name;
 - generations: by id;
 - findings: by address, source, prompt and query;
 - searches: by prompt, query, source and scope.
@@ -17,13 +18,13 @@ import hashlib
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Self
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from harvester.dataset.precedence import rank_of
 from harvester.schema import Candidate, FetchStatus, Finding, Generation, Row, Search, SearchStatus
 
 _KEY = np.dtype([("high", "<u8"), ("low", "<u8"), ("rank", "<i8"), ("yields", "?")])
@@ -37,13 +38,13 @@ _Key = tuple[str, int, bool]
 
 
 def _of_candidate(record: Mapping[str, Any]) -> Iterator[_Key]:
-    is_ok = record["status"] == FetchStatus.OK
-    yield f"id\0{record['id']}", int(is_ok), True
-    yield f"url\0{record['url']}", 0, not is_ok
+    rank = rank_of(record["status"])
+    yield f"id\0{record['id']}", rank, True
+    yield f"url\0{record['url']}", rank, record["status"] != FetchStatus.OK
 
 
 def _of_generation(record: Mapping[str, Any]) -> Iterator[_Key]:
-    yield record["id"], int(record["status"] == FetchStatus.OK), True
+    yield record["id"], rank_of(record["status"]), True
 
 
 def _of_finding(record: Mapping[str, Any]) -> Iterator[_Key]:
@@ -94,12 +95,7 @@ class SupersededRows:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        value: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._dropped = np.zeros(0, np.bool_)
         self._temporary.cleanup()
 
@@ -119,9 +115,9 @@ class SupersededRows:
         keys["high"], keys["low"] = halves[:, 0], halves[:, 1]
         keys["rank"], keys["yields"] = ranks, yields
         part = keys["high"] % np.uint64(self._parts)
-        for one in np.unique(part):
-            with (self._folder / str(one)).open("ab") as file:
-                file.write(keys[part == one].tobytes())
+        for number in np.unique(part):
+            with (self._folder / str(number)).open("ab") as file:
+                file.write(keys[part == number].tobytes())
 
     def settle(self) -> None:
         """Find what is replaced, when all rows are there; raises OSError where a disk is full."""

@@ -1,4 +1,4 @@
-"""The grammar of Midjourney's messages about jobs; pure, and linear in the length of its input.
+"""This is the grammar of Midjourney's messages about jobs; pure, and linear in their length.
 
 A job is posted as ``**PROMPT** - [ACTION by ]<@ID> [(STATE)] [(MODE)]``. The prompt is the user's
 and may hold anything, so the message is read from its end: from the last ``** - ``. Exporters
@@ -143,8 +143,8 @@ def _parse_tail(tail: str) -> _Tail | None:
     if line.startswith(("@", "<@")):
         return _parse_asker(line, "imagine", None, None)
     for by in (" by <@", " by @"):
-        verb, found, _ = line.partition(by)
-        action = _ACTION.match(verb) if found else None
+        verb, separator, _ = line.partition(by)
+        action = _ACTION.match(verb) if separator else None
         if action is not None:
             name, variant = _name_action(action[1], action[2])
             return _parse_asker(line[len(verb) + 4 :], name, variant, None)
@@ -204,7 +204,7 @@ def _peel_state(rest: str, *, closed: bool) -> tuple[str, str | None]:
     if group is None:
         return rest, None
     written = group[1].strip().lower()
-    known = written in _STATES or bool(_PERCENT.match(written))
-    if closed and not known:
+    is_state = written in _STATES or bool(_PERCENT.match(written))
+    if closed and not is_state:
         return rest, None
     return rest[: group.start()].rstrip(), _STATES.get(written, written)

@@ -1,4 +1,4 @@
-"""Where the flags of a Midjourney prompt stand, and how many words each takes.
+"""This is the grammar of Midjourney's prompts: flags, and how many words each of them takes.
 
 Flags (`--ar 16:9`) come last by habit, not by rule: people write words after them, glue values to
 them (`--v6`) and type them on phones, which turn `--` into a long dash. So every flag takes what
@@ -78,8 +78,8 @@ def _is_flag(match: re.Match[str]) -> bool:
 
 
 def _name(text: str, start: int = 0) -> str:
-    found = _NAME.match(text, start)
-    return found[0].lower() if found else ""
+    match = _NAME.match(text, start)
+    return match[0].lower() if match else ""
 
 
 def _read_flag(segment: str) -> tuple[Flag, Sequence[str]]:

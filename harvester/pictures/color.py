@@ -1,4 +1,4 @@
-"""Pixels of every mode, depth and colour space → 8-bit sRGB, upright.
+"""This is colour conversion: pixels of every mode, depth and colour space → 8-bit sRGB, upright.
 
 The order is fixed: plain mode, resize (by the caller), alpha over white, colour profile, turn. The
 profile comes last because it is the dearest step and the picture is smallest then; white is white

@@ -1,4 +1,4 @@
-"""Bytes → a verified picture: upright, in sRGB, of a bounded size, with its hashes.
+"""This is the decoder: bytes → a verified picture, upright, in sRGB, bounded, with its hashes.
 
 The one door for pictures: candidates, generations and queries all pass here, so that two pictures
 are always compared after the same treatment. Every fault leaves as a `PictureError` with a status.
@@ -158,6 +158,14 @@ def open_picture(
     """
     opened = open_image(body, max_side=max_side, max_pixels=max_pixels)
     return Picture(np.array(opened.image), opened.width, opened.height, opened.mime)
+
+
+def try_open(body: bytes | None, *, max_side: int | None = 512) -> NDArray[np.uint8] | None:
+    """The pixels of stored bytes; None where there are none, or they are no picture any more."""
+    try:
+        return open_picture(body or b"", max_side=max_side).rgb
+    except PictureError:
+        return None
 
 
 def open_image(

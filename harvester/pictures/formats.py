@@ -1,4 +1,4 @@
-"""What a body of bytes is, read from its first bytes: a picture that we take, or something else.
+"""This is the recogniser of formats: the first bytes tell a picture that we take from the rest.
 
 The server's Content-Type and the address's extension are not asked: both are often wrong. Only
 seven formats are taken; for anything else the reason names what was found (a web page, an SVG, a

@@ -1,4 +1,4 @@
-"""Pictures decoded in processes of their own: a decoder that crashes or hangs costs one picture.
+"""This is the pool of decoder processes: one that crashes or hangs costs one picture.
 
 As many processes as cores, each behind a socket, started when there is work for them. A process
 gets its next body while it still decodes the last one, so that none waits for the event loop, which
@@ -109,10 +109,10 @@ class _Child(asyncio.Protocol):
         if not self.jobs:
             return False
         try:
-            found = unpack(answer)
+            result = unpack(answer)
         except ValueError:
             return False
-        self._pool.settle(self.jobs.popleft(), found)
+        self._pool.settle(self.jobs.popleft(), result)
         return True
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -179,15 +179,15 @@ class DecoderPool:
         self._assign(job)
         return await job.done
 
-    def settle(self, job: _DecodeJob, found: Decoded | Exception) -> None:
+    def settle(self, job: _DecodeJob, result: Decoded | Exception) -> None:
         """Hand a job its end, and its place to the next one."""
         self._slots.release()
         if job.done.done():  # whoever waited has gone
             return
-        if isinstance(found, Exception):
-            job.done.set_exception(found)
+        if isinstance(result, Exception):
+            job.done.set_exception(result)
         else:
-            job.done.set_result(found)
+            job.done.set_result(result)
 
     def lose(self, child: _Child) -> None:
         """Deal with a process that has ended, or is not to be believed."""

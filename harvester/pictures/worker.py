@@ -1,4 +1,4 @@
-"""One download's bytes → what is stored of it; and the loop of the processes that do only this.
+"""This is the work of a decoder process: one download's bytes → what is stored of it.
 
 `decode` is pure. `serve` is the far end of `pool`: it takes bodies from a socket and answers
 each, for as long as the other end is open. It imports what decoding needs and no more (no Arrow,
@@ -189,15 +189,15 @@ def _answer(work: Callable[[bytes, int], Decoded], body: bytes, max_side: int) -
 
 def pack(answer: Decoded | PictureError) -> bytes:
     """An answer as it goes through the socket, its length first."""
-    said: dict[str, Any]
+    record: dict[str, Any]
     if isinstance(answer, PictureError):
         jpeg = b""
-        said = {"status": answer.status, "reason": str(answer)}
+        record = {"status": answer.status, "reason": str(answer)}
     else:
         jpeg = answer.jpeg
-        said = {name: getattr(answer, name) for name in _STORED}
-        said["signals"] = [(one.text, one.kind, one.written) for one in answer.signals]
-    head = json.dumps(said).encode()
+        record = {name: getattr(answer, name) for name in _STORED}
+        record["signals"] = [(one.text, one.kind, one.written) for one in answer.signals]
+    head = json.dumps(record).encode()
     size = SIZE.size + len(head) + len(jpeg)
     return b"".join((SIZE.pack(size), SIZE.pack(len(head)), head, jpeg))
 
@@ -210,24 +210,24 @@ def unpack(answer: bytes) -> Decoded | PictureError:
     """
     try:
         (size,) = SIZE.unpack_from(answer)
-        said: dict[str, Any] = json.loads(answer[SIZE.size : SIZE.size + size])
-        if "status" in said:
-            status = FetchStatus(said["status"])
+        record: dict[str, Any] = json.loads(answer[SIZE.size : SIZE.size + size])
+        if "status" in record:
+            status = FetchStatus(record["status"])
             if status is FetchStatus.OK:
                 raise ValueError("a picture that is none")  # one way out
-            return PictureError(status, str(said["reason"]))
-        said["signals"] = tuple(
+            return PictureError(status, str(record["reason"]))
+        record["signals"] = tuple(
             Signal(str(text), SignalKind(kind), str(written))
-            for text, kind, written in said["signals"]
+            for text, kind, written in record["signals"]
         )
-        if any(type(said[name]) is not kind for name, kind in _KINDS.items()):
+        if any(type(record[name]) is not kind for name, kind in _KINDS.items()):
             raise ValueError("a value of another type")  # as above
-        if any(not re.fullmatch(f"[0-9a-f]{{{n}}}", said[name]) for name, n in _DIGITS.items()):
+        if any(not re.fullmatch(f"[0-9a-f]{{{n}}}", record[name]) for name, n in _DIGITS.items()):
             raise ValueError("a hash of another form")  # as above
-        if any(not 0 <= said[name] < limit for name, limit in _BELOW.items()):
+        if any(not 0 <= record[name] < limit for name, limit in _BELOW.items()):
             raise ValueError("a number out of its range")  # as above
-        if not isinstance(said["creator"], str | None):
+        if not isinstance(record["creator"], str | None):
             raise ValueError("a creator that is no text")  # noqa: TRY004  # as above
-        return Decoded(jpeg=answer[SIZE.size + size :], **said)
+        return Decoded(jpeg=answer[SIZE.size + size :], **record)
     except _NO_ANSWER as exc:
         raise ValueError(f"expected an answer of a decoder, found {reason_of(exc)}") from exc

@@ -1,4 +1,4 @@
-"""Source → engine → shards, as a stream of outcomes.
+"""This is the pipeline of candidates: source → frontier → engine → rows, a stream of outcomes.
 
 Sources yield, `frontier` picks what has to be fetched, an `engine` fetches and decodes,
 `dataset.writer` writes; this module joins them through bounded queues, so that memory does not grow
@@ -57,7 +57,7 @@ async def harvest_candidates(
     findings: AsyncIterator[FoundPicture],
     store: DatasetWriter,
     engine: Engine,
-    known: SeenIndex,
+    seen: SeenIndex,
     *,
     searches: SearchLedger | None = None,
     merge_near: bool = True,
@@ -69,7 +69,7 @@ async def harvest_candidates(
         findings: addresses or local pictures, from any source.
         store: open, of `Candidate` rows.
         engine: open.
-        known: what the dataset holds.
+        seen: what the dataset holds.
         searches: told of every finding that is recorded.
         merge_near: store no picture whose near-duplicate is stored; its findings name that one.
         is_retry: fetch again what failed for good, too.
@@ -78,53 +78,51 @@ async def harvest_candidates(
         ShardError: if the dataset cannot be read or written.
         HarvestError: whatever the source raises, after what it yielded before is stored.
     """
-    recorder = _Recorder(store, known, merge_near=merge_near)
-    engine.heed(known.is_barred)
-    async with aclosing(_resolved(findings, engine, known, is_retry=is_retry)) as resolved:
-        async for finding, found in resolved:
-            outcome = recorder.record(finding, found)
+    recorder = _Recorder(store, seen, merge_near=merge_near)
+    async with aclosing(_resolved(findings, engine, seen, is_retry=is_retry)) as resolved:
+        async for finding, result in resolved:
+            outcome = recorder.record(finding, result)
             if searches is not None:
                 searches.settle(finding)
             if store.is_due:
-                await flush(store, known)
+                await flush(store, seen)
             yield outcome
 
 
-async def flush(store: DatasetWriter, known: SeenIndex) -> None:
+async def flush(store: DatasetWriter, seen: SeenIndex) -> None:
     """Write what waits in memory; only then is it known for good."""
-    batch = known.seal()
+    batch = seen.seal()
 
     def write() -> None:
         # The same rows on both sides: candidates and findings are appended by this task alone.
         written = store.flush()
-        known.commit(batch, {kind: written.get(kind, {}) for kind in (Candidate, Finding)})
+        seen.commit(batch, {kind: written.get(kind, {}) for kind in (Candidate, Finding)})
 
     await asyncio.to_thread(write)
 
 
 async def _resolved(
-    findings: AsyncIterator[FoundPicture], engine: Engine, known: SeenIndex, *, is_retry: bool
+    findings: AsyncIterator[FoundPicture], engine: Engine, seen: SeenIndex, *, is_retry: bool
 ) -> AsyncGenerator[Resolved, None]:
     """Each finding with what it led to: known from before, or by way of the engine."""
-    engine.heed(known.is_barred)
-    front = Frontier(findings, known, share=engine.share, is_retry=is_retry)
+    frontier = Frontier(findings, seen, share=engine.share, is_retry=is_retry)
 
     async def drive() -> None:
         try:
-            async with aclosing(engine.run(front.jobs())) as ended:
+            async with aclosing(engine.run(frontier.jobs())) as ended:
                 async for job, candidate in ended:
-                    await front.end(job.finding, candidate)
+                    await frontier.end(job.finding, candidate)
         except Exception as exc:  # noqa: BLE001  # raised where the caller is
-            await front.out.put(exc)
+            await frontier.out.put(exc)
         else:
-            await front.out.put(None)
+            await frontier.out.put(None)
 
     driving = asyncio.create_task(drive())
     try:
-        while (got := await front.out.get()) is not None:
-            if isinstance(got, Exception):
-                raise got
-            yield got
+        while (resolved := await frontier.out.get()) is not None:
+            if isinstance(resolved, Exception):
+                raise resolved
+            yield resolved
     finally:
         driving.cancel()
         await asyncio.gather(driving, return_exceptions=True)
@@ -133,19 +131,19 @@ async def _resolved(
 class _Recorder:
     """Puts outcomes into rows: a picture once, each way to it once."""
 
-    def __init__(self, store: DatasetWriter, known: SeenIndex, *, merge_near: bool) -> None:
-        self._store, self._known, self._merge_near = store, known, merge_near
+    def __init__(self, store: DatasetWriter, seen: SeenIndex, *, merge_near: bool) -> None:
+        self._store, self._seen, self._merge_near = store, seen, merge_near
 
-    def record(self, finding: Finding, found: Candidate | Resolution) -> Outcome:
-        if isinstance(found, Candidate):
-            outcome = self._record_candidate(found)
+    def record(self, finding: Finding, result: Candidate | Resolution) -> Outcome:
+        if isinstance(result, Candidate):
+            outcome = self._record_candidate(result)
         else:
             # A follower belongs to the row that is stored: of the picture that its own was merged
             # with, of the first failure of its address.
-            stored = self._known.ending(finding.url)
-            name = stored[0] if stored and stored[1] is found[1] else found[0]
-            outcome = Outcome(finding.url, found[1], name, is_new=False)
-        if self._known.is_new_finding(finding, outcome.candidate_id):
+            stored = self._seen.latest(finding.url)
+            name = stored[0] if stored and stored[1] is result[1] else result[0]
+            outcome = Outcome(finding.url, result[1], name, is_new=False)
+        if self._seen.is_new_finding(finding, outcome.candidate_id):
             self._store.append(
                 dataclasses.replace(
                     finding,
@@ -156,8 +154,8 @@ class _Recorder:
         return dataclasses.replace(outcome, url=finding.url, source=finding.source)
 
     def _record_candidate(self, candidate: Candidate) -> Outcome:
-        known, status, name = self._known, candidate.status, candidate.id
-        made = Outcome(
+        seen, status, name = self._seen, candidate.status, candidate.id
+        outcome = Outcome(
             candidate.url,
             status,
             name,
@@ -166,24 +164,24 @@ class _Recorder:
             error=candidate.error,
         )
         if status is not FetchStatus.OK:
-            before = known.ending(candidate.url)
+            before = seen.latest(candidate.url)
             if before is not None and before[1] is status:
-                return dataclasses.replace(made, candidate_id=before[0])
+                return dataclasses.replace(outcome, candidate_id=before[0])
             self._store.append(candidate)
-            known.learn(candidate)
-            return made
-        if known.holds(name):
-            known.alias(candidate.url, (name, status))
-            return made
+            seen.add(candidate)
+            return outcome
+        if seen.holds(name):
+            seen.add_alias(candidate.url, (name, status))
+            return outcome
         near = self._near(candidate)
         if near is not None:
-            known.alias(candidate.url, (near, status))
-            return dataclasses.replace(made, candidate_id=near, is_merged=True)
+            seen.add_alias(candidate.url, (near, status))
+            return dataclasses.replace(outcome, candidate_id=near, is_merged=True)
         self._store.append(candidate)
-        known.learn(candidate)
-        return dataclasses.replace(made, is_new=True)
+        seen.add(candidate)
+        return dataclasses.replace(outcome, is_new=True)
 
     def _near(self, candidate: Candidate) -> str | None:
         if not self._merge_near or not candidate.pdq:
             return None
-        return self._known.near(candidate.pdq, candidate.pdq_quality or 0)
+        return self._seen.near(candidate.pdq, candidate.pdq_quality or 0)

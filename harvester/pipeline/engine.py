@@ -1,4 +1,4 @@
-"""What turns findings into candidates: on this machine here, on many in `ray_engine`.
+"""This is the engine, which turns findings into candidates; the one on a cluster: `ray_engine`.
 
 An engine takes jobs as they come and gives candidates as they end, in any order. It neither knows
 what the dataset holds nor writes to it: `candidates` does both, in one place, whatever the engine.
@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import AsyncExitStack, aclosing
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from types import TracebackType
 from typing import Protocol, Self
 
 from harvester.consent.signals import ConsentPolicy, decide, rights_of
@@ -59,9 +58,6 @@ class Engine(Protocol):
     share: int
     """Addresses of one host that may be in work at once."""
 
-    def heed(self, is_barred: Callable[[str], bool]) -> None:
-        """Follow no redirect to an address whose owner opted out before."""
-
 
 class LocalEngine:
     """Downloads in this process, pictures decoded in others; an async context manager.
@@ -101,17 +97,8 @@ class LocalEngine:
         await self._open.enter_async_context(self._fetcher)
         return self
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        exc: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         await self._open.aclose()
-
-    def heed(self, is_barred: Callable[[str], bool]) -> None:
-        """As `Engine.heed`."""
-        self._fetcher.is_barred = is_barred
 
     async def run(
         self, jobs: AsyncIterator[FetchJob]
@@ -131,23 +118,23 @@ class LocalEngine:
         try:
             if job.path is not None:
                 async with self._reads:
-                    got = await asyncio.to_thread(read_file, job.path, finding.url)
-                    return job, await self._candidate(finding, got)
-            async with self._fetcher.hold(finding.url) as got:
-                return job, await self._candidate(finding, got)
+                    fetched = await asyncio.to_thread(read_file, job.path, finding.url)
+                    return job, await self._candidate(finding, fetched)
+            async with self._fetcher.fetch_held(finding.url) as fetched:
+                return job, await self._candidate(finding, fetched)
         except Stopped:
             return None
 
-    async def _candidate(self, finding: Finding, got: Fetched) -> Candidate:
+    async def _candidate(self, finding: Finding, fetched: Fetched) -> Candidate:
         policy = self._fetcher.policy
         picture: Decoded | PictureError | None = None
-        if got.status is FetchStatus.OK:
+        if fetched.status is FetchStatus.OK:
             try:
-                picture = await self._decoders.decode(got.body)
+                picture = await self._decoders.decode(fetched.body)
             except PictureError as exc:
                 picture = exc
         await self._undelivered.acquire()
-        return make_candidate(finding, got, policy, picture)
+        return make_candidate(finding, fetched, policy, picture)
 
 
 _SHARED = (
@@ -158,7 +145,7 @@ _SHARED = (
 
 def make_candidate(
     finding: Finding,
-    got: Fetched,
+    fetched: Fetched,
     policy: ConsentPolicy,
     picture: Decoded | PictureError | None = None,
 ) -> Candidate:
@@ -166,20 +153,20 @@ def make_candidate(
 
     Args:
         finding: where it was found.
-        got: the download.
+        fetched: the download.
         policy: whether what the file itself says of its use is obeyed.
         picture: what the body decoded to, or why it did not; None where the download failed.
     """
     base = Candidate(
         id=failed_id(finding.url),
         **{name: getattr(finding, name) for name in _SHARED},
-        final_url=got.final_url,
-        rights=got.rights,
-        mime=got.mime,
-        etag=got.etag,
+        final_url=fetched.final_url,
+        rights=fetched.rights,
+        mime=fetched.mime,
+        etag=fetched.etag,
         fetched_at=datetime.now(UTC),
-        status=got.status,
-        error=got.error,
+        status=fetched.status,
+        error=fetched.error,
     )
     if picture is None:
         return base
@@ -187,12 +174,12 @@ def make_candidate(
         # Keyed by its address: two hosts that serve the same error page are two failures.
         return replace(
             base,
-            sha256=hashlib.sha256(got.body).hexdigest(),
-            bytes=len(got.body),
+            sha256=hashlib.sha256(fetched.body).hexdigest(),
+            bytes=len(fetched.body),
             status=picture.status,
             error=str(picture),
         )
-    signals = (*got.signals, *picture.signals)
+    signals = (*fetched.signals, *picture.signals)
     refusal = decide(signals, policy)
     if refusal:
         error = f"expected leave to use it, found {refusal}"
@@ -201,7 +188,7 @@ def make_candidate(
         base,
         id=picture.sha256,
         sha256=picture.sha256,
-        bytes=len(got.body),
+        bytes=len(fetched.body),
         creator=finding.creator or picture.creator,
         rights=rights_of(signals),
         width=picture.width,

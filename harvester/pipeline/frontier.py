@@ -1,4 +1,4 @@
-"""Between a source and an engine: each address once, no host too often, the known past it.
+"""This is the URL frontier: each address once, no host too often, what is known passed by.
 
 What the dataset holds, and what failed in this run, is passed on without being fetched. Of one host
 only a share of the engine's window is in work at once; the rest waits in `SpillQueue` and is taken
@@ -13,7 +13,6 @@ import pickle
 import sqlite3
 from collections import Counter
 from collections.abc import AsyncIterator
-from types import TracebackType
 from typing import Self
 
 from harvester.dedup.canonical_url import canonical_url
@@ -35,7 +34,7 @@ class Frontier:
 
     Args:
         findings: of any source.
-        known: what the dataset holds.
+        seen: what the dataset holds.
         share: addresses of one host in work at once.
         is_retry: ask again for what failed for good, too.
 
@@ -44,9 +43,9 @@ class Frontier:
     """
 
     def __init__(
-        self, findings: AsyncIterator[FoundPicture], known: SeenIndex, *, share: int, is_retry: bool
+        self, findings: AsyncIterator[FoundPicture], seen: SeenIndex, *, share: int, is_retry: bool
     ) -> None:
-        self._findings, self._known = findings, known
+        self._findings, self._seen = findings, seen
         self._share, self._is_retry = share, is_retry
         self.out: asyncio.Queue[Resolved | Exception | None] = asyncio.Queue(_QUEUE)
         # One address found twice at once is fetched once; the others wait for the first.
@@ -54,42 +53,45 @@ class Frontier:
         # What failed in this run is not asked again in it; only the latest, to bound memory.
         self._failed: dict[str, Resolution] = {}
         self._busy: Counter[str] = Counter()
-        self._aside: SpillQueue | None = None
-        self._eased: dict[str, None] = {}  # hosts that wait aside and have room again, in order
+        self._spilled: SpillQueue | None = None
+        # Hosts of which findings wait and that have room again, in order.
+        self._ready_hosts: dict[str, None] = {}
         self._ended = asyncio.Event()
 
     async def jobs(self) -> AsyncIterator[FetchJob]:
         """What has to be fetched, while everything else goes to `out`."""
-        with SpillQueue() as aside:
-            self._aside = aside
+        with SpillQueue() as spilled:
+            self._spilled = spilled
             try:
-                async for found in self._findings:
-                    path = found.path if isinstance(found, LocalPicture) else None
-                    finding = found.finding if isinstance(found, LocalPicture) else found
+                async for picture in self._findings:
+                    path = picture.path if isinstance(picture, LocalPicture) else None
+                    finding = picture.finding if isinstance(picture, LocalPicture) else picture
                     finding = _without_credentials(finding)
                     host = host_of(finding.url)
-                    if path is None and self._is_busy(host) and not aside.is_full:
-                        aside.put(host, finding)
+                    if path is None and self._is_busy(host) and not spilled.is_full:
+                        spilled.put(host, finding)
                     elif await self._needs_fetch(host, finding):
                         yield FetchJob(finding, path)
-                    async for job in self._taken_up(aside):
+                    async for job in self._resume(spilled):
                         yield job
-                while len(aside):
-                    self._eased |= dict.fromkeys(h for h in aside.hosts if not self._is_busy(h))
-                    if not self._eased:
+                while len(spilled):
+                    self._ready_hosts |= dict.fromkeys(
+                        h for h in spilled.hosts if not self._is_busy(h)
+                    )
+                    if not self._ready_hosts:
                         self._ended.clear()
                         await self._ended.wait()
-                    async for job in self._taken_up(aside):
+                    async for job in self._resume(spilled):
                         yield job
             finally:
-                self._aside = None
+                self._spilled = None
 
-    async def _taken_up(self, aside: SpillQueue) -> AsyncIterator[FetchJob]:
+    async def _resume(self, spilled: SpillQueue) -> AsyncIterator[FetchJob]:
         """Of each host that has room again, as many as it has room for."""
-        while self._eased:
-            host = next(iter(self._eased))
-            del self._eased[host]
-            for finding in aside.take(host, self._share - self._busy.get(host, 0)):
+        while self._ready_hosts:
+            host = next(iter(self._ready_hosts))
+            del self._ready_hosts[host]
+            for finding in spilled.take(host, self._share - self._busy.get(host, 0)):
                 if await self._needs_fetch(host, finding):
                     yield FetchJob(finding)
 
@@ -97,27 +99,27 @@ class Frontier:
         return self._busy.get(host, 0) >= self._share
 
     async def _needs_fetch(self, host: str, finding: Finding) -> bool:
-        settled = self._settled(finding)
-        if settled is not None:
-            await self.out.put((finding, settled))
+        resolution = self._resolution_of(finding)
+        if resolution is not None:
+            await self.out.put((finding, resolution))
             return False
         if await self._follows(finding):
             return False
         self._busy[host] += 1
         return True
 
-    def _settled(self, finding: Finding) -> Resolution | None:
+    def _resolution_of(self, finding: Finding) -> Resolution | None:
         """What an address led to, where it is not asked again.
 
         A failure holds of the address as written alone: another spelling of it may have a
         signature that is not over, or be https where http is shut.
         """
-        settled = self._known.settled(finding.url)
-        if settled is not None and not _may_change(settled):
-            return settled
-        for failed in (self._failed.get(canonical_url(finding.url)), settled):
+        resolution = self._seen.resolution_of(finding.url)
+        if resolution is not None and not _may_change(resolution):
+            return resolution
+        for failed in (self._failed.get(canonical_url(finding.url)), resolution):
             if failed is not None and failed[0] == failed_id(finding.url):
-                return None if failed is settled and self._is_retry else failed
+                return None if failed is resolution and self._is_retry else failed
         return None
 
     async def _follows(self, finding: Finding) -> bool:
@@ -136,27 +138,27 @@ class Frontier:
     async def end(self, finding: Finding, candidate: Candidate) -> None:
         """Pass on what an address led to, to all who wait for it."""
         await self.out.put((finding, candidate))
-        key, settled = canonical_url(finding.url), (candidate.id, candidate.status)
+        key, resolution = canonical_url(finding.url), (candidate.id, candidate.status)
         if candidate.status is not FetchStatus.OK:
-            self._failed[key] = settled
+            self._failed[key] = resolution
             if len(self._failed) > _MOST_FAILED:
                 del self._failed[next(iter(self._failed))]
         for follower in self._followers.pop(key, ()):
-            await self.out.put((follower, settled))
+            await self.out.put((follower, resolution))
         host = host_of(finding.url)
         self._busy[host] -= 1
         if self._busy[host] <= 0:
             del self._busy[host]
         # Not one at a time: a host's findings are taken out of the file by the dozen.
         has_room = 2 * self._busy.get(host, 0) <= self._share
-        if has_room and self._aside is not None and self._aside.holds(host):
-            self._eased[host] = None
+        if has_room and self._spilled is not None and self._spilled.holds(host):
+            self._ready_hosts[host] = None
         self._ended.set()
 
 
-def _may_change(settled: Resolution) -> bool:
+def _may_change(resolution: Resolution) -> bool:
     """Whether a settled address may be asked again by a retry: an opt-out never is."""
-    return settled[1] not in {FetchStatus.OK, FetchStatus.OPTED_OUT}
+    return resolution[1] not in {FetchStatus.OK, FetchStatus.OPTED_OUT}
 
 
 def _without_credentials(finding: Finding) -> Finding:
@@ -194,12 +196,7 @@ class SpillQueue:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        value: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._file.close()
 
     def __len__(self) -> int:

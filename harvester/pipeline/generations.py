@@ -1,4 +1,4 @@
-"""Posts of a Discord export → generations with their pictures, as a stream of outcomes.
+"""This is the pipeline of generations: posts of an export → rows with their pictures.
 
 Pictures come from the export's own media folder, else from Discord's CDN. CDN links live a day:
 with a bot token they are renewed first, without one they are recorded as expired and not asked for.
@@ -17,6 +17,7 @@ from typing import Any
 import httpx
 
 from harvester.dataset import shards
+from harvester.dataset.precedence import rank_of
 from harvester.dataset.storage import Location
 from harvester.dataset.writer import DatasetWriter
 from harvester.discord.export import Post
@@ -71,70 +72,75 @@ async def harvest_generations(
         ShardError: if the dataset cannot be read or written.
         HarvestError: whatever reading the export raises, after what it yielded is stored.
     """
-    known = await asyncio.to_thread(_known_statuses, store)
+    statuses = await asyncio.to_thread(_known_statuses, store)
 
     async def resolve(post: Post) -> tuple[Post, Generation | None, int] | None:
-        if known.get(post.generation.id) in _SETTLED:
+        if statuses.get(post.generation.id) in _SETTLED:
             return post, None, 0
         try:
-            got = await _get(post, fetcher)
+            fetched = await _get(post, fetcher)
         except Stopped:
             return None
-        made = await _with_picture(post.generation, got, decoders)
-        if post.media is None and made.url:
-            shown = made.url if keep_names else anonymous_link(made.url)
-            made = dataclasses.replace(made, url=hide_credentials(shown))
-        return post, made, len(got.body)
+        generation = await _with_picture(post.generation, fetched, decoders)
+        if post.media is None and generation.url:
+            shown = generation.url if keep_names else anonymous_link(generation.url)
+            generation = dataclasses.replace(generation, url=hide_credentials(shown))
+        return post, generation, len(fetched.body)
 
-    streamed = _stream(posts, known, renew)
+    streamed = _stream(posts, statuses, renew)
     async with aclosing(in_parallel(streamed, resolve, workers, stop=stop)) as resolved:
         async for done in resolved:
             if done is None:
                 continue
             post, generation, size = done
-            yield dataclasses.replace(_record(post, generation, store, known), bytes=size)
+            yield dataclasses.replace(_record(post, generation, store, statuses), bytes=size)
             if store.is_due:
                 await asyncio.to_thread(store.flush)
 
 
 def _known_statuses(store: DatasetWriter) -> dict[str, FetchStatus]:
-    """The newest status of each generation: rows of later runs stand later."""
-    return {
-        record["id"]: FetchStatus(record["status"])
-        for records in shards.records(store.folder, Generation, ["id", "status"])
-        for record in records
-    }
+    """The status of each generation that holds, by `dataset.precedence`."""
+    statuses: dict[str, FetchStatus] = {}
+    for records in shards.records(store.folder, Generation, ["id", "status"]):
+        for record in records:
+            name, status = record["id"], FetchStatus(record["status"])
+            if name not in statuses or rank_of(status) >= rank_of(statuses[name]):
+                statuses[name] = status
+    return statuses
 
 
 def _record(
-    post: Post, generation: Generation | None, store: DatasetWriter, known: dict[str, FetchStatus]
+    post: Post,
+    generation: Generation | None,
+    store: DatasetWriter,
+    statuses: dict[str, FetchStatus],
 ) -> Outcome:
     name, url = post.generation.id, post.generation.url or ""
     # The same post twice in one export (overlapping parts) is settled by the first.
-    if generation is None or known.get(name) in {FetchStatus.OK, generation.status}:
-        return Outcome(url, known.get(name, FetchStatus.OK), name, is_new=False)
+    if generation is None or statuses.get(name) in {FetchStatus.OK, generation.status}:
+        return Outcome(url, statuses.get(name, FetchStatus.OK), name, is_new=False)
     store.append(generation)
-    known[name] = generation.status
+    statuses[name] = generation.status
     is_new = generation.status is FetchStatus.OK
     return Outcome(url, generation.status, name, is_new=is_new, error=generation.error)
 
 
 async def _stream(
-    posts: Iterator[Post], known: dict[str, FetchStatus], renew: Renew | None
+    posts: Iterator[Post], statuses: dict[str, FetchStatus], renew: Renew | None
 ) -> AsyncIterator[Post]:
     """The posts, read in a thread a few hundred at a time, their links renewed if need be."""
     async for chunk in chunked(posts):
-        for post in await _renewed(chunk, known, renew) if renew else chunk:
+        for post in await _renewed(chunk, statuses, renew) if renew else chunk:
             yield post
 
 
 async def _renewed(
-    posts: Sequence[Post], known: dict[str, FetchStatus], renew: Renew
+    posts: Sequence[Post], statuses: dict[str, FetchStatus], renew: Renew
 ) -> Sequence[Post]:
     old = {
         post.generation.url
         for post in posts
-        if _is_over(post) and known.get(post.generation.id) not in _SETTLED
+        if _is_over(post) and statuses.get(post.generation.id) not in _SETTLED
     } - {None}
     if not old:
         return posts
@@ -165,15 +171,19 @@ async def _get(post: Post, fetcher: Fetcher) -> Fetched:
         return await asyncio.to_thread(read_file, post.media, url)
     if _is_over(post):
         return Fetched(status=FetchStatus.EXPIRED, url=url, error=EXPIRED)
-    got = await fetcher.fetch(url)
-    return dataclasses.replace(got, error=EXPIRED) if got.status is FetchStatus.EXPIRED else got
+    fetched = await fetcher.fetch(url)
+    return (
+        dataclasses.replace(fetched, error=EXPIRED)
+        if fetched.status is FetchStatus.EXPIRED
+        else fetched
+    )
 
 
-async def _with_picture(generation: Generation, got: Fetched, decoders: Decoders) -> Generation:
-    if got.status is not FetchStatus.OK:
-        return dataclasses.replace(generation, status=got.status, error=got.error)
+async def _with_picture(generation: Generation, fetched: Fetched, decoders: Decoders) -> Generation:
+    if fetched.status is not FetchStatus.OK:
+        return dataclasses.replace(generation, status=fetched.status, error=fetched.error)
     try:
-        picture = await decoders.decode(got.body)
+        picture = await decoders.decode(fetched.body)
     except PictureError as exc:
         return dataclasses.replace(generation, status=exc.status, error=str(exc))
     return dataclasses.replace(

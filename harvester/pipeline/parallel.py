@@ -1,4 +1,4 @@
-"""Between threads and the event loop: many tasks at once, through bounded queues."""
+"""These are bounded queues between threads and the event loop, for many tasks at once."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The engine on a Ray cluster: the list in units, each fetched and decoded on some node.
+"""This is the engine on a Ray cluster: units of the list, each fetched and decoded on a node.
 
 A unit is some hundred addresses. What it gives is only a value: nothing is written on a node, so a
 worker or node that is killed costs its units alone, which Ray does again elsewhere. The one writer
@@ -16,10 +16,9 @@ import asyncio
 import logging
 import socket
 import threading
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Coroutine, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
-from types import TracebackType
 from typing import Any, Self
 
 import ray
@@ -110,21 +109,12 @@ class RayEngine:
             network=self._network, max_side=self._max_side, pace=open_pace()
         )
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        exc: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         if self._settings is not None:
             for actor in self._settings.pace:
                 ray.kill(actor)
         if self._is_ours:
             await asyncio.to_thread(ray.shutdown)
-
-    def heed(self, is_barred: Callable[[str], bool]) -> None:
-        """Nothing: what the dataset knows stays here, and workers follow redirects on their own."""
-        del is_barred
 
     async def run(
         self, jobs: AsyncIterator[FetchJob]
@@ -138,8 +128,8 @@ class RayEngine:
         try:
             ended = in_parallel(units, self._do, at_once, stop=self._stop, grace_s=_GRACE_S)
             async with aclosing(ended):
-                async for unit, found in ended:
-                    for job, candidate in zip(unit, found, strict=True):
+                async for unit, candidates in ended:
+                    for job, candidate in zip(unit, candidates, strict=True):
                         if candidate is not None:
                             yield job, candidate
         finally:
@@ -154,7 +144,7 @@ class RayEngine:
         work = _fetch_unit.options(num_cpus=1 / _UNITS_A_CORE, max_retries=_RETRIES)
         ref = work.remote(self._settings, unit)
         try:
-            found: list[Candidate | None] = await asyncio.wrap_future(ref.future())
+            candidates: list[Candidate | None] = await asyncio.wrap_future(ref.future())
         except asyncio.CancelledError:
             ray.cancel(ref, force=True)
             raise
@@ -166,7 +156,7 @@ class RayEngine:
         except RayError as exc:
             _LOG.warning("a unit of %d addresses was lost: %s", len(unit), reason_of(exc))
             return unit, [_lost(job, exc) for job in unit]
-        return unit, found
+        return unit, candidates
 
 
 def _knock(address: str | None) -> None:
@@ -250,8 +240,8 @@ class _Worker:
         self._wait(self._engine.__aenter__())
 
     def do(self, unit: Sequence[FetchJob]) -> list[Candidate | None]:
-        found: list[Candidate | None] = self._wait(self._run(unit))
-        return found
+        candidates: list[Candidate | None] = self._wait(self._run(unit))
+        return candidates
 
     async def _run(self, unit: Sequence[FetchJob]) -> list[Candidate | None]:
         async def jobs() -> AsyncIterator[FetchJob]:
@@ -259,10 +249,10 @@ class _Worker:
                 yield job
 
         places = {id(job): place for place, job in enumerate(unit)}
-        found: list[Candidate | None] = [None] * len(unit)
+        candidates: list[Candidate | None] = [None] * len(unit)
         async for job, candidate in self._engine.run(jobs()):
-            found[places[id(job)]] = candidate
-        return found
+            candidates[places[id(job)]] = candidate
+        return candidates
 
     def _wait(self, work: Coroutine[Any, Any, Any]) -> Any:
         return asyncio.run_coroutine_threadsafe(work, self._loop).result()

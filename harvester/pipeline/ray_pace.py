@@ -1,4 +1,4 @@
-"""Turns at hosts for all workers of a cluster: `pace.HostPace` in actors, one a group of hosts.
+"""This is the politeness scheduler of a cluster: `pace.HostPace` in actors, a group of hosts each.
 
 A worker asks the actor of a host for a turn and tells it how the download went, so that a host sees
 one harvest, however many machines work at it. Turns of a worker that has died are given back some
@@ -97,14 +97,14 @@ class PaceActor:
         self,
         number: int,
         latency_s: float | None,
-        told: tuple[TurnOutcome, float | None, FetchStatus | None] | None,
+        report: tuple[TurnOutcome, float | None, FetchStatus | None] | None,
     ) -> None:
         """End a turn, with what the worker says of it."""
         if number not in self._held:
             return
         held, turn, _ = self._held.pop(number)
-        if told is not None:
-            verdict, retry_after_s, status = told
+        if report is not None:
+            verdict, retry_after_s, status = report
             turn.latency_s = latency_s  # as the worker saw it, without the way to here
             turn.report(verdict, retry_after_s, status=status)
         await held.__aexit__(None, None, None)
@@ -147,11 +147,11 @@ class RayPace:
         if self._beating is None:
             self._beating = asyncio.create_task(self._beat())
         actor = self._actor_of(host)
-        asked = asyncio.ensure_future(_result(actor.take.remote(self._name, host, patience_s)))
+        request = asyncio.ensure_future(_result(actor.take.remote(self._name, host, patience_s)))
         try:
-            got = await asyncio.shield(asked)
+            got = await asyncio.shield(request)
         except asyncio.CancelledError:
-            asked.add_done_callback(lambda done: _return(actor, done))
+            request.add_done_callback(lambda done: _return(actor, done))
             raise
         if not isinstance(got, int):
             status, reason, retry_after_s = got
@@ -160,10 +160,10 @@ class RayPace:
         try:
             yield turn
         finally:
-            told = None
+            report = None
             if turn.verdict is not None:
-                told = (turn.verdict, turn.retry_after_s, turn.status)
-            actor.give_back.remote(got, turn.latency_s, told)
+                report = (turn.verdict, turn.retry_after_s, turn.status)
+            actor.give_back.remote(got, turn.latency_s, report)
 
     def space_out(self, host: str, interval_s: float) -> None:
         """As `HostPace.space_out`; told once, since every download of the host says so again."""

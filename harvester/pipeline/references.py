@@ -1,4 +1,4 @@
-"""The pictures that a prompt itself says it draws on: those that it links to.
+"""This fetches the pictures that a prompt itself links to.
 
 Links and style codes are read by `midjourney.prompt`. Linked pictures are fetched like any other,
 with the same checks of addresses, sizes and opt-outs, and kept apart from what a search finds:
@@ -68,8 +68,8 @@ async def fetch_references(
         One for each reference, in order.
     """
     links = links_of(references)
-    got = await asyncio.gather(*(_fetch(link, fetcher, deadline_s) for link in links))
-    by_link = dict(zip(links, got, strict=True))
+    pictures = await asyncio.gather(*(_fetch(link, fetcher, deadline_s) for link in links))
+    by_link = dict(zip(links, pictures, strict=True))
     return tuple(
         _declared(one, by_link[one.url]) if one.url in by_link else _not_fetched(one, TOO_MANY)
         for one in references
@@ -82,7 +82,7 @@ def list_references(references: Iterable[Reference]) -> tuple[DeclaredReference,
 
 
 @dataclass(frozen=True, slots=True)
-class _Got:
+class _LinkResult:
     """What came of one link."""
 
     status: FetchStatus
@@ -90,32 +90,32 @@ class _Got:
     error: str | None = None
 
 
-async def _fetch(link: str, fetcher: Fetcher, deadline_s: float) -> _Got:
+async def _fetch(link: str, fetcher: Fetcher, deadline_s: float) -> _LinkResult:
     end = expires_at(link)
     if end is not None and end <= datetime.now(UTC):
-        return _Got(FetchStatus.EXPIRED, error=OVER)
+        return _LinkResult(FetchStatus.EXPIRED, error=OVER)
     try:
         async with asyncio.timeout(deadline_s):
-            got = await fetcher.fetch(link)
-            return await asyncio.to_thread(_decode, got)
+            fetched = await fetcher.fetch(link)
+            return await asyncio.to_thread(_decode, fetched)
     except TimeoutError:
         reason = f"expected all pictures of the prompt within {deadline_s:.3g} s, found none here"
-        return _Got(FetchStatus.TIMEOUT, error=reason)
+        return _LinkResult(FetchStatus.TIMEOUT, error=reason)
 
 
-def _decode(got: Fetched) -> _Got:
-    if got.status is not FetchStatus.OK:
-        return _Got(got.status, error=got.error)
+def _decode(fetched: Fetched) -> _LinkResult:
+    if fetched.status is not FetchStatus.OK:
+        return _LinkResult(fetched.status, error=fetched.error)
     try:
-        picture = encode_jpeg(open_picture(got.body, max_side=_MAX_SIDE).rgb)
+        picture = encode_jpeg(open_picture(fetched.body, max_side=_MAX_SIDE).rgb)
     except PictureError as exc:
-        return _Got(exc.status, error=str(exc))
-    return _Got(FetchStatus.OK, picture)
+        return _LinkResult(exc.status, error=str(exc))
+    return _LinkResult(FetchStatus.OK, picture)
 
 
-def _declared(reference: Reference, got: _Got) -> DeclaredReference:
+def _declared(reference: Reference, result: _LinkResult) -> DeclaredReference:
     url = hide_credentials(reference.url)
-    return DeclaredReference(url, reference.role, got.status, got.picture, got.error)
+    return DeclaredReference(url, reference.role, result.status, result.picture, result.error)
 
 
 def _not_fetched(reference: Reference, reason: str) -> DeclaredReference:

@@ -1,4 +1,4 @@
-"""One harvest from start to end: opens what it needs, and yields and counts what comes out of it.
+"""This is one harvest from start to end: it opens what is needed, yields outcomes and counts them.
 
 Searches are in `search` and exports in `generations`: each command imports what it needs.
 """
@@ -55,8 +55,13 @@ class Plan:
     stop: Stop = field(default_factory=Stop)
     pace: HostPace = field(default_factory=HostPace)
 
-    def open(self) -> AbstractAsyncContextManager[Engine]:
+    def open(self, is_opted_out: Callable[[str], bool]) -> AbstractAsyncContextManager[Engine]:
         """An engine, to be entered.
+
+        Args:
+            is_opted_out: whether the owner of an address opted out before, so that no redirect to
+                it is followed; on a cluster, where workers know nothing of the dataset, without
+                effect.
 
         Raises:
             InputError: if the network's settings, or Ray, cannot be used.
@@ -73,7 +78,7 @@ class Plan:
             return RayEngine(
                 self.network, address=self.address, max_side=self.max_side, stop=self.stop
             )
-        fetcher = self.network.fetcher(pace=self.pace, stop=self.stop)
+        fetcher = self.network.fetcher(pace=self.pace, stop=self.stop, is_opted_out=is_opted_out)
         return LocalEngine(fetcher, max_side=self.max_side, stop=self.stop)
 
     @property
@@ -94,7 +99,7 @@ Outcomes = AsyncGenerator[Outcome, None]
 
 
 def run_found(
-    found: Iterable[FoundPicture],
+    findings: Iterable[FoundPicture],
     out: Location,
     plan: Plan,
     tally: Tally,
@@ -105,7 +110,7 @@ def run_found(
     """Bring the findings of a list or folder into a dataset; raises as `harvest_candidates`.
 
     Args:
-        found: from any source; read as far ahead as it is needed.
+        findings: from any source; read as far ahead as it is needed.
         out: the dataset.
         plan: how.
         tally: counts what is found, and each outcome before it is yielded.
@@ -114,10 +119,10 @@ def run_found(
     """
 
     async def stream(_: SearchLedger) -> AsyncIterator[FoundPicture]:
-        async for chunk in chunked(found):
-            for one in chunk:
+        async for chunk in chunked(findings):
+            for picture in chunk:
                 tally.found += 1
-                yield one
+                yield picture
 
     return carry_out(stream, out, plan, tally, settings, is_retry=is_retry)
 
@@ -141,8 +146,10 @@ async def carry_out(
         settings: of the source, for the dataset's manifest.
         is_retry: ask again for what failed for good, too.
     """
-    opened = plan.open()  # before the dataset is touched: what is refused here leaves no trace
-    with DatasetWriter(out, Candidate) as store, SeenIndex(store.folder) as known:
+    seen = SeenIndex(out)
+    # Before the dataset is touched: what is refused here leaves no trace.
+    opened = plan.open(seen.is_opted_out)
+    with DatasetWriter(out, Candidate) as store, seen:
         store.note({**plan.settings, **settings})
         ledger = SearchLedger(store)
         async with opened as engine:
@@ -150,7 +157,7 @@ async def carry_out(
                 stream(ledger),
                 store,
                 engine,
-                known,
+                seen,
                 searches=None if is_retry else ledger,  # what is retried was searched for before
                 merge_near=plan.merge_near,
                 is_retry=is_retry,
@@ -159,7 +166,7 @@ async def carry_out(
                 async for outcome in outcomes:
                     tally.count(outcome)
                     yield outcome
-        await flush(store, known)
+        await flush(store, seen)
 
 
 def check_reached(tally: Tally) -> None:

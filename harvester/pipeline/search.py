@@ -1,4 +1,4 @@
-"""One search for prompts, from the engines' answers to a dataset; and what to search for."""
+"""This is one search harvest: prompts → engines' answers → a dataset."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How far some work is, for a person: live lines on a terminal, plain ones elsewhere."""
+"""This is the progress display for a person: live lines on a terminal, plain ones elsewhere."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import contextlib
 import threading
 import time
 from collections.abc import Callable, Sequence
-from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from rich.console import Console, RenderableType
@@ -80,12 +79,7 @@ class Counting:
         self._live.start()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        value: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._live.stop()
 
     def advance(self, done: int | None = None, total: int | None = None) -> None:
@@ -171,10 +165,7 @@ class HarvestProgress:
         return self
 
     def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        value: BaseException | None,
-        traceback: TracebackType | None,
+        self, kind: type[BaseException] | None, value: BaseException | None, _: object
     ) -> None:
         self._ended.set()
         self._ticker.join()

@@ -1,4 +1,4 @@
-"""What happens in a harvest, as a file of JSON Lines for programs that watch it.
+"""This is the event log of a harvest: JSON Lines for programs that watch it.
 
 One object a line: `start` (settings and versions), `display` (every ten seconds), `failed` (one a
 picture) and `end`. Times are UTC; the lines are ASCII, in which nothing can act on a terminal.

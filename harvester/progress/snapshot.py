@@ -1,4 +1,4 @@
-"""How far a harvest is, stage by stage: as lines for a person, as a record for a program."""
+"""This is a snapshot of a harvest's progress, by stage: as lines, and as a record."""
 
 from __future__ import annotations
 

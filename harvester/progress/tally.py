@@ -1,4 +1,4 @@
-"""What a harvest has come to so far, counted.
+"""This is the tally of a harvest: its outcomes, counted.
 
 Counting one outcome costs about a microsecond, and memory does not grow with the harvest: rates are
 kept by the second, failures for the worst hosts alone. Read by another thread while it grows.
@@ -47,10 +47,10 @@ class Window:
         """How much each count grew a second."""
         samples = tuple(self._samples)  # at once: another thread may be adding to them
         start, before = samples[0]
-        for at, kept in samples:
+        for at, count in samples:
             if at > now - self._span_s:
                 break
-            start, before = at, kept
+            start, before = at, count
         before = before or (0,) * len(counts)
         seconds = max(now - start, 1e-3)
         return tuple((one - was) / seconds for one, was in zip(counts, before, strict=True))

@@ -1,4 +1,4 @@
-"""How much there is to do, found out cheaply before it is done, so that time left can be told.
+"""These are cheap counts of the work ahead, from which the time that is left can be told.
 
 Estimates: a wrong one makes a progress bar wrong and nothing else, so what cannot be told is None.
 """
@@ -45,10 +45,10 @@ def count_messages(exports: Iterable[Path]) -> int | None:
         try:
             with path.open("rb") as file:
                 file.seek(max(0, path.stat().st_size - _TAIL))
-                found = _MESSAGE_COUNT.findall(file.read())
+                counts = _MESSAGE_COUNT.findall(file.read())
         except OSError:
             return None
-        if not found:
+        if not counts:
             return None
-        total += int(found[-1])
+        total += int(counts[-1])
     return total or None

@@ -1,4 +1,4 @@
-"""JSON files of any size read as streams, bounded in memory whatever they hold.
+"""This is the stream reader of JSON files of any size, bounded in memory whatever they hold.
 
 ijson keeps the path of every open bracket and the whole of every value, so a megabyte of `[` or
 one endless string would take all memory. The stream given to it here stops at either.

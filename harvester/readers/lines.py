@@ -1,4 +1,4 @@
-"""Lines of UTF-8 text files, plain or gzipped, and what reading a file can end in.
+"""This is the reader of text lines, plain or gzipped, and of what reading a file can end in.
 
 Other encodings are refused with the byte offset, never guessed: a guess ends in wrong names.
 """
@@ -62,14 +62,14 @@ def reported(path: Path, *kinds: type[Exception]) -> Iterator[None]:
     Raises:
         InputError: in place of any error of the file system, of gzip, of text, or of `kinds`.
     """
-    known: tuple[type[Exception], ...] = (OSError, EOFError, zlib.error, ValueError, *kinds)
+    expected: tuple[type[Exception], ...] = (OSError, EOFError, zlib.error, ValueError, *kinds)
     try:
         yield
     except FileNotFoundError as exc:
         raise InputError(f"{path}: expected a file, found none; check the path") from exc
     except IsADirectoryError as exc:
         raise InputError(f"{path}: expected a file, found a folder; name a file in it") from exc
-    except known as exc:
+    except expected as exc:
         raise InputError(
             f"{path}: expected a whole {ending_of(path) or 'text'} file, found {reason_of(exc)}; "
             "check that it was copied to the end"

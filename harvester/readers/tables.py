@@ -1,4 +1,4 @@
-"""Rows of csv, tsv, JSON, JSON Lines and Parquet files, one at a time, by the names of columns.
+"""This is the reader of tables: rows of csv, tsv, JSON, JSON Lines and Parquet, one at a time.
 
 Shared by the lists of addresses, the lists of prompts and the metadata files of picture folders.
 Memory does not grow with the file: lines, JSON values and Parquet pages are streamed. Text is
@@ -58,13 +58,13 @@ def is_table(path: Path) -> bool:
     return ending_of(path) in _READERS
 
 
-def match_columns(found: Iterable[str], fields: Fields) -> dict[str, str]:
+def match_columns(columns: Iterable[str], fields: Fields) -> dict[str, str]:
     """Which of a table's own column names holds each field; fields without one are left out.
 
     Compared without regard to case and to white space around; of two that are alike the first.
     """
     by_name: dict[str, str] = {}
-    for column in found:
+    for column in columns:
         by_name.setdefault(column.strip().casefold(), column)
     return {
         field: next(by_name[name] for name in names if name in by_name)
@@ -134,9 +134,9 @@ def _read_json(path: Path, fields: Fields, any_of: Sequence[str]) -> Iterator[Ta
     with open_bytes(path) as stream:
         start = stream.read(_SNIFFED).removeprefix(b"\xef\xbb\xbf").lstrip()
         stream.seek(0)
-        place = "item" if start.startswith(b"[") else ""
+        prefix = "item" if start.startswith(b"[") else ""
         try:
-            yield from _pick(path, read_values(stream, place, several=True), fields, any_of)
+            yield from _pick(path, read_values(stream, prefix, several=True), fields, any_of)
         except JsonLimitError as exc:
             raise InputError(
                 f"{path}: expected flat records, found {exc}; give a list of records without "
@@ -147,7 +147,7 @@ def _read_json(path: Path, fields: Fields, any_of: Sequence[str]) -> Iterator[Ta
 def _pick(
     path: Path, values: Iterable[Any], fields: Fields, any_of: Sequence[str]
 ) -> Iterator[TableRow]:
-    known: dict[tuple[str, ...], dict[str, str]] = {}
+    matched: dict[tuple[str, ...], dict[str, str]] = {}
     for value in values:
         if isinstance(value, str):
             yield {any_of[0]: value}
@@ -160,13 +160,13 @@ def _pick(
         names = tuple(value)
         # Records of one list mostly share their keys. Those of the first must hold what is
         # needed; a later one that lacks it is a row without it.
-        if names not in known:
-            if len(known) > 1000:  # keys that never repeat must not fill memory
-                known.clear()
-            known[names] = _find_columns(path, names, fields, () if known else any_of)
+        if names not in matched:
+            if len(matched) > 1000:  # keys that never repeat must not fill memory
+                matched.clear()
+            matched[names] = _find_columns(path, names, fields, () if matched else any_of)
         yield {
             field: value[column]
-            for field, column in known[names].items()
+            for field, column in matched[names].items()
             if value[column] not in (None, "")
         }
 
@@ -188,12 +188,12 @@ def _read_parquet(path: Path, fields: Fields, any_of: Sequence[str]) -> Iterator
 
 
 def _find_columns(
-    path: Path, found: Sequence[str], fields: Fields, any_of: Sequence[str]
+    path: Path, names: Sequence[str], fields: Fields, any_of: Sequence[str]
 ) -> dict[str, str]:
-    columns = match_columns(found, fields)
+    columns = match_columns(names, fields)
     if any_of and not any(field in columns for field in any_of):
         wanted = ", ".join(name for field in any_of for name in fields[field])
-        shown = ", ".join(repr(column[:40]) for column in found[:20]) or "none"
+        shown = ", ".join(repr(column[:40]) for column in names[:20]) or "none"
         raise InputError(
             f"{path}: expected a column called one of {wanted}; found the columns {shown}; "
             "rename one of them, or add a header"

@@ -1,4 +1,4 @@
-"""Who a prompt names: "by X", "in the style of X and Y", "inspired by X", "X style".
+"""This finds the artists that a prompt names: "by X", "in the style of X and Y", "X style".
 
 A heuristic over words, for prompts that are mostly written in lower case. It would rather keep
 a name too many than lose one: a name is only ever added to what is searched for.
@@ -104,11 +104,11 @@ def find_artists(text: str, *, follows_artist: bool = False) -> Clause:
     artists: tuple[str, ...] = ()
     rest = text
     for _ in range(_MOST_CREDITS):
-        found = _credit_in(rest) or _style_in(rest)
-        if found is None:
+        credit = _credit_in(rest) or _style_in(rest)
+        if credit is None:
             break
-        artists += found[0]
-        rest = found[1]
+        artists += credit[0]
+        rest = credit[1]
     return Clause(text, artists, rest)
 
 

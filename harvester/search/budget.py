@@ -1,11 +1,11 @@
-"""How many requests a search engine is sent in a day, kept over runs and datasets.
+"""This is the daily budget of requests to a search engine, kept over runs and datasets.
 
 One file for the user, counted by UTC day and before a request leaves, so that neither a killed
 run nor two at once ask more than the day's budget.
 
 Openverse's limits are its own: 100 requests a day without a token and 10,000 with one (the
 project WordPress/openverse, `api/conf/settings/rest_framework.py`). DuckDuckGo and Wikimedia
-Commons publish no number for a day: theirs here are courtesy, well below what one person's
+Commons publish no number for a day: theirs in `registry` are courtesy, well below what one person's
 patient searching comes to. But: Openverse counts over the last 24 hours and not by the day, and
 by address; a block of its own may come before the budget is spent.
 """
@@ -16,7 +16,7 @@ import json
 import logging
 import os
 import tempfile
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -26,8 +26,6 @@ from filelock import FileLock
 from harvester.errors import InputError, RateLimitedError, reason_of
 
 ENVIRONMENT = "WHENCE_BUDGET_FILE"
-REQUESTS_A_DAY: Mapping[str, int] = {"ddg": 2_000, "openverse": 100, "commons": 5_000}
-WITH_TOKEN: Mapping[str, int] = {"openverse": 10_000}
 _LOG = logging.getLogger(__name__)
 _LOCK_S = 10.0
 _MOST_BYTES = 1 << 16
@@ -40,7 +38,7 @@ def budget_path(folder: Path) -> Path:
     return Path(given) if given else folder / "budget.json"
 
 
-def read_budgets(given: Iterable[str]) -> dict[str, int]:
+def read_budgets(given: Iterable[str], engines: Collection[str]) -> dict[str, int]:
     """Requests a day by engine, of texts such as `openverse=500`; 0 means that it is not asked.
 
     Raises:
@@ -50,9 +48,9 @@ def read_budgets(given: Iterable[str]) -> dict[str, int]:
     for text in given:
         engine, _, number = (part.strip() for part in text.partition("="))
         is_number = number.isascii() and number.isdigit() and len(number) < 10
-        if engine not in REQUESTS_A_DAY or not is_number:
+        if engine not in engines or not is_number:
             raise InputError(
-                f"--budget: expected one of {', '.join(REQUESTS_A_DAY)} and its requests a day, "
+                f"--budget: expected one of {', '.join(engines)} and its requests a day, "
                 f"as openverse=500, found {text!r}; give it in that form"
             )
         budgets[engine] = int(number)
@@ -100,15 +98,6 @@ class Budget:
             ) from exc
         raise _spent(engine, limit, now)
 
-    def left(self, engine: str) -> int:
-        """Requests that may still be made today; 0 where the limit was lowered below them."""
-        limit = self.limits.get(engine, _MOST_REQUESTS)
-        try:
-            spent = self._read(self.now())
-        except OSError:
-            return limit
-        return max(0, limit - spent.get(engine, 0))
-
     def _read(self, now: datetime) -> dict[str, int]:
         try:
             with self.path.open("rb") as stream:
@@ -116,12 +105,12 @@ class Budget:
         except FileNotFoundError:
             return {}
         try:
-            kept = json.loads(text)
-            if kept["day"] != _day(now):
+            record = json.loads(text)
+            if record["day"] != _day(now):
                 return {}
             return {
                 engine: min(count, _MOST_REQUESTS)
-                for engine, count in kept["spent"].items()
+                for engine, count in record["spent"].items()
                 if isinstance(count, int) and count > 0
             }
         except (ValueError, RecursionError, KeyError, TypeError, AttributeError):

@@ -1,4 +1,4 @@
-"""Wikimedia Commons' search: free pictures, with their makers and licenses.
+"""This is Wikimedia Commons' search: free pictures, with their makers and licenses.
 
 Follows the Action API of MediaWiki (https://www.mediawiki.org/wiki/API:Search as a generator,
 API:Imageinfo, and the fields of Extension:CommonsMetadata), asked as its owners wish: one request
@@ -104,29 +104,29 @@ class Commons:
             "gsrsearch": f"filetype:bitmap|drawing {query}",
             "gsroffset": str(offset),
         }
-        found: dict[str, dict[str, Any]] = {}
+        records: dict[str, dict[str, Any]] = {}
         goes_on = False
         for answer in self._parts(params):
             for number, record in _pages(answer):
-                found[number] = found.get(number, {}) | record
+                records[number] = records.get(number, {}) | record
             goes_on = "gsroffset" in _continue(answer)
-        rows = [row for record in found.values() if (row := _row(record, self._licenses))]
-        if found and not any("imageinfo" in record for record in found.values()):
+        rows = [row for record in records.values() if (row := _row(record, self._licenses))]
+        if records and not any("imageinfo" in record for record in records.values()):
             raise changed(SOURCE, "files without their imageinfo")
         return Page(
             rows=sorted(rows, key=lambda row: int(row["rank"])),
             is_last=not goes_on or offset + _PAGE_ROWS >= _MOST_ROWS,
-            dropped=len(found) - len(rows),
+            dropped=len(records) - len(rows),
         )
 
     def _parts(self, params: Mapping[str, str]) -> Iterator[dict[str, Any]]:
         """The answer, which the server may give in several parts."""
-        asked = dict(params)
+        request = dict(params)
         for _ in range(_MOST_PARTS):
             answer, headers = ask_json(
                 self._client,
                 self._address,
-                asked,
+                request,
                 name=SOURCE,
                 before_request=self._before_request,
             )
@@ -135,7 +135,7 @@ class Commons:
             further = _continue(answer)
             if "batchcomplete" in answer or not further:
                 return
-            asked = dict(params) | further
+            request = dict(params) | further
 
 
 def _check(answer: Mapping[str, Any], headers: httpx.Headers) -> None:
@@ -180,8 +180,8 @@ def _row(record: Mapping[str, Any], licenses: Collection[str]) -> dict[str, Any]
     address = _address(info) if isinstance(info, dict) else None
     if address is None or not isinstance(info, dict) or not _is_rank(rank):
         return None
-    told = info.get("extmetadata")
-    texts = {field: _text(told, field) for field in _FIELDS}
+    metadata = info.get("extmetadata")
+    texts = {field: _text(metadata, field) for field in _FIELDS}
     name = texts["LicenseShortName"]
     if licenses and _code_of(name) not in licenses:
         return None
@@ -224,8 +224,8 @@ def _title(value: Any) -> str | None:
     return name.rpartition(".")[0] or name
 
 
-def _text(told: Any, field: str) -> str | None:
-    field_of = told.get(field) if isinstance(told, dict) else None
+def _text(metadata: Any, field: str) -> str | None:
+    field_of = metadata.get(field) if isinstance(metadata, dict) else None
     value = field_of.get("value") if isinstance(field_of, dict) else None
     return plain_text(value) if isinstance(value, str) else None
 

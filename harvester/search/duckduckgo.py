@@ -1,4 +1,4 @@
-"""DuckDuckGo's image search.
+"""This is DuckDuckGo's image search.
 
 Follows the engine `DuckduckgoImages` of ddgs (its token, payload, headers and HTTP client), but:
 not through `DDGS`, which reports a block as nothing found, ranks rows anew and mixes in other

@@ -1,4 +1,4 @@
-"""Several search engines in one run: each with its own pace, its own waiting and its own end.
+"""This is federated search: several engines in one run, each with its own pace and its own end.
 
 What they find comes interleaved, and bounded: an engine waits for those who take what it finds.
 """

@@ -1,4 +1,4 @@
-"""JSON APIs asked over HTTP: bounded in bytes and seconds, and their refusals as errors."""
+"""This is the client of JSON APIs: bounded in bytes and seconds, their refusals as errors."""
 
 from __future__ import annotations
 
@@ -168,5 +168,7 @@ def _what_it_says(body: bytes) -> str:
         answer = json.loads(body)
     except (ValueError, RecursionError):
         return ""
-    said = answer.get("detail") if isinstance(answer, dict) else None
-    return f" ({reason_of(ValueError(said[:_SAID]))})" if isinstance(said, str) and said else ""
+    detail = answer.get("detail") if isinstance(answer, dict) else None
+    return (
+        f" ({reason_of(ValueError(detail[:_SAID]))})" if isinstance(detail, str) and detail else ""
+    )

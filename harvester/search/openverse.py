@@ -1,4 +1,4 @@
-"""Openverse's image search: openly licensed pictures, with their makers and licenses.
+"""This is Openverse's image search: openly licensed pictures, with makers and licenses.
 
 Follows the API's published description (https://api.openverse.org/v1/, and the examples of the
 project WordPress/openverse): 20 pictures a page without a token, 50 with one, and 240 of a query
@@ -97,14 +97,14 @@ def check_licenses(given: Collection[str]) -> tuple[str, ...]:
     Raises:
         InputError: if one is none of them.
     """
-    asked = {code.strip().lower() for code in given}
-    unknown = asked.difference(LICENSES)
+    codes = {code.strip().lower() for code in given}
+    unknown = codes.difference(LICENSES)
     if unknown:
         raise InputError(
             f"--license: expected some of {', '.join(LICENSES)}, found {min(unknown)!r}; "
             "give those, with commas between"
         )
-    return tuple(code for code in LICENSES if code in asked)
+    return tuple(code for code in LICENSES if code in codes)
 
 
 def scope_of(licenses: Collection[str]) -> str:

@@ -1,4 +1,4 @@
-"""Prompt → what to ask an image search for; pure, and linear in the length of the prompt.
+"""This is the query planner: prompt → image searches; pure, and linear in the prompt's length.
 
 A generator reads a prompt as a list of wishes; a search engine wants a subject and names. So the
 flags, links, weights and fashionable phrases go, the words for artists stay, and what is still
@@ -179,11 +179,11 @@ def _content(text: str) -> frozenset[str]:
 
 
 def _distinct(queries: Iterable[str]) -> Iterator[str]:
-    asked = set()
+    words = set()
     for query in queries:
         content = _content(query) or frozenset(query.split())
-        if content and content not in asked:
-            asked.add(content)
+        if content and content not in words:
+            words.add(content)
             yield query
 
 

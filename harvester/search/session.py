@@ -1,4 +1,4 @@
-"""Prompts put to an image search, politely: planned, paced, patient, and able to go on later.
+"""This is a search session: prompts put to one engine, paced, patient, able to go on later.
 
 One engine here; several in one run are in `federated`.
 """
@@ -95,7 +95,7 @@ class QueryProgress:
         """Take a page's rows; returns those that are new, at most as many as are still wanted."""
         found_at = datetime.now(UTC)
         new: list[Finding] = []
-        for place, row in enumerate(page.rows, start=self.rows + 1):
+        for position, row in enumerate(page.rows, start=self.rows + 1):
             url = _address(row.get("image"))
             if url is None or url in self.seen or len(self.findings) + len(new) >= self.limit:
                 continue
@@ -106,7 +106,7 @@ class QueryProgress:
                     source=self.source,
                     query_prompt=self.query_prompt,
                     query=self.query,
-                    rank=row.get("rank", place),
+                    rank=row.get("rank", position),
                     page_url=_address(row.get("url")),
                     title=_clean_text(row.get("title")),
                     caption=_clean_text(row.get("caption")),
@@ -164,25 +164,25 @@ async def search_prompts(
         seen: set[str] = set()
         wanted = per_prompt
         queries = plan_queries(prompt)
-        for place, query in enumerate(queries):
-            share = math.ceil(wanted / (len(queries) - place))
+        for number, query in enumerate(queries):
+            share = math.ceil(wanted / (len(queries) - number))
             if done.get((prompt, query), -1) >= share:
                 wanted -= share
                 continue
             if share <= 0:
                 break
-            gathering = QueryProgress(query, prompt, share, engine.source, engine.scope, seen)
+            progress = QueryProgress(query, prompt, share, engine.source, engine.scope, seen)
             try:
-                while not gathering.is_over:
-                    for finding in gathering.add(await pacer.ask(gathering)):
+                while not progress.is_over:
+                    for finding in progress.add(await pacer.ask(progress)):
                         yield finding
             except SourceError as exc:
-                on_search(_report(gathering, exc))
+                on_search(_report(progress, exc))
                 faults.note(exc)
             else:
-                on_search(_report(gathering))
+                on_search(_report(progress))
                 faults.forget()
-            wanted -= len(gathering.findings)
+            wanted -= len(progress.findings)
     faults.close()
 
 
@@ -226,7 +226,7 @@ class _Pacer:
         self._backoff = backoff
         self._is_first = True
 
-    async def ask(self, gathering: QueryProgress) -> Page:
+    async def ask(self, progress: QueryProgress) -> Page:
         if not self._is_first:
             await asyncio.sleep(self._pause_s)
         self._is_first = False
@@ -242,7 +242,7 @@ class _Pacer:
         async for attempt in attempts:
             with attempt:
                 search_page = self._engine.search_page
-                return await asyncio.to_thread(search_page, gathering.query, gathering.pages + 1)
+                return await asyncio.to_thread(search_page, progress.query, progress.pages + 1)
         raise AssertionError("stamina makes at least one attempt")
 
     def _wait_for(self, exc: Exception) -> bool | float:
@@ -264,20 +264,20 @@ def _once(prompts: Iterable[str]) -> Iterator[str]:
             yield prompt
 
 
-def _report(gathering: QueryProgress, exc: SourceError | None = None) -> Search:
+def _report(progress: QueryProgress, exc: SourceError | None = None) -> Search:
     if exc is not None:
         blocked = isinstance(exc, RateLimitedError)
         status = SearchStatus.BLOCKED if blocked else SearchStatus.ERROR
     else:
-        status = SearchStatus.OK if gathering.rows else SearchStatus.EMPTY
+        status = SearchStatus.OK if progress.rows else SearchStatus.EMPTY
     return Search(
-        query_prompt=gathering.query_prompt,
-        query=gathering.query,
-        source=gathering.source,
+        query_prompt=progress.query_prompt,
+        query=progress.query,
+        source=progress.source,
         status=status,
-        found=len(gathering.findings),
-        wanted=gathering.limit,
-        scope=gathering.scope,
+        found=len(progress.findings),
+        wanted=progress.limit,
+        scope=progress.scope,
         error=str(exc) if exc is not None else None,
         searched_at=datetime.now(UTC),
     )

@@ -1,4 +1,4 @@
-"""Which words of a prompt are a subject's, and which are addressed to the generator.
+"""These are stop words: which words of a prompt are a subject's, which the generator's.
 
 Literal tables, in lower case; chosen from what prompts of Midjourney and its kin are full of. A
 phrase is taken off wherever it stands; a filler word only where its whole clause is of fillers,

@@ -1,4 +1,4 @@
-"""Captioned sets: a list's captions for a folder of pictures, which are taken, drawings as pixels.
+"""This is the source of captioned sets: a folder of pictures and a list of captions for them.
 
 What a captioned set is to all who train on one: a picture, its caption, its maker and a category.
 The category is the folder right above the picture in a finding's address, as Hugging Face's
@@ -98,9 +98,9 @@ class CaptionFilter:
             InputError: naming the first such, and those that there are.
         """
         there = sorted({category for category in categories if category})
-        known = {category.casefold() for category in there}
+        present = {category.casefold() for category in there}
         for name in (*self.only, *self.without):
-            if name.casefold() not in known:
+            if name.casefold() not in present:
                 shown = ", ".join(map(clean, there[:_SHOWN])) or "none"
                 raise InputError(
                     f"{clean(where)}: expected a category of this set ({shown}), found "
@@ -157,10 +157,10 @@ def _read_list(path: Path, root: Path, tally: CaptionTally) -> dict[str, dict[st
         paths = tuple(os.path.normpath(os.path.join(base, name)) for base in bases)  # noqa: PTH118  # normalised as text, links unread
         named.add(paths)
         texts = _texts_of(row)
-        for one in paths:
-            known = rows.setdefault(one, {})
+        for listed in paths:
+            described = rows.setdefault(listed, {})
             for field, text in texts.items():
-                known.setdefault(field, text)
+                described.setdefault(field, text)
     lost = sum(not any(map(os.path.isfile, paths)) for paths in named)
     if lost == len(named):
         found = f"none of {len(named):,} named" if named else "no row that names a file"

@@ -1,4 +1,4 @@
-"""Emoji of npm packages: free pictures by several artists of the same things, each with a name.
+"""This is the source of emoji from npm packages: the same things by several artists, each named.
 
 Reads `emoji-datasource-twitter` and `emoji-datasource-google` (PNG, 64 px) and `openmoji` (SVG,
 drawn here at 256 px), each as an unpacked folder or as the `.tgz` that npm serves. The vendor is
@@ -73,21 +73,21 @@ class EmojiPackage:
         self, scratch: Path, choice: CaptionFilter, tally: CaptionTally
     ) -> Iterator[LocalPicture]:
         found_at = datetime.now(UTC)
-        for rank, one in enumerate(self.emoji, start=1):
-            if not choice.wants(one.category):
+        for rank, emoji in enumerate(self.emoji, start=1):
+            if not choice.wants(emoji.category):
                 tally.left_out += 1
                 continue
-            path = self._picture(one.file, scratch)
+            path = self._picture(emoji.file, scratch)
             if path is None:
                 tally.lost += 1
                 continue
             finding = Finding(
-                url=f"file:{self.name}/{one.category}/{one.file}",
+                url=f"file:{self.name}/{emoji.category}/{emoji.file}",
                 source=SOURCE,
                 rank=rank,
                 found_at=found_at,
-                title=one.name,
-                caption=one.name,
+                title=emoji.name,
+                caption=emoji.name,
                 creator=self._layout.creator,
                 license=self._layout.license,
                 license_url=self._layout.license_url,
@@ -170,8 +170,8 @@ def _parse(path: Path, source: Path) -> Any:
 
 def _name_of(root: Path, source: Path) -> str:
     """The package's name, checked."""
-    said = _parse(root / "package.json", source)
-    name = said.get("name") if isinstance(said, dict) else None
+    record = _parse(root / "package.json", source)
+    name = record.get("name") if isinstance(record, dict) else None
     if isinstance(name, str) and name in LAYOUTS:
         return name
     found = clean(name)[:_SHOWN] if isinstance(name, str) else "none"
@@ -246,9 +246,9 @@ def _read_names(
     strange = 0
     for record in records:
         named = layout.read(record, variants) if isinstance(record, dict) else ()
-        for one in named:
-            if layout.file_name.fullmatch(one.file):
-                yield one
+        for emoji in named:
+            if layout.file_name.fullmatch(emoji.file):
+                yield emoji
             else:
                 strange += 1
         strange += not isinstance(record, dict)
@@ -315,8 +315,8 @@ def _datasource(vendor: str) -> Callable[[Mapping[str, Any], bool], Iterator[Emo
         varied = record.get("skin_variations") if variants else None
         for tones, variant in varied.items() if isinstance(varied, dict) else ():
             if isinstance(variant, dict) and variant.get(f"has_img_{vendor}") is True:
-                said = (_TONES.get(tone, "") for tone in tones.split("-"))
-                words = " ".join(filter(None, (name, *said)))
+                tone_names = (_TONES.get(tone, "") for tone in tones.split("-"))
+                words = " ".join(filter(None, (name, *tone_names)))
                 yield Emoji(words or None, category, str(variant.get("image")))
 
     return read

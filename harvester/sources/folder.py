@@ -1,4 +1,4 @@
-"""Pictures in a local folder, with what the files beside them say.
+"""This is the source of a local folder: its pictures, with what the files beside them say.
 
 Sidecars of three habits are read: a caption in `<stem>.txt` or `<stem>.caption`; a JSON object in
 `<stem>.json` or `<file name>.json` (gallery-dl, img2dataset); and `metadata.csv`, `.jsonl` or
@@ -193,12 +193,12 @@ def _texts_of(record: Mapping[str, Any]) -> dict[str, str]:
     """The fields of a finding that a record names, by the first of its keys that says something."""
     texts = {}
     for field, keys in _TEXTS.items():
-        said = (_words(record.get(key)) for key in (field, *keys))
-        if text := next(filter(None, said), None):
+        words = (_words(record.get(key)) for key in (field, *keys))
+        if text := next(filter(None, words), None):
             texts[field] = text
     for field, keys in _LINKS.items():
-        said = (as_text(record.get(key)) for key in (field, *keys))
-        if link := next((link for link in said if link and is_web_address(link)), None):
+        links = (as_text(record.get(key)) for key in (field, *keys))
+        if link := next((link for link in links if link and is_web_address(link)), None):
             texts[field] = link
     return texts
 

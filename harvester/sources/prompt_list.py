@@ -1,4 +1,4 @@
-"""Lists of prompts, with or without the pictures made from them: the jobs of both commands.
+"""This is the reader of prompt lists, with or without the pictures that were made from them.
 
 A text file holds a prompt a line; a table has a column `prompt`, and may have `image` and `id`.
 
@@ -135,8 +135,8 @@ class _Ids:
         self._met = Counter[str]()
 
     def of(self, prompt: str | None, image: str | None) -> str:
-        said = json.dumps([prompt, image]).encode()
-        digest = hashlib.sha256(said).hexdigest()[:_DIGITS]
+        text = json.dumps([prompt, image]).encode()
+        digest = hashlib.sha256(text).hexdigest()[:_DIGITS]
         self._met[digest] += 1
         count = self._met[digest]
         return digest if count == 1 else f"{digest}-{count}"

@@ -1,4 +1,4 @@
-"""SVG drawings as pixels, by resvg.
+"""This is the rasteriser of SVG drawings, by resvg.
 
 Drawn only where it is made of plain shapes: no style sheet, script, text, picture, filter, reuse or
 entity. So nothing is read from outside, as a picture in it would be, and the work is bounded: the
@@ -64,8 +64,8 @@ def _check_svg(text: str) -> None:
         dashed += "stroke-dasharray" in attributes
         if name not in _SHAPES:
             raise ValueError(f"expected plain shapes, found the element {name[:40]!r}")
-        if found := attributes.keys() & {"style", "filter", "href", "xlink:href"}:
-            raise ValueError(f"expected plain shapes, found the attribute {min(found)!r}")
+        if outside := attributes.keys() & {"style", "filter", "href", "xlink:href"}:
+            raise ValueError(f"expected plain shapes, found the attribute {min(outside)!r}")
         if shapes > _MOST_SHAPES or depth > _DEEPEST or dashed > _MOST_DASHED:
             raise ValueError(
                 f"expected at most {_MOST_SHAPES:,} shapes, {_DEEPEST} deep, {_MOST_DASHED} of "

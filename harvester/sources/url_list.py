@@ -1,4 +1,4 @@
-"""Lists of picture addresses: csv, tsv, txt, JSON, JSON Lines and Parquet, streamed.
+"""This is the source of URL lists: csv, tsv, txt, JSON, JSON Lines and Parquet, streamed.
 
 Reads what img2dataset reads, with the column names of LAION and of most others. Addresses are
 handed on as they stand, whatever their scheme: the download refuses what is none of the web's,

@@ -130,7 +130,7 @@ def check_file_rights(body: bytes) -> None:
     texts = [signal.text for signal in rights.signals]
     assert len(texts) <= 8
     assert len(texts) == len(set(texts))
-    texts += [name for name in (rights.creator, rights.copyright) if name is not None]
+    texts += [rights.creator] if rights.creator is not None else []
     assert all(0 < len(text) <= 500 and _is_clean(text) for text in texts)
 
 

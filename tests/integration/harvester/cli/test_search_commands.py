@@ -14,7 +14,7 @@ from harvester.dataset import shards
 from harvester.errors import InputError, RateLimitedError
 from harvester.schema import Candidate, Finding, Search, SearchStatus
 from harvester.search import commons, openverse
-from harvester.search.registry import SOURCES, EngineOptions, open_budget, open_engines
+from harvester.search.registry import ENGINES, EngineOptions, open_budget, open_engines
 from tests.support.servers.fault_server import picture
 from tests.support.servers.offline_commons import OfflineCommons, file
 from tests.support.servers.offline_openverse import OfflineOpenverse
@@ -137,7 +137,7 @@ def test_sources_that_cannot_be_asked_are_refused(text, licenses, told):
 
 
 def test_engines_have_their_pace_and_their_token(monkeypatch, tmp_path):
-    with open_engines(SOURCES, EngineOptions(), app_folder=tmp_path) as engines:
+    with open_engines(list(ENGINES), EngineOptions(), app_folder=tmp_path) as engines:
         assert [(engine.source, engine.pause_s) for engine in engines] == [
             ("ddg", 1.0),
             ("openverse", 3.0),
@@ -148,14 +148,30 @@ def test_engines_have_their_pace_and_their_token(monkeypatch, tmp_path):
         assert engine.pause_s == 1.0
 
 
-def test_a_token_allows_more_requests_a_day(tmp_path):
-    assert open_budget([], tmp_path, has_token=False).left("openverse") == 100
-    assert open_budget([], tmp_path, has_token=True).left("openverse") == 10_000
-    given = open_budget(["openverse=7"], tmp_path, has_token=True)
-    assert given.left("openverse") == 7
+def test_a_token_allows_more_requests_a_day(monkeypatch, tmp_path):
+    assert open_budget([], tmp_path).limits["openverse"] == 100
+    monkeypatch.setenv("WHENCE_OPENVERSE_TOKEN", "a-token")
+    assert open_budget([], tmp_path).limits["openverse"] == 10_000
+    assert open_budget(["openverse=7"], tmp_path).limits["openverse"] == 7
+
+
+@pytest.mark.parametrize("name", ENGINES)
+def test_every_engine_has_its_command_with_the_options_of_a_search(name):
+    commands = typer.main.get_command(harvest_app).commands
+    taken, searched = (
+        {option for parameter in commands[command].params for option in parameter.opts}
+        for command in (name, "search")
+    )
+    left_out = searched - taken - {"--sources"}
+    own = {"--license": "licenses", "--region": "region", "--safesearch": "safesearch"}
+    assert left_out == {o for o, field in own.items() if field not in ENGINES[name].options}
+    assert taken <= searched
 
 
 def test_options_that_cannot_be_used_are_refused(tmp_path):
-    unknown = EngineOptions(licenses=["gpl"])
-    with pytest.raises(InputError), open_engines(["commons"], unknown, app_folder=tmp_path):
+    options = EngineOptions(licenses=["gpl"])
+    with (
+        pytest.raises(InputError),
+        open_engines(["commons"], options, app_folder=tmp_path),
+    ):
         pass

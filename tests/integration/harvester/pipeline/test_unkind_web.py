@@ -35,8 +35,10 @@ async def harvest(folder: Path, urls: list[str], **options) -> dict[str, FetchSt
         for url in urls:
             yield Finding(url=url, source="test")
 
+    known = SeenIndex(folder)
+    options |= {"is_opted_out": known.is_opted_out}
     fetcher = Fetcher(LIMITS, allow_private=True, **options)
-    with DatasetWriter(folder, Candidate) as store, SeenIndex(folder) as known:
+    with DatasetWriter(folder, Candidate) as store, known:
         async with LocalEngine(fetcher) as engine:
             ended = {
                 outcome.url: outcome.status

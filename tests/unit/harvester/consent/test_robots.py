@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harvester.consent.robots import read_robots
-from harvester.consent.signals import Signal, SignalKind
+from harvester.consent.signals import Signal, SignalKind, SiteVerdict
 from harvester.fetch.faults import FetchError
-from harvester.fetch.site_rules import RobotsCache, TdmRepCache
+from harvester.fetch.site_rules import ROBOTS, TDMREP, SiteFiles
 from harvester.schema import FetchStatus
 from tests.support.servers.fault_server import FaultServer, fixed
 
@@ -51,7 +51,7 @@ def site(body: bytes, status: int = 200, **headers: str) -> Web:
 
 
 async def allows(body: bytes, path: str) -> bool:
-    return (await RobotsCache(site(body).get).check(SITE + path)).allowed
+    return (await SiteFiles(ROBOTS, site(body).get).check(SITE + path)).signal is None
 
 
 @pytest.mark.parametrize(
@@ -85,40 +85,42 @@ async def test_rules_are_read_as_the_standard_has_it(body, allowed, disallowed):
 
 
 async def test_a_refusal_is_a_signal_that_names_the_address():
-    verdict = await RobotsCache(site(b"User-agent: *\nDisallow: /a").get).check(f"{SITE}/a?b=1")
+    verdict = await SiteFiles(ROBOTS, site(b"User-agent: *\nDisallow: /a").get).check(
+        f"{SITE}/a?b=1"
+    )
     assert verdict.signal == Signal("robots.txt: disallows /a?b=1", SignalKind.ROBOTS)
 
 
 async def test_a_crawl_delay_is_passed_on():
     web = site(b"User-agent: *\nCrawl-delay: 2.5\nDisallow: /a")
-    robots = RobotsCache(web.get)
+    robots = SiteFiles(ROBOTS, web.get)
     assert [(await robots.check(SITE + path)).crawl_delay_s for path in ("/a", "/b")] == [2.5, 2.5]
     for junk in (b"nan", b"-1", b"soon", b"inf"):
-        robots = RobotsCache(site(b"User-agent: *\nCrawl-delay: " + junk).get)
+        robots = SiteFiles(ROBOTS, site(b"User-agent: *\nCrawl-delay: " + junk).get)
         assert (await robots.check(SITE)).crawl_delay_s is None
 
 
 async def test_a_site_is_asked_once_however_many_want_to_know():
     web = site(b"User-agent: *\nDisallow: /a")
     web.wait_s = 0.01
-    robots = RobotsCache(web.get)
+    robots = SiteFiles(ROBOTS, web.get)
     given_up = asyncio.create_task(robots.check(f"{SITE}/x"))
     await asyncio.sleep(0)
     waiting = [asyncio.create_task(robots.check(f"{SITE}/a{n}")) for n in range(50)]
     await asyncio.sleep(0)
     given_up.cancel()
     verdicts = await asyncio.gather(*waiting)
-    assert not any(verdict.allowed for verdict in verdicts)
+    assert all(verdict.signal is not None for verdict in verdicts)
     assert web.asked == [f"{SITE}/robots.txt"]
-    assert (await robots.check("http://example.org/a")).allowed
-    assert (await robots.check("https://example.org:8443/a")).allowed
+    assert (await robots.check("http://example.org/a")).signal is None
+    assert (await robots.check("https://example.org:8443/a")).signal is None
     assert len(web.asked) == 3
 
 
 @pytest.mark.parametrize("status", [400, 401, 403, 404, 410, 418, 451])
 async def test_no_file_allows_all(status):
-    verdict = await RobotsCache(site(b"User-agent: *\nDisallow: /", status).get).check(SITE)
-    assert verdict.allowed
+    verdict = await SiteFiles(ROBOTS, site(b"User-agent: *\nDisallow: /", status).get).check(SITE)
+    assert verdict.signal is None
 
 
 @pytest.mark.parametrize(
@@ -135,7 +137,7 @@ async def test_no_file_allows_all(status):
 async def test_a_site_that_cannot_be_asked_is_a_fault_and_asked_again_later(answer, status):
     web = Web({f"{SITE}/robots.txt": answer})
     clock = Clock()
-    robots = RobotsCache(web.get, clock=clock)
+    robots = SiteFiles(ROBOTS, web.get, clock=clock)
     faults = []
     for n in range(3):
         with pytest.raises(FetchError) as raised:
@@ -149,21 +151,21 @@ async def test_a_site_that_cannot_be_asked_is_a_fault_and_asked_again_later(answ
         assert faults[0].retry_after_s == 7
     clock.now += 301
     web.answers = {}
-    assert (await robots.check(SITE)).allowed
+    assert (await robots.check(SITE)).signal is None
 
 
 async def test_rules_hold_on_while_their_site_is_down():
     web, clock = site(b"User-agent: *\nDisallow: /a"), Clock()
-    robots = RobotsCache(web.get, clock=clock)
-    assert not (await robots.check(f"{SITE}/a")).allowed
+    robots = SiteFiles(ROBOTS, web.get, clock=clock)
+    assert (await robots.check(f"{SITE}/a")).signal is not None
     web.answers = {f"{SITE}/robots.txt": FetchError(FetchStatus.CONNECTION, "refused")}
     clock.now += 24 * 3600 + 1
-    assert not (await robots.check(f"{SITE}/a")).allowed
-    assert (await robots.check(f"{SITE}/b")).allowed
+    assert (await robots.check(f"{SITE}/a")).signal is not None
+    assert (await robots.check(f"{SITE}/b")).signal is None
     assert len(web.asked) == 2
     web.answers = {}
     clock.now += 301
-    assert (await robots.check(f"{SITE}/a")).allowed
+    assert (await robots.check(f"{SITE}/a")).signal is None
 
 
 @pytest.mark.parametrize(
@@ -178,7 +180,7 @@ async def test_rules_hold_on_while_their_site_is_down():
 )
 async def test_a_file_is_kept_for_a_day_or_as_long_as_it_says(cache_control, life_s):
     web, clock = site(b"", cache_control=cache_control), Clock()
-    robots = RobotsCache(web.get, clock=clock)
+    robots = SiteFiles(ROBOTS, web.get, clock=clock)
     await robots.check(SITE)
     clock.now += life_s - 1
     await robots.check(SITE)
@@ -196,9 +198,9 @@ async def test_redirects_are_followed_for_five_hops():
         }
         return Web(moved | {f"{SITE}/{hops}": (200, {}, b"User-agent: *\nDisallow: /")})
 
-    assert not (await RobotsCache(chain(5).get).check(f"{SITE}/a")).allowed
+    assert (await SiteFiles(ROBOTS, chain(5).get).check(f"{SITE}/a")).signal is not None
     too_long = chain(6)
-    assert (await RobotsCache(too_long.get).check(f"{SITE}/a")).allowed
+    assert (await SiteFiles(ROBOTS, too_long.get).check(f"{SITE}/a")).signal is None
     assert len(too_long.asked) == 6
 
 
@@ -209,19 +211,19 @@ async def test_redirects_are_followed_for_five_hops():
 async def test_redirects_to_nowhere_allow_all(location):
     web = site(b"", 302, location=location)
     web.answers["http://10.0.0.1/"] = FetchError(FetchStatus.BLOCKED_ADDRESS, "private")
-    assert (await RobotsCache(web.get).check(f"{SITE}/a")).allowed
+    assert (await SiteFiles(ROBOTS, web.get).check(f"{SITE}/a")).signal is None
 
 
 async def test_a_redirect_to_a_host_that_is_down_is_a_fault():
     web = site(b"", 302, location="https://down.example/")
     web.answers["https://down.example/"] = FetchError(FetchStatus.CONNECTION, "refused")
     with pytest.raises(FetchError, match="refused"):
-        await RobotsCache(web.get).check(f"{SITE}/a")
+        await SiteFiles(ROBOTS, web.get).check(f"{SITE}/a")
 
 
 async def test_the_least_used_sites_are_forgotten():
     web = Web({})
-    robots = RobotsCache(web.get, max_origins=10)
+    robots = SiteFiles(ROBOTS, web.get, max_origins=10)
     for n in range(30):
         await robots.check(f"https://{n}.example/")
         await robots.check("https://0.example/")
@@ -229,7 +231,7 @@ async def test_the_least_used_sites_are_forgotten():
     assert web.asked.count("https://0.example/robots.txt") == 1
     body = b"User-agent: *\n" + b"".join(b"Disallow: /%d\n" % n for n in range(500))
     web = Web({f"https://{n}.example/robots.txt": (200, {}, body) for n in range(30)})
-    robots = RobotsCache(web.get, max_cached=1 << 20)
+    robots = SiteFiles(ROBOTS, web.get, max_cached=1 << 20)
     for n in range(30):
         await robots.check(f"https://{n}.example/")
     assert 2 <= len(robots) <= 6
@@ -258,7 +260,7 @@ HOSTILE = {
 
 @pytest.mark.parametrize("name", HOSTILE)
 async def test_hostile_files_hold_nothing_up(name):
-    robots = RobotsCache(site(HOSTILE[name]).get)
+    robots = SiteFiles(ROBOTS, site(HOSTILE[name]).get)
     start = time.process_time()
     await robots.check(f"{SITE}/{'a' * 16_000}/x.jpg")
     await robots.check(f"{SITE}/a.jpg")
@@ -266,21 +268,21 @@ async def test_hostile_files_hold_nothing_up(name):
 
 
 async def test_too_many_wildcards_close_their_site():
-    verdict = await RobotsCache(site(HOSTILE["wildcards"]).get).check(f"{SITE}/x")
-    assert not verdict.allowed
+    verdict = await SiteFiles(ROBOTS, site(HOSTILE["wildcards"]).get).check(f"{SITE}/x")
+    assert verdict.signal is not None
     assert "wildcards" in verdict.signal.text
 
 
 async def test_an_address_that_no_rule_can_be_held_against_is_left_alone():
-    robots = RobotsCache(site(b"User-agent: *\nDisallow: /a").get)
+    robots = SiteFiles(ROBOTS, site(b"User-agent: *\nDisallow: /a").get)
     verdict = await robots.check(f"{SITE}/\ud800")
-    assert not verdict.allowed
+    assert verdict.signal is not None
     assert verdict.signal.text.isprintable()
 
 
 async def test_what_is_under_way_can_be_given_up():
     web = Web({}, wait_s=60)
-    robots = RobotsCache(web.get)
+    robots = SiteFiles(ROBOTS, web.get)
     waiting = asyncio.create_task(robots.check(SITE))
     await asyncio.sleep(0)
     await asyncio.sleep(0)
@@ -293,7 +295,7 @@ async def test_what_is_under_way_can_be_given_up():
 def test_any_bytes_can_be_read(body):
     rules, cost = read_robots(b"User-agent: *\n" + body)
     assert cost >= 0
-    assert rules.judge(f"{SITE}/a").allowed in {True, False}
+    assert isinstance(rules.judge(f"{SITE}/a"), SiteVerdict)
 
 
 async def test_both_files_of_a_real_server_are_fetched_at_once_and_once():
@@ -310,12 +312,13 @@ async def test_both_files_of_a_real_server_are_fetched_at_once_and_once():
                 response = await client.get(url)
                 return response.status_code, response.headers, response.content
 
-            robots, tdmrep = RobotsCache(get), TdmRepCache(get)
+            robots, tdmrep = SiteFiles(ROBOTS, get), SiteFiles(TDMREP, get)
             for _ in range(3):
-                verdict, signal = await asyncio.gather(
+                robots_verdict, reserved = await asyncio.gather(
                     robots.check(f"{site_url}/a"), tdmrep.check(f"{site_url}/b")
                 )
-                assert (verdict.allowed, signal.kind) == (False, SignalKind.TDM)
-                assert (await robots.check(f"{site_url}/b")).allowed
+                assert robots_verdict.signal.kind is SignalKind.ROBOTS
+                assert reserved.signal.kind is SignalKind.TDM
+                assert (await robots.check(f"{site_url}/b")).signal is None
         asked = ("/robots.txt", "/moved.txt", "/.well-known/tdmrep.json")
         assert [server.hits[path] for path in asked] == [1, 1, 1]

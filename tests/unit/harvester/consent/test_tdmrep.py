@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from harvester.consent.signals import ConsentPolicy, SignalKind, decide
 from harvester.consent.tdmrep import judge_tdm, read_tdmrep
 from harvester.fetch.faults import FetchError
-from harvester.fetch.site_rules import TdmRepCache
+from harvester.fetch.site_rules import TDMREP, SiteFiles
 from harvester.schema import FetchStatus
 
 SITE = "https://example.org"
@@ -113,12 +113,12 @@ async def test_a_site_is_asked_once_and_its_word_is_a_signal():
         rules = [{"location": "/a", "tdm-reservation": 1, "tdm-policy": policy}]
         return 200, {}, json.dumps(rules).encode()
 
-    tdmrep = TdmRepCache(get)
-    signal = await tdmrep.check(f"{SITE}/a.jpg")
+    tdmrep = SiteFiles(TDMREP, get)
+    signal = (await tdmrep.check(f"{SITE}/a.jpg")).signal
     assert signal.text == "tdmrep.json: /a reserved, policy https://example.org/policy.json"
     assert decide([signal], ConsentPolicy.STRICT) == signal.text
     assert decide([signal], ConsentPolicy.SEARCH_ONLY) is None
-    assert await tdmrep.check(f"{SITE}/b.jpg") is None
+    assert (await tdmrep.check(f"{SITE}/b.jpg")).signal is None
     assert asked == [f"{SITE}/.well-known/tdmrep.json"]
     assert len(tdmrep) == 1
     await tdmrep.close()
@@ -133,7 +133,7 @@ async def test_a_file_that_cannot_be_had_reserves_nothing(answer):
             raise answer
         return answer
 
-    assert await TdmRepCache(get).check(f"{SITE}/a") is None
+    assert (await SiteFiles(TDMREP, get).check(f"{SITE}/a")).signal is None
 
 
 JSON = st.recursive(

@@ -62,7 +62,7 @@ def test_a_journal_that_names_a_file_does_not_delete_it(tmp_path, make):
     body = journal_that_names(victim, pages)
     beside(state, "-journal").write_bytes(body)
     with SeenIndex(tmp_path / "dataset") as known:
-        assert known.settled(ADDRESS) == SETTLED
+        assert known.resolution_of(ADDRESS) == SETTLED
     assert victim.read_text() == "mine"
     assert not beside(state, "-journal").exists()
 
@@ -88,9 +88,9 @@ def test_links_are_taken_away_and_what_they_lead_to_stays(tmp_path, ending, link
     place.unlink(missing_ok=True)
     link(place, victim)
     with SeenIndex(tmp_path / "dataset") as known:
-        known.learn(Candidate(id="2", url="https://example.org/2.jpg"))
+        known.add(Candidate(id="2", url="https://example.org/2.jpg"))
         known.commit(known.seal())
-        assert known.settled(ADDRESS) == SETTLED
+        assert known.resolution_of(ADDRESS) == SETTLED
     assert victim.read_text() == "mine"
     assert state.stat().st_nlink == 1
 
@@ -100,7 +100,7 @@ def test_a_link_that_leads_nowhere_makes_no_file_there(tmp_path, ending):
     state = dataset(tmp_path / "dataset")
     beside(state, ending).symlink_to(tmp_path / "nothing")
     with SeenIndex(tmp_path / "dataset") as known:
-        known.learn(Candidate(id="2", url="https://example.org/2.jpg"))
+        known.add(Candidate(id="2", url="https://example.org/2.jpg"))
         known.commit(known.seal())
     assert not (tmp_path / "nothing").exists()
 
@@ -120,11 +120,11 @@ def test_a_folder_or_a_pipe_beside_it_is_one_line(tmp_path, ending):
 def test_what_a_killed_run_had_written_is_not_read_again_from_the_shards(tmp_path):
     state = dataset(tmp_path / "dataset")
     with SeenIndex(tmp_path / "dataset") as known:
-        known.learn(Candidate(id="2", url="https://example.org/2.jpg"))
+        known.add(Candidate(id="2", url="https://example.org/2.jpg"))
         known.commit(known.seal())
         # As `kill -9` leaves it: the log has not gone into the file.
         left = {ending: beside(state, ending).read_bytes() for ending in ("", "-wal", "-shm")}
     for ending, body in left.items():
         beside(state, ending).write_bytes(body)
     with SeenIndex(tmp_path / "dataset") as known:
-        assert known.settled("https://example.org/2.jpg") == ("2", FetchStatus.OK)
+        assert known.resolution_of("https://example.org/2.jpg") == ("2", FetchStatus.OK)

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from PIL import Image, ImageCms
 
 from harvester.pictures import decode as images
-from harvester.pictures.decode import PictureError, encode_jpeg, open_picture
+from harvester.pictures.decode import PictureError, encode_jpeg, open_picture, try_open
 from harvester.pictures.formats import recognise
 from harvester.schema import FetchStatus
 
@@ -107,6 +107,13 @@ def test_what_is_no_picture_is_named(body, status, noun):
     with pytest.raises(PictureError, match=noun) as caught:
         open_picture(body)
     assert caught.value.status is status
+
+
+def test_stored_bytes_are_pixels_or_nothing():
+    body = save(scene())
+    assert np.array_equal(try_open(body), open_picture(body).rgb)
+    assert try_open(body, max_side=9).shape[1] == 9
+    assert try_open(body[:40]) is try_open(b"") is try_open(None) is None
 
 
 def test_a_bomb_is_refused_by_its_header():
