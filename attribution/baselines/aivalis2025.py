@@ -54,7 +54,7 @@ from attribution.errors import GalleryError
 from attribution.ranking.gallery import Gallery
 from attribution.ranking.query import Query
 from attribution.ranking.rank import Match, Ranking
-from harvester.pictures.decode import PictureError, open_picture
+from harvester.pictures.decode import try_open
 
 log = logging.getLogger(__name__)
 SHORTLIST = 100
@@ -243,7 +243,7 @@ def _opened(
         end = min(begin + _PICKED_AT_ONCE, len(ids))
         for first in range(begin, end, _COMPARED_AT_ONCE):
             places = range(first, min(first + _COMPARED_AT_ONCE, end))
-            opened = pool.map(_open, (picked[ids[place]].image for place in places))
+            opened = pool.map(try_open, (picked[ids[place]].image for place in places))
             both = [(p, one) for p, one in zip(places, opened, strict=True) if one is not None]
             if len(both) < len(places):
                 log.warning(
@@ -251,13 +251,6 @@ def _opened(
                 )
             if both:
                 yield [place for place, _ in both], [picture for _, picture in both]
-
-
-def _open(body: bytes | None) -> NDArray[np.uint8] | None:
-    try:
-        return open_picture(body or b"").rgb
-    except PictureError:
-        return None
 
 
 _Hashed = tuple[tuple[int, ...], bytes]

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import csv
 import json
-import math
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -19,7 +18,7 @@ import pyarrow.parquet as pq
 from attribution.descriptors.channels import CHANNELS
 from attribution.errors import JobError
 from attribution.ranking.rank import Match, Ranking
-from attribution.report.records import region_records
+from attribution.ranking.records import MATCH_COLUMNS, number, region_records
 from harvester.dataset.atomic import replacing
 from harvester.errors import reason_of
 from harvester.overwriting import beginning_of, check_output
@@ -27,6 +26,7 @@ from harvester.schema import Candidate
 
 FORMATS = (".parquet", ".csv", ".jsonl")
 _CHANNEL_COLUMNS = {name: "score_" + name.replace("-", "_") for name in CHANNELS}
+_CANDIDATE_COLUMNS = ("title", "page_url", "url", "creator", "license", "source")
 _METHODS = ("sift", "cells")
 _OURS = frozenset({"job_id", "image", "prompt", "status", "error", "rank", "candidate_id"})
 """Columns of rankings in every version."""
@@ -42,32 +42,19 @@ SCHEMA = pa.schema(
         ("gallery_size", pa.int32()),
         ("ranking_verdict", pa.string()),
         ("unattributed", pa.float32()),
-        ("rank", pa.int32()),
-        ("candidate_id", pa.string()),
-        ("score", pa.float32()),
-        ("verdict", pa.string()),
-        ("tile", pa.int8()),
-        ("p", pa.float64()),
-        ("q", pa.float64()),
-        ("share", pa.float32()),
-        ("ratio", pa.float32()),
+        *((column.name, column.type) for column in MATCH_COLUMNS),
         *((f"{method}_inliers", pa.int32()) for method in _METHODS),
         ("regions", pa.string()),
         *((column, pa.float32()) for column in _CHANNEL_COLUMNS.values()),
         ("other_scores", pa.string()),
-        ("title", pa.string()),
-        ("page_url", pa.string()),
-        ("url", pa.string()),
-        ("creator", pa.string()),
-        ("license", pa.string()),
-        ("source", pa.string()),
+        *((name, pa.string()) for name in _CANDIDATE_COLUMNS),
     ]
 )
 """status is `ok` or `failed`; a failed job has one row, with an error and no rank.
 
 Columns that say the same of every row of a job: is_grid, gallery_size, ranking_verdict (the highest
 of any candidate, shown or not) and unattributed. Two hold JSON, since CSV knows no lists: regions,
-as `report.records.region_records` gives them, and other_scores, by channel those of further
+as `ranking.records.region_records` gives them, and other_scores, by channel those of further
 models. Numbers that are none are null; so is an inlier count where nobody looked.
 """
 
@@ -86,37 +73,27 @@ def match_rows(
         "ranking_verdict": ranking.verdict and str(ranking.verdict),
         "unattributed": None if ranking.found is None else ranking.unattributed,
     }
-    told = ("title", "page_url", "url", "creator", "license", "source")
     return [
         job
-        | _match_columns(match, judged=ranking.found is not None)
-        | {name: getattr(candidates.get(match.candidate_id), name, None) for name in told}
+        | _match_columns(match)
+        | {
+            name: getattr(candidates.get(match.candidate_id), name, None)
+            for name in _CANDIDATE_COLUMNS
+        }
         for match in ranking.matches
     ]
 
 
-def _match_columns(match: Match, *, judged: bool) -> dict[str, Any]:
-    scores = {name: _number(score) for name, score in match.channels.items()}
+def _match_columns(match: Match) -> dict[str, Any]:
+    scores = {name: number(score) for name, score in match.channels.items()}
     others = {name: score for name, score in scores.items() if name not in _CHANNEL_COLUMNS}
     return {
-        "rank": match.rank,
-        "candidate_id": match.candidate_id,
-        "score": match.score,
-        "verdict": match.verdict and str(match.verdict),
-        "tile": match.tile,
-        "p": _number(match.p),
-        "q": _number(match.q),
-        "share": match.share if judged else None,
-        "ratio": _number(match.ratio),
+        **{column.name: column.value(match) for column in MATCH_COLUMNS},
         **{f"{method}_inliers": match.inliers.get(method) for method in _METHODS},
         "regions": json.dumps(region_records(match)) if match.regions else None,
         **{column: scores.get(name) for name, column in _CHANNEL_COLUMNS.items()},
         "other_scores": json.dumps(others, sort_keys=True) if others else None,
     }
-
-
-def _number(value: float) -> float | None:
-    return value if math.isfinite(value) else None
 
 
 def failure_row(job_id: str, image: str, prompt: str | None, error: str) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
@@ -127,10 +127,9 @@ def from_texts(
         weights: fitted ones, as `Fusion.texts`.
     """
     total = np.zeros(len(next(iter(texts.values()))), np.float32)
-    if "bm25" in texts:
-        total += weights.get("bm25", TEXT_WEIGHT) * relevance(texts["bm25"])
-    if "names" in texts:
-        total += weights.get("names", NAMES_WEIGHT) * np.nan_to_num(texts["names"])
+    for name, (prior, scaled) in TEXTS.items():
+        if name in texts:
+            total += weights.get(name, prior) * scaled(texts[name])
     return total
 
 
@@ -139,6 +138,13 @@ def relevance(bm25: NDArray[np.float32]) -> NDArray[np.float32]:
     best = max(float(bm25.max(initial=0)), 1e-9)
     relative: NDArray[np.float32] = np.clip(bm25 / best, -1, 1).astype(np.float32)
     return relative
+
+
+TEXTS: Mapping[str, tuple[float, Callable[[NDArray[np.float32]], NDArray[np.float32]]]] = {
+    "bm25": (TEXT_WEIGHT, relevance),
+    "names": (NAMES_WEIGHT, np.nan_to_num),
+}
+"""By text channel that has a part: its weight where none is fitted, and its scores made -1 to 1."""
 
 
 def probability(log_odds: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -20,7 +20,7 @@ from attribution.descriptors.store import descriptor_folder, read_vectors, write
 from harvester.dataset import shards
 from harvester.dataset.storage import Location
 from harvester.errors import ShardError
-from harvester.pictures.decode import PictureError, open_picture
+from harvester.pictures.decode import try_open
 from harvester.schema import Candidate
 
 log = logging.getLogger(__name__)
@@ -99,7 +99,7 @@ def _pictures(
             ]
             wanted.difference_update(name for name, _ in here)
             for (name, _), picture in zip(
-                here, pool.map(_decoded, (body for _, body in here)), strict=True
+                here, pool.map(try_open, (body for _, body in here)), strict=True
             ):
                 if picture is None:
                     log.warning("candidate %s: its stored picture cannot be decoded", name)
@@ -111,10 +111,3 @@ def _pictures(
                 ids, pictures = [], []
     if ids:
         yield ids, pictures
-
-
-def _decoded(body: bytes) -> NDArray[np.uint8] | None:
-    try:
-        return open_picture(body).rgb
-    except PictureError:
-        return None

@@ -17,6 +17,9 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from attribution.descriptors.text import CandidateText
+from attribution.prompt import PromptParts
+
 _WORD = re.compile(r"\b\w\w+\b")
 
 
@@ -58,6 +61,23 @@ class TfidfIndex:
             here = slice(self._starts[number], self._starts[number + 1])
             scores[self._rows[here]] += weight / length * self._weights[here]
         return scores
+
+
+class TfidfScorer:
+    """A `TextScorer` of the words that a prompt wants; what it refuses has no part."""
+
+    name = "tfidf"
+
+    def __init__(self, texts: Sequence[CandidateText]) -> None:
+        self._index = TfidfIndex([text.body for text in texts])
+
+    def is_asked(self, prompt_parts: PromptParts) -> bool:
+        """Whether the prompt asks for words."""
+        return bool(prompt_parts.parts)
+
+    def scores(self, prompt_parts: PromptParts) -> NDArray[np.float32]:
+        """(n,) float32 from 0 to 1."""
+        return self._index.scores(prompt_parts.words).astype(np.float32)
 
 
 def _words(text: str) -> list[str]:

@@ -235,13 +235,8 @@ def compare_texts(query: Query, gallery: Gallery) -> dict[str, NDArray[np.float3
     parts = query.prompt_parts
     if parts is None:
         return {}
-    texts = {}
-    if parts.parts:
-        texts["bm25"] = gallery.text_index.scores(parts)
-        texts["tfidf"] = gallery.tfidf_index.scores(parts.words).astype(np.float32)
-    if parts.artists or parts.titles:
-        texts["names"] = gallery.text_index.names(parts)
-    return texts
+    scorers = gallery.text_scorers.items()
+    return {name: scorer.scores(parts) for name, scorer in scorers if scorer.is_asked(parts)}
 
 
 def _distances(queries: NDArray[np.float32], rows: NDArray[np.float32]) -> NDArray[np.float32]:

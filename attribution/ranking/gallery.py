@@ -17,10 +17,11 @@ from numpy.typing import NDArray
 from attribution.descriptors.describe import Progress, Vectors, describe_dataset
 from attribution.descriptors.embedder import Embedder
 from attribution.descriptors.hashes import BITS, PDQ_QUALITY, hamming, pack
-from attribution.descriptors.text import CandidateText, TextIndex
+from attribution.descriptors.text import CandidateText, TextScorer
 from attribution.descriptors.tfidf import TfidfIndex
 from attribution.descriptors.whitening import with_derived
 from attribution.errors import GalleryError
+from attribution.ranking.method import TEXT_SCORERS
 from attribution.ranking.vector_index import VectorIndex
 from harvester.dataset import shards
 from harvester.dataset.storage import Location
@@ -59,13 +60,14 @@ class Gallery:
     _indexes: dict[str, VectorIndex] = field(default_factory=dict)
 
     @cached_property
-    def text_index(self) -> TextIndex:
-        """BM25 over the texts."""
-        return TextIndex(self.texts)
+    def text_scorers(self) -> dict[str, TextScorer]:
+        """The text channels by name, over the texts."""
+        scorers = [make_scorer(self.texts) for make_scorer in TEXT_SCORERS]
+        return {scorer.name: scorer for scorer in scorers}
 
     @cached_property
     def tfidf_index(self) -> TfidfIndex:
-        """TF-IDF over the same texts."""
+        """TF-IDF of plain texts over the same, as rankers of words alone need it."""
         return TfidfIndex([text.body for text in self.texts])
 
     def nearest(self, space: str, queries: NDArray[np.float32], k: int) -> NDArray[np.int64]:

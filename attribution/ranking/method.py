@@ -2,19 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
 from attribution.calibration.background import Background, read_background
 from attribution.calibration.fusion import Fusion, load_fusion
 from attribution.descriptors import whitening
+from attribution.descriptors.bm25 import Bm25Scorer
 from attribution.descriptors.colour import LabHistogram
 from attribution.descriptors.embedder import CellEmbedder, Embedder
+from attribution.descriptors.names import NamesScorer
 from attribution.descriptors.resnet50 import ResNet50Gem
+from attribution.descriptors.text import CandidateText, TextScorer
 from attribution.descriptors.texture import LocalBinaryPatterns
+from attribution.descriptors.tfidf import TfidfScorer
 from attribution.ranking.scores import ImageChannel
 
+TEXT_SCORERS: tuple[Callable[[Sequence[CandidateText]], TextScorer], ...] = (
+    Bm25Scorer,
+    TfidfScorer,
+    NamesScorer,
+)
+"""The text channels, in the order that they are shown in; `fusion.TEXTS` says what each adds."""
 VERIFIED = 20
 """Candidates at the head of the order that are compared place by place."""
 

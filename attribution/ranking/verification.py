@@ -26,7 +26,7 @@ from attribution.matching.local_features import (
 )
 from attribution.ranking.gallery import Gallery
 from attribution.ranking.method import RankingSetup
-from harvester.pictures.decode import PictureError, open_picture
+from harvester.pictures.decode import try_open
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +60,7 @@ def verify(
     ids = [gallery.ids[row] for row in rows]
     picked = gallery.pick(ids)
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        pictures = list(pool.map(_decoded, (picked[name].image or b"" for name in ids)))
+        pictures = list(pool.map(_open_structured, (picked[name].image for name in ids)))
     there = [place for place, picture in enumerate(pictures) if picture is not None]
     different = {id(view): view for view in views}
     queries = dict(
@@ -132,9 +132,6 @@ def _accepted(found: Agreement, setup: RankingSetup) -> LocalMatch:
     return LocalMatch(inliers_of(found), regions)
 
 
-def _decoded(body: bytes) -> NDArray[np.uint8] | None:
-    try:
-        picture = open_picture(body).rgb
-    except PictureError:
-        return None
-    return None if is_flat(picture) else picture
+def _open_structured(body: bytes | None) -> NDArray[np.uint8] | None:
+    picture = try_open(body)
+    return None if picture is None or is_flat(picture) else picture

@@ -23,7 +23,7 @@ from attribution.report.html import Provenance, is_report, render_index, render_
 from attribution.report.page import rung_style
 from attribution.report.safe_text import cut
 from harvester.overwriting import beginning_of, check_output
-from harvester.pictures.decode import PictureError, encode_jpeg, open_picture
+from harvester.pictures.decode import encode_jpeg, try_open
 from harvester.sanitize import clean
 from harvester.schema import Candidate
 
@@ -157,12 +157,9 @@ def _chunks(rows: Iterable[Mapping[str, Any]]) -> Iterator[list[Mapping[str, Any
 
 
 def _picture_of(candidate: Candidate | None) -> NDArray[np.uint8]:
-    try:
-        if candidate is not None and candidate.image:
-            return open_picture(candidate.image, max_side=_THUMB).rgb
-    except PictureError:
-        pass  # the page itself says that there is no picture to show
-    return np.full((1, 1, 3), _WELL, np.uint8)
+    pixels = try_open(candidate.image if candidate else None, max_side=_THUMB)
+    # Where there is none, the page itself says so.
+    return np.full((1, 1, 3), _WELL, np.uint8) if pixels is None else pixels
 
 
 def _square(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:

@@ -11,9 +11,8 @@ from typing import Any
 from attribution.prompt import ReferencePicture
 from attribution.provenance.content_credentials import Credentials, CredentialState
 from attribution.provenance.origin import Origin
-from attribution.report.overlays import Embedded, embed
+from attribution.report.overlays import Embedded, embed_stored
 from attribution.report.safe_text import cut, short_address, web_link
-from harvester.pictures.decode import PictureError, open_picture
 from harvester.sanitize import clean
 from harvester.schema import Candidate, ReferenceRole
 
@@ -216,7 +215,7 @@ def show_declared(declared: Sequence[ReferencePicture]) -> tuple[ShownReference,
         ShownReference(
             role=_ROLES[one.role],
             address=to_address(one.url),
-            picture=_embed(one.picture),
+            picture=embed_stored(one.picture, _SIDE),
             missing=_missing(one),
         )
         for one in declared[:MOST]
@@ -228,10 +227,3 @@ def _missing(one: ReferencePicture) -> SafeText:
     if told is not None:
         return told
     return SafeText("not fetched" if one.status is None else f"no picture ({one.status.value})")
-
-
-def _embed(body: bytes | None) -> Embedded | None:
-    try:
-        return embed(open_picture(body or b"").rgb, _SIDE)
-    except PictureError:
-        return None

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from attribution.matching.geometry import Box
-from harvester.pictures.decode import encode_jpeg
+from harvester.pictures.decode import encode_jpeg, try_open
 
 _BYTES_PER_PIXEL = 0.35
 """What an embedded picture may weigh: 45 kB for a square candidate; JPEG 85 takes .2 on average."""
@@ -65,6 +65,12 @@ def embed(rgb: NDArray[np.uint8], max_side: int) -> Embedded:
             break
     uri = "data:image/jpeg;base64," + base64.b64encode(body).decode("ascii")
     return Embedded(uri, picture.width, picture.height)
+
+
+def embed_stored(body: bytes | None, max_side: int) -> Embedded | None:
+    """As `embed`, for stored bytes; None where they are no picture that can be decoded."""
+    pixels = try_open(body)
+    return None if pixels is None else embed(pixels, max_side)
 
 
 def outline(boxes: Iterable[Box], width: float, height: float) -> tuple[Outline, ...]:

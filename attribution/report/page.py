@@ -20,7 +20,7 @@ from attribution.report.facts import (
     show_declared,
     to_words,
 )
-from attribution.report.overlays import Embedded, Outline, embed, outline
+from attribution.report.overlays import Embedded, Outline, embed, embed_stored, outline
 from attribution.report.score_bars import (
     Score,
     Share,
@@ -38,7 +38,6 @@ from attribution.report.wording import (
     show_share,
     summary,
 )
-from harvester.pictures.decode import PictureError, open_picture
 from harvester.schema import Candidate
 
 CANDIDATE_SIDE = 360
@@ -168,7 +167,7 @@ def _show_match(
     tops: Mapping[str, float],
 ) -> ShownMatch:
     candidate = candidate or Candidate(id=match.candidate_id)
-    picture = _embed_candidate(candidate)
+    picture = embed_stored(candidate.image, CANDIDATE_SIDE)
     judged = ranking.found is not None
     regions = match.regions
     tile = match.tile if ranking.query.is_grid else None
@@ -208,10 +207,3 @@ def _rung(verdict: Verdict | None) -> Rung:
             "This ranker puts candidates in an order and gives no verdicts.",
         )
     return Rung(verdict.value, rung_style(verdict), verdict.explanation)
-
-
-def _embed_candidate(candidate: Candidate) -> Embedded | None:
-    try:
-        return embed(open_picture(candidate.image or b"").rgb, CANDIDATE_SIDE)
-    except PictureError:
-        return None

@@ -1,16 +1,15 @@
-"""Rankings as JSON Lines, for a program."""
+"""Rankings as JSON Lines, one object a match, for a program."""
 
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict
 from datetime import UTC
 from typing import Any
 
 from attribution.calibration.verdicts import Verdict
-from attribution.ranking.rank import Match, Ranking
+from attribution.ranking.rank import Ranking
+from attribution.ranking.records import match_record, region_records, rounded
 from attribution.report.facts import origin_record
 from attribution.report.wording import conclusion
 from harvester.schema import Candidate
@@ -37,14 +36,12 @@ def match_records(
     whole = _ranking_record(ranking)
     for match in ranking.matches:
         found = candidates.get(match.candidate_id) or Candidate(id=match.candidate_id)
+        columns = match_record(match)
         record = whole | {
-            "rank": match.rank,
-            "candidate_id": match.candidate_id,
-            "score": _number(match.score),
-            **_judgement_record(ranking, match),
-            "tile": match.tile,
-            "channels": {name: _number(value) for name, value in match.channels.items()},
-            "z": {name: _number(value) for name, value in match.z.items()},
+            **{name: value for name, value in columns.items() if name != "tile"},
+            "tile": columns["tile"],  # after the numbers, where readers of lines know it
+            "channels": {name: rounded(value) for name, value in match.channels.items()},
+            "z": {name: rounded(value) for name, value in match.z.items()},
             "inliers": dict(match.inliers),
             "regions": region_records(match),
             "title": found.title,
@@ -64,20 +61,6 @@ def match_records(
         line = json.dumps(record, allow_nan=False, ensure_ascii=False)
         text = line.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
         yield json.loads(text)
-
-
-def region_records(match: Match) -> list[dict[str, Any]]:
-    """Where a match agrees with the query, for JSON; boxes rounded to four decimals."""
-    return [
-        {
-            "method": one.method,
-            "inliers": one.inliers,
-            "mirrored": one.mirrored,
-            "query": {side: round(place, 4) for side, place in asdict(one.query).items()},
-            "candidate": {side: round(place, 4) for side, place in asdict(one.candidate).items()},
-        }
-        for one in match.regions
-    ]
 
 
 def _ranking_record(ranking: Ranking) -> dict[str, Any]:
@@ -101,21 +84,6 @@ def _ranking_record(ranking: Ranking) -> dict[str, Any]:
         else {rung.value: ranking.found.get(rung, 0) for rung in Verdict},
         "ranking_verdict": ranking.verdict and ranking.verdict.value,
         "conclusion": conclusion(ranking),
-        "unattributed": _number(ranking.unattributed) if judged else None,
+        "unattributed": rounded(ranking.unattributed) if judged else None,
         "is_flat": ranking.is_flat,
     }
-
-
-def _judgement_record(ranking: Ranking, match: Match) -> dict[str, Any]:
-    judged = ranking.found is not None
-    return {
-        "verdict": match.verdict and match.verdict.value,
-        "p": match.p if math.isfinite(match.p) else None,
-        "q": match.q if math.isfinite(match.q) else None,
-        "share": _number(match.share) if judged else None,
-        "ratio": _number(match.ratio),
-    }
-
-
-def _number(value: float) -> float | None:
-    return round(float(value), 6) if math.isfinite(value) else None

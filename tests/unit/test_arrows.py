@@ -126,7 +126,6 @@ ROOMS = {
         "attribution.descriptors",
         "attribution.provenance",
         "attribution.ranking",
-        "attribution.report",
         "harvester",
         "harvester.dataset",
     },

@@ -190,7 +190,9 @@ class Rankers:
             WHENCE: lambda query: compare(query, gallery, method),
             IMAGE: images,
             TEXT: lambda query: _fused(compare_texts(query, gallery), gallery, method),
-            "bm25": lambda query: gallery.text_index.scores(query.prompt_parts or PromptParts()),
+            "bm25": lambda query: gallery.text_scorers["bm25"].scores(
+                query.prompt_parts or PromptParts()
+            ),
             "tfidf": lambda query: gallery.tfidf_index.scores(query.words or ""),
             **{one.name: partial(self._nearest, one) for one in method.channels},
             **{name: partial(self._agreeing, name) for name in BITS},

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from attribution.backbones.spec import parse_backbone
 from attribution.calibration.fusion import probability, relevance
+from attribution.descriptors.bm25 import Bm25Scorer
 from attribution.descriptors.channels import CHANNELS, KNOWN, PLACES, describe_channel
 from attribution.descriptors.colour import LabHistogram
 from attribution.descriptors.hashes import (
@@ -20,7 +21,7 @@ from attribution.descriptors.hashes import (
     near_copies,
     pack,
 )
-from attribution.descriptors.text import CandidateText, TextIndex
+from attribution.descriptors.text import CandidateText
 from attribution.descriptors.texture import LocalBinaryPatterns
 from attribution.descriptors.tfidf import TfidfIndex
 from attribution.prompt import from_plain
@@ -142,7 +143,7 @@ def test_scores_keep_within_what_the_table_says():
         assert (rows @ rows.T).max() <= channel.high + 1e-6
     texts = ["a red barn", "a red barn", "the sea"]
     assert 0 <= TfidfIndex(texts).scores("a red barn").max() <= 1 + 1e-9
-    index = TextIndex([CandidateText(title=text) for text in texts])
+    index = Bm25Scorer([CandidateText(title=text) for text in texts])
     assert index.scores(from_plain("red barn")).min() == 0
 
 

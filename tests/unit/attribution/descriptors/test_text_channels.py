@@ -8,7 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from attribution.descriptors.text import FAMILY_NAME_ALONE, CandidateText, TextIndex
+from attribution.descriptors.bm25 import Bm25Scorer
+from attribution.descriptors.names import FAMILY_NAME_ALONE, NamesScorer
+from attribution.descriptors.text import CandidateText
 from attribution.prompt import PromptParts, from_midjourney
 from harvester.midjourney.prompt import parse_prompt
 from harvester.schema import WeightedText
@@ -23,8 +25,8 @@ BODIES = [
 ]
 
 
-def index_of(bodies) -> TextIndex:
-    return TextIndex([CandidateText(title=body) for body in bodies])
+def index_of(bodies) -> Bm25Scorer:
+    return Bm25Scorer([CandidateText(title=body) for body in bodies])
 
 
 def scores(prompt: str, bodies=BODIES) -> np.ndarray:
@@ -75,7 +77,7 @@ def test_no_word_in_common_is_a_score_of_nothing(prompt):
 
 def test_makers_are_no_words_of_the_picture():
     """They have a channel of their own."""
-    index = TextIndex([CandidateText("a barn", "", "Green"), CandidateText("a green barn")])
+    index = Bm25Scorer([CandidateText("a barn", "", "Green"), CandidateText("a green barn")])
     found = index.scores(from_midjourney(parse_prompt("green")))
     assert found[0] == 0 < found[1]
 
@@ -121,7 +123,7 @@ def test_refusing_more_never_raises_a_score(texts, wanted, refused):
 
 
 def named(text: CandidateText, *artists: str, titles: tuple[str, ...] = ()) -> float:
-    return float(TextIndex([text]).names(PromptParts(artists=artists, titles=titles))[0])
+    return float(NamesScorer([text]).scores(PromptParts(artists=artists, titles=titles))[0])
 
 
 @pytest.mark.parametrize(
@@ -185,7 +187,7 @@ def test_the_share_is_over_all_that_the_prompt_names():
 
 @pytest.mark.parametrize("asked", [PromptParts(), PromptParts(artists=("!?",))])
 def test_a_prompt_that_names_nobody_has_no_share(asked):
-    found = TextIndex([CandidateText("a barn"), CandidateText()]).names(asked)
+    found = NamesScorer([CandidateText("a barn"), CandidateText()]).scores(asked)
     assert found.shape == (2,)
     assert found.dtype == np.float32
     assert np.isnan(found).all()
@@ -197,8 +199,9 @@ def test_the_order_of_candidates_makes_no_difference(order):
         (WeightedText("red barn", 1.0), WeightedText("dog", -0.5)), artists=("Roter",)
     )
     texts = [CandidateText(body) for body in BODIES]
-    straight, shuffled = TextIndex(texts), TextIndex([texts[n] for n in order])
+    straight, shuffled = Bm25Scorer(texts), Bm25Scorer([texts[n] for n in order])
     np.testing.assert_allclose(
         shuffled.scores(asked), straight.scores(asked)[list(order)], atol=1e-6
     )
-    np.testing.assert_array_equal(shuffled.names(asked), straight.names(asked)[list(order)])
+    straight, shuffled = NamesScorer(texts), NamesScorer([texts[n] for n in order])
+    np.testing.assert_array_equal(shuffled.scores(asked), straight.scores(asked)[list(order)])

@@ -189,7 +189,7 @@ def test_arms_are_what_their_sources_say(scores, gallery):
     assert scores.by_arm[f"{WHENCE}{AS_SHARES}"][0].sum() + rest == pytest.approx(1)
     alone = compared.shares_by_images()["tiny"]
     np.testing.assert_allclose(scores.by_arm[f"tiny{AS_SHARES}"][0], alone, atol=1e-6)
-    texts = {"bm25": gallery.text_index.scores(query.prompt_parts)}
+    texts = {"bm25": gallery.text_scorers["bm25"].scores(query.prompt_parts)}
     np.testing.assert_array_equal(scores.by_arm[TEXT][0], fusion.from_texts(texts))
     np.testing.assert_array_equal(scores.by_arm["pdq"][0], compared.pdq)
     np.testing.assert_allclose(scores.by_arm["tiny"][0], compared.scores.raw["tiny"], atol=1e-6)
