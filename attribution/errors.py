@@ -8,8 +8,10 @@
     ├── GalleryError              5   there are no candidates to rank
     ├── DescriptorMismatchError   5   descriptors of another model
     ├── WeightsMissingError       5   a model's weights are not there, or not those named
+    ├── BackboneNameError         2   a further model is named as none is
     ├── ProcessorError            2   the processor lacks what was asked for
     ├── BackgroundError           5   no background, or one that does not fit
+    ├── ReportError               5   a report cannot be written where it should
     ├── SuiteError                3   there is nothing to evaluate, or a suite's files are missing
     ├── ProofError                3   a proof's dataset, prompts or pictures do not fit
     └── CheckpointError           5   a trained model is missing, damaged, or of other parts
@@ -54,6 +56,12 @@ class WeightsMissingError(RankingError):
     exit_code = 5
 
 
+class BackboneNameError(RankingError):
+    """A model to compare pictures with is named in a form that no model is, or twice."""
+
+    exit_code = 2
+
+
 class ProcessorError(RankingError):
     """A computation is asked for that this processor has no instructions for."""
 
@@ -62,6 +70,12 @@ class ProcessorError(RankingError):
 
 class BackgroundError(RankingError):
     """The pictures that chance is measured on are missing, too few, or of another model."""
+
+    exit_code = 5
+
+
+class ReportError(RankingError):
+    """A report cannot be written where it should."""
 
     exit_code = 5
 

@@ -3,7 +3,7 @@
 Every node is a real one of Ray on this machine, with one core that its processes are bound to; the
 head has none to work with. Large JPEG files, made here, come from a server on loopback and are
 reduced to 256 pixels, so that decoding is most of the work. Both clusters take the same list, in
-turn, each started anew; counted is `run.run_found`, from the connection to the cluster on, and
+turn, each started anew; counted is one harvest, from the connection to the cluster on, and
 besides the rate from the first picture asked for, which leaves out how long workers take to start::
 
     python benchmarks/harvest_ray.py --count 2400 --rounds 3
@@ -35,11 +35,12 @@ from machine import describe_machine, print_figures, summarise
 from pictures import make_pictures
 from ray.cluster_utils import Cluster
 
+from harvester.api.harvest import harvest_found
 from harvester.cli.console import run_loop
 from harvester.consent.signals import ConsentPolicy
 from harvester.fetch.settings import Network
 from harvester.pictures.decode import encode_jpeg
-from harvester.pipeline.run import EngineName, Plan, run_found
+from harvester.pipeline.run import EngineName, Plan
 from harvester.schema import FetchStatus, Finding
 
 HOSTS = 32
@@ -125,7 +126,7 @@ def harvest(web: Web, urls: Sequence[str], nodes: int, cores: Sequence[int]) -> 
         found = (Finding(url=url, source="urls", rank=rank) for rank, url in enumerate(urls, 1))
         web.reset()
         begun, writer_cpu_s = time.monotonic(), time.process_time()
-        tally = run_loop(run_found(found, Path(folder), plan, lambda *_: None))
+        tally = run_loop(harvest_found(found, Path(folder), plan).run())
         end, writer_cpu_s = time.monotonic(), time.process_time() - writer_cpu_s
         counts = web.counts()
     if tally.statuses != {FetchStatus.OK: len(urls)}:

@@ -4,6 +4,7 @@
 
     HarvestError
     ├── InputError           3   a list, folder or picture given by the user
+    ├── SettingError         2   a setting with a value that is none of its own
     ├── ExportFormatError    3   a Discord export that is none, or broken
     ├── SourceError          4   a search engine or host would not answer
     │   ├── RateLimitedError     … for now: says for how long
@@ -47,6 +48,20 @@ class InputError(HarvestError):
     """Something the user pointed at is missing, empty or of another kind."""
 
     exit_code = 3
+
+
+class SettingError(HarvestError):
+    """A setting of a harvest has a value that it cannot have.
+
+    Attributes:
+        setting: its name, as `HarvestSettings` has it.
+    """
+
+    exit_code = 2
+
+    def __init__(self, message: str, *, setting: str) -> None:
+        super().__init__(message)
+        self.setting = setting
 
 
 class ExportFormatError(HarvestError):

@@ -6,7 +6,7 @@ of the other. Nothing heavy is imported before a command runs.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from attribution.cli.evaluate import evaluate_app
-from attribution.cli.inputs import open_gallery, open_queries, parse_prompt_parts, read_jobs
+from attribution.cli.inputs import open_gallery, open_queries, read_jobs
 from attribution.cli.prepare import PATH, Backbones, BackgroundFile, background, index
 from attribution.cli.validate import validate_app
 from harvester.cli.console import (
@@ -38,16 +38,10 @@ from harvester.cli.console import (
     write_out,
 )
 from harvester.cli.on_demand import fetch_declared, harvest_prompt
-from harvester.distribution import VERSION
 from harvester.sanitize import clean
 
 if TYPE_CHECKING:
-    from attribution.ranking.gallery import Gallery
-    from attribution.ranking.method import RankingSetup
-    from attribution.ranking.query import Query
-    from attribution.ranking.rank import Ranking
     from harvester.dataset.storage import Location
-    from harvester.schema import Candidate
 
 
 FAILURES_SAID = 20
@@ -180,16 +174,18 @@ def rank_one(
         ca_file=ca_file,
     )
     queries[0] = replace(queries[0], fetched_references=references)
-    gallery, setup = open_gallery(folders, backbone, background)
-    setup = replace(setup, crop_resistant=crop_resistant)
-    ranking = _rank(queries, gallery, setup, ranker, top)
-    shown = gallery.pick([match.candidate_id for match in ranking.matches])
-    _print_ranking(ranking, shown, as_json=as_json)
+    gallery = open_gallery(folders, backbone, background, crop_resistant=crop_resistant)
+    if ranker is Ranker.AIVALIS2025:
+        ranking = gallery.rank_published(queries, top=top)
+    else:
+        ranking = gallery.rank(queries[0], top=top)
+    if as_json:
+        for record in gallery.to_records(ranking):
+            print_json(record)
+    else:
+        write_out(gallery.to_text(ranking))
     if report is not None:
-        from attribution.report.html import made_now, render_report, write_report
-
-        provenance = made_now(folders, _named(setup, ranker), VERSION)
-        write_report(report, render_report([(ranking, shown)], provenance))
+        gallery.write_report(report, ranking)
         say(f"report: {report}")
 
 
@@ -225,10 +221,10 @@ def batch(
     Example: attribute batch jobs.csv --candidates data/candidates --out rankings.parquet
     """
     set_up_logging(verbose=verbose)
+    from attribution.api.queries import parse_prompt_parts
     from attribution.batch.run import Batch, check_ranked
     from attribution.batch.table import check_out
     from attribution.report.batch_folder import ReportFolder, check_folder
-    from attribution.report.html import made_now
     from harvester.progress.display import Counting
 
     folders: Sequence[Location] = candidates or [CANDIDATES]
@@ -236,21 +232,21 @@ def batch(
     if report is not None:
         check_folder(report)
     listed = read_jobs(jobs)
-    gallery, setup = open_gallery(folders, backbone, background)
-    named = _named(setup, ranker)
-    pages = ReportFolder(report, made_now(folders, named, VERSION)) if report else None
+    gallery = open_gallery(folders, backbone, background)
+    is_published = ranker is Ranker.AIVALIS2025
+    pages = ReportFolder(report, gallery.provenance(published=is_published)) if report else None
     counts = {"ranked": 0, "failed": 0, "known": 0}
     again = "finished jobs are kept; run the same command again to go on"
     with (
         interruptible(again),
         Batch(
             out,
-            gallery,
-            setup,
+            gallery.gallery,
+            gallery.setup,
             k=top,
             grid=grid.value,
             restart=restart,
-            published=ranker is Ranker.AIVALIS2025,
+            published=is_published,
             parse_prompt=parse_prompt_parts,
             was_number=listed.was_number,
         ) as work,
@@ -281,34 +277,3 @@ def batch(
         text = " · ".join(f"{count:,} {outcome}" for outcome, count in counts.items())
         write_out("\n".join([text, *(f"{key}: {clean(value)}" for key, value in written.items())]))
     check_ranked(counts, out)
-
-
-def _rank(
-    queries: Sequence[Query], gallery: Gallery, setup: RankingSetup, ranker: Ranker, top: int
-) -> Ranking:
-    if ranker is Ranker.AIVALIS2025:
-        from attribution.baselines import aivalis2025
-        from attribution.descriptors.resnet50 import ResNet50Gem
-
-        return aivalis2025.rank(queries, gallery, ResNet50Gem(), k=top)
-    from attribution.ranking.rank import rank
-
-    return rank(queries[0], gallery, setup, k=top)
-
-
-def _named(setup: RankingSetup, ranker: Ranker) -> RankingSetup | str:
-    """What a report says it was compared by; the published ranker has the network alone."""
-    network = setup.embedders[0]
-    published = ranker is Ranker.AIVALIS2025
-    return f"{network.channel}@{network.version}" if published else setup
-
-
-def _print_ranking(ranking: Ranking, candidates: Mapping[str, Candidate], *, as_json: bool) -> None:
-    from attribution.report.records import json_lines
-    from attribution.report.terminal import ranking_text
-
-    if as_json:
-        for line in json_lines(ranking, candidates):
-            write_out(line)
-    else:
-        write_out(ranking_text(ranking, candidates))

@@ -20,6 +20,7 @@ from attribution.cli.prepare import PATH, Backbones, BackgroundFile
 from harvester.cli.console import (
     AsJson,
     Verbose,
+    follow,
     given_path,
     harvesting,
     interruptible,
@@ -137,7 +138,8 @@ class SuiteOptions:
             if not shard_paths(gallery, Candidate):
                 folder = self.work or Path(temporary) / "pictures"
                 _take_in(gallery, folder)
-            yield open_gallery([folder], self.backbone, self.background)
+            described = open_gallery([folder], self.backbone, self.background)
+            yield described.gallery, described.setup
 
     def twins(self) -> dict[str, set[str]]:
         """Pictures that a person found to be the same: by id, the ids of the others."""
@@ -154,18 +156,13 @@ class SuiteOptions:
 
 
 def _take_in(pictures: Path, out: Path) -> None:
-    from harvester.pipeline import run
-    from harvester.readers.counts import count_files
-    from harvester.sources.folder import read_folder
+    from harvester.api.harvest import harvest_folder
+    from harvester.pipeline.run import check_reached
 
-    findings = read_folder(pictures)
-    with harvesting(count_files(pictures)) as progress:
-        tally = run_loop(
-            run.run_found(
-                findings, out, run.Plan(merge_near=False), progress.update, source="folder"
-            )
-        )
-    run.check_reached(tally)
+    harvest = harvest_folder(pictures, out)
+    with harvesting(harvest.expected) as progress:
+        tally = run_loop(follow(harvest, progress))
+    check_reached(tally)
 
 
 def _each(advance: Callable[[], None]) -> Callable[[int], None]:

@@ -1,11 +1,12 @@
 """The arguments of commands, opened: pictures, prompts, jobs, candidates, models.
 
-Part of the shell, as `attribution.cli.app` is: prompts are read by the harvester's grammar.
+Part of the shell, as `attribution.cli.app` is.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,32 +16,32 @@ import typer
 from harvester.cli.console import given_place, interruptible, say, stderr
 
 if TYPE_CHECKING:
-    from attribution.batch.run import BatchJob
+    from attribution.api.gallery import OpenGallery
+    from attribution.batch.jobs import BatchJob
     from attribution.descriptors.embedder import Embedder
     from attribution.descriptors.resnet50 import ResNet50Gem
-    from attribution.prompt import PromptParts
-    from attribution.provenance.origin import Origin
-    from attribution.ranking.gallery import Gallery
-    from attribution.ranking.method import RankingSetup
     from attribution.ranking.query import GridMode, Query
     from harvester.dataset.storage import Location
 
 
 def open_gallery(
-    folders: Sequence[Location], backbones: Sequence[str] | None, background: Path | None
-) -> tuple[Gallery, RankingSetup]:
-    """The candidates, described, and what they are ranked by.
+    folders: Sequence[Location],
+    backbones: Sequence[str] | None,
+    background: Path | None,
+    *,
+    crop_resistant: bool = False,
+) -> OpenGallery:
+    """The candidates, described, and what they are ranked by; says how far describing is.
 
     Raises:
-        RankingError: of the kinds that `load_gallery`, `read_background` and `load_backbone` raise.
+        RankingError: as `api.gallery.open_gallery` does.
     """
-    from attribution.calibration.background import SHIPPED, read_background
-    from attribution.ranking.gallery import load_gallery
-    from attribution.ranking.method import default_setup
+    from attribution.api.gallery import describe, load_setup
     from harvester.progress.display import Counting
 
-    chance = read_background(background or SHIPPED)
-    setup = default_setup(chance, more=_open_backbones(backbones))
+    with as_backbones():
+        setup = load_setup(backbones or (), background, crop_resistant=crop_resistant)
+    chance = setup.background
     for one in setup.embedders:
         if one.channel not in chance.null:
             say(
@@ -49,7 +50,7 @@ def open_gallery(
             )
     kept = "descriptors computed so far are kept; run the same command again to go on"
     with interruptible(kept), Counting(stderr(), "describing candidates") as counting:
-        return load_gallery(folders, setup.embedders, counting.advance), setup
+        return describe(folders, setup, counting.advance)
 
 
 def open_embedders(backbones: Sequence[str] | None) -> tuple[tuple[Embedder, ...], ResNet50Gem]:
@@ -58,51 +59,35 @@ def open_embedders(backbones: Sequence[str] | None) -> tuple[tuple[Embedder, ...
     Raises:
         WeightsMissingError: if a model's weights cannot be had.
     """
+    from attribution.api.gallery import load_backbones
     from attribution.ranking.method import default_embedders
 
-    embedders = default_embedders(_open_backbones(backbones))
+    with as_backbones():
+        embedders = default_embedders(load_backbones(backbones or ()))
     return embedders, embedders[0]
 
 
-def _open_backbones(texts: Sequence[str] | None) -> Sequence[Embedder]:
-    if not texts:
-        return []
-    from attribution.backbones.load import load_backbone
-    from attribution.backbones.spec import parse_backbones
+@contextmanager
+def as_backbones() -> Iterator[None]:
+    """A model's name that is refused in the block is refused as the option's value."""
+    from attribution.errors import BackboneNameError
 
     try:
-        parsed = parse_backbones(texts)
-    except ValueError as exc:
+        yield
+    except BackboneNameError as exc:
         raise typer.BadParameter(str(exc), param_hint="--backbone") from exc
-    return [load_backbone(one) for one in parsed]
 
 
 def open_queries(images: Sequence[Path], prompt: str | None, grid: GridMode) -> list[Query]:
     """The pictures to rank; without a prompt, the first file's own is taken for all."""
-    from attribution.ranking.query import open_query, with_own_prompt
+    from attribution.api.queries import open_query
 
-    prompt_parts = parse_prompt_parts(prompt) if prompt is not None else None
-    queries = [open_query(one, prompt, grid=grid, prompt_parts=prompt_parts) for one in images]
-    first = with_own_prompt(queries[0], parse_prompt_parts)
+    first, *others = (open_query(one, prompt, grid=grid) for one in images)
     if first.prompt != prompt:
         claim = next(one for one in first.origin.claims if "prompt" in one.facts)
         say(f"prompt out of the file ({claim.where}): {(first.prompt or '')[:200]}")
-    return [
-        replace(query, prompt=first.prompt, prompt_parts=first.prompt_parts) for query in queries
-    ]
-
-
-def parse_prompt_parts(prompt: str, origin: Origin | None = None) -> PromptParts:
-    """What a prompt asks for; one out of another generator's file is read with that one's marks."""
-    from attribution.prompt import from_midjourney, from_web_ui
-    from attribution.provenance.generators import MIDJOURNEY
-    from harvester.midjourney.prompt import parse_prompt
-    from harvester.pipeline.references import names_in
-
-    named = names_in(prompt)
-    if origin is None or origin.generator in {None, MIDJOURNEY}:
-        return from_midjourney(parse_prompt(prompt), artists=named.artists, titles=named.titles)
-    return from_web_ui(prompt, origin.negative_prompt, artists=named.artists, titles=named.titles)
+    prompt, prompt_parts = first.prompt, first.prompt_parts
+    return [first, *(replace(one, prompt=prompt, prompt_parts=prompt_parts) for one in others)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +111,8 @@ def read_jobs(jobs: str) -> Listed:
     Raises:
         InputError: if there is none.
     """
-    from attribution.batch.run import BatchJob, jobs_of_dataset
+    from attribution.api.queries import job_with_prompt, parse_prompt_parts
+    from attribution.batch.jobs import jobs_of_dataset
     from harvester.dataset.shards import count_rows
     from harvester.schema import Generation
     from harvester.sources.prompt_list import read_image_jobs
@@ -136,16 +122,7 @@ def read_jobs(jobs: str) -> Listed:
         count = count_rows(place, Generation)
         return Listed(jobs_of_dataset(place, parse_prompt_parts), count, lambda _: False)
     listed = read_image_jobs(jobs)
-    batch_jobs = (
-        BatchJob(
-            job.id,
-            job.prompt,
-            job.image,
-            str(job.image or ""),
-            None if job.prompt is None else parse_prompt_parts(job.prompt),
-        )
-        for job in listed
-    )
+    batch_jobs = (job_with_prompt(job.id, job.prompt, job.image) for job in listed)
     named = frozenset(job.id for job in listed if job.has_own_id)
     are_all_named = len(named) == len(listed)
     return Listed(

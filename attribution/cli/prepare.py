@@ -62,7 +62,7 @@ def index(
     Example: attribute index data/candidates
     """
     set_up_logging(verbose=verbose)
-    gallery, _ = open_gallery(candidates, backbone, None)
+    gallery = open_gallery(candidates, backbone, None).gallery
     channels = [f"{channel}@{version}" for channel, version in gallery.versions.items()]
     if as_json:
         print_json({"candidates": len(gallery.ids), "channels": channels})

@@ -107,7 +107,8 @@ def run(
     def describe() -> tuple[Gallery, RankingSetup]:
         from attribution.cli.inputs import open_gallery
 
-        return open_gallery(datasets, None, None)
+        described = open_gallery(datasets, None, None)
+        return described.gallery, described.setup
 
     request = ProofRequest(
         folders=datasets,

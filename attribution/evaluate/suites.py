@@ -24,7 +24,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from attribution.batch.run import BatchJob
+from attribution.batch.jobs import BatchJob, open_job
 from attribution.errors import SuiteError
 from attribution.evaluate.compositions import MIN_SIDE
 from attribution.evaluate.edits import EDITS, Edit, make_copy, rng_for
@@ -158,7 +158,7 @@ def make_prompts(gallery: Gallery, jobs: Sequence[BatchJob], *, seed: int = 1) -
             [row for row, prompts in enumerate(found_by) if job.prompt in prompts], np.int64
         )
         if job.prompt and job.image is not None and 0 < len(own) < len(gallery.ids):
-            make = partial(_open_job, job)
+            make = partial(open_job, job)
             cases.append(Case(job.name, job.prompt, len(cases), make, own))
     if not cases:
         raise SuiteError(
@@ -274,12 +274,6 @@ def _copy(
 
 def _open_stored(gallery: Gallery, row: int, prompt: str | None) -> Query:
     return query_from_bytes(_bodies(gallery, [row])[0], gallery.ids[row], prompt, grid="no")
-
-
-def _open_job(job: BatchJob) -> Query:
-    if isinstance(job.image, Path):
-        return open_query(job.image, job.prompt, prompt_parts=job.prompt_parts)
-    return query_from_bytes(job.image or b"", job.name, job.prompt, prompt_parts=job.prompt_parts)
 
 
 def _where(gallery: Gallery) -> str:

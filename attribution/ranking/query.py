@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import io
 import os
 import stat
 from collections.abc import Callable
@@ -13,6 +14,7 @@ from typing import Literal
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image, ImageOps
 
 from attribution.descriptors.hashes import dihedral
 from attribution.errors import QueryImageError
@@ -27,7 +29,11 @@ MAX_SIDE = 1024
 CANDIDATE_SIDE = 512
 """Pixels of a stored candidate's longest side, as harvested by default."""
 MAX_BYTES = 256 << 20
+UNNAMED = "a picture without a name"
 GridMode = Literal["auto", "yes", "no"]
+Picture = str | Path | bytes | Image.Image | NDArray[np.uint8]
+"""A path, the bytes of a file, a Pillow image, or (h, w, 3) uint8 RGB."""
+_LOSSLESS_MODES = frozenset({"1", "L", "LA", "P", "RGB", "RGBA"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,24 +91,37 @@ class Query:
 
 
 def open_query(
-    image: Path,
+    image: Picture,
     prompt: str | None,
     *,
+    name: str | None = None,
     grid: GridMode = "auto",
     prompt_parts: PromptParts | None = None,
 ) -> Query:
-    """Read a generated picture from a file; without `prompt`, all words of a prompt are wanted.
+    """Read a generated picture; without `prompt_parts`, all words of a prompt are wanted.
+
+    Args:
+        image: a file or a picture in memory.
+        prompt: what it was generated from.
+        name: what errors and reports call it; its path unless given.
+        grid: whether it is ranked tile by tile.
+        prompt_parts: what the prompt asks for.
 
     Raises:
         QueryImageError: if it is missing, unreadable, or no picture; says which.
     """
-    try:
-        body = _read_regular(image)
-    except OSError as exc:
-        raise QueryImageError(
-            f"{image}: expected a picture, found {reason_of(exc)}; check the path"
-        ) from exc
-    return query_from_bytes(body, str(image), prompt, grid=grid, prompt_parts=prompt_parts)
+    if isinstance(image, str | Path):
+        name = name or str(image)
+        try:
+            body = _read_regular(Path(image))
+        except (OSError, ValueError) as exc:
+            raise QueryImageError(
+                f"{image}: expected a picture, found {reason_of(exc)}; check the path"
+            ) from exc
+    else:
+        name = name or UNNAMED
+        body = image if isinstance(image, bytes) else _encoded(image, name)
+    return query_from_bytes(body, name, prompt, grid=grid, prompt_parts=prompt_parts)
 
 
 def query_from_bytes(
@@ -140,6 +159,33 @@ def with_own_prompt(query: Query, parse: Callable[[str, Origin], PromptParts]) -
     return replace(
         query, prompt=query.origin.prompt, prompt_parts=parse(query.origin.prompt, query.origin)
     )
+
+
+def _encoded(image: Image.Image | NDArray[np.uint8], name: str) -> bytes:
+    """A picture in memory as a file without loss, so that one way of reading holds for all."""
+    if isinstance(image, Image.Image):
+        buffer = io.BytesIO()
+        try:
+            upright = ImageOps.exif_transpose(image)
+            profile = image.info.get("icc_profile")
+            if upright.mode not in _LOSSLESS_MODES:
+                upright, profile = upright.convert("RGB"), None
+            upright.save(buffer, "PNG", compress_level=1, icc_profile=profile)
+        except (OSError, ValueError, SyntaxError) as exc:
+            raise QueryImageError(
+                f"{name}: expected a Pillow image that can be read, found {reason_of(exc)}; load "
+                "it before it is ranked"
+            ) from exc
+        return buffer.getvalue()
+    shape = getattr(image, "shape", None)
+    is_picture = isinstance(image, np.ndarray) and image.dtype == np.uint8 and image.ndim == 3
+    if not is_picture or image.shape[2] != 3 or not image.size:
+        found = type(image).__name__ if shape is None else f"{image.dtype} of shape {shape}"
+        raise QueryImageError(
+            f"{name}: expected a path, bytes, a Pillow image or an array (h, w, 3) of uint8 RGB, "
+            f"found {found}; convert it"
+        )
+    return bytes(cv2.imencode(".png", image[:, :, ::-1], [cv2.IMWRITE_PNG_COMPRESSION, 1])[1])
 
 
 def _read_regular(path: Path) -> bytes:

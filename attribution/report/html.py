@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 
 from attribution.calibration.verdicts import FALSE_DISCOVERIES
-from attribution.errors import RankingError
+from attribution.errors import ReportError
 from attribution.ranking.rank import Ranking
 from attribution.report.facts import show_instant
 from attribution.report.page import show_query
@@ -38,12 +38,6 @@ _HEAD = 4096
 _GENERATOR = b'<meta name="generator" content="whence">'
 _POLICY = b"content=\"default-src 'none'; img-src data:; style-src 'unsafe-inline'; "
 _TITLE = b"<title>whence: "
-
-
-class ReportError(RankingError):
-    """A report cannot be written where it should."""
-
-    exit_code = 5
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,15 +16,22 @@ from harvester.schema import Candidate
 
 
 def json_lines(ranking: Ranking, candidates: Mapping[str, Candidate]) -> Iterator[str]:
-    """One JSON object a match, best first, without the line's end; keys are always all there.
+    """The records as lines, without their ends, in ASCII, so that a terminal may print them."""
+    for record in match_records(ranking, candidates):
+        yield json.dumps(record, allow_nan=False)
 
-    Unknown values and scores that are no number are null, and all text is ASCII (JSON escapes), so
-    that a terminal may print it. Dates are ISO 8601 in UTC; scores are rounded to six decimals, but
-    p and q are as they are. What belongs to the ranking as a whole stands in every line, so that
-    each can be read alone: origin, gallery_size, found, ranking_verdict, conclusion, unattributed,
-    is_flat and declared. Boxes are in fractions of width and height, of the query or of the tile
-    that is named, and of the candidate as it was harvested. A ranker that gives no verdicts has
-    null for all that rests on them.
+
+def match_records(
+    ranking: Ranking, candidates: Mapping[str, Candidate]
+) -> Iterator[dict[str, Any]]:
+    """One JSON object a match, best first; keys are always all there.
+
+    Unknown values and scores that are no number are null. Dates are ISO 8601 in UTC; scores are
+    rounded to six decimals, but p and q are as they are. What belongs to the ranking as a whole
+    stands in every record, so that each can be read alone: origin, gallery_size, found,
+    ranking_verdict, conclusion, unattributed, is_flat and declared. Boxes are in fractions of width
+    and height, of the query or of the tile that is named, and of the candidate as it was harvested.
+    A ranker that gives no verdicts has null for all that rests on them.
     """
     whole = _ranking_record(ranking)
     for match in ranking.matches:
@@ -53,7 +60,7 @@ def json_lines(ranking: Ranking, candidates: Mapping[str, Candidate]) -> Iterato
         # Surrogates without a partner are no text, and strict JSON readers stop at them.
         line = json.dumps(record, allow_nan=False, ensure_ascii=False)
         text = line.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-        yield json.dumps(json.loads(text), allow_nan=False)
+        yield json.loads(text)
 
 
 def _ranking_record(ranking: Ranking) -> dict[str, Any]:

@@ -5,7 +5,6 @@ Only what a command needs is imported, and only when it runs: `--help` answers a
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Annotated
 
@@ -21,11 +20,10 @@ from harvester.cli.console import (
     Verbose,
     Version,
     given_path,
-    harvesting,
+    make,
     new_app,
     print_harvest,
     print_json,
-    run_loop,
     set_up_logging,
     write_out,
 )
@@ -74,53 +72,30 @@ def midjourney(
 
     Example: harvest midjourney --discord-export export.json
     """
-    from harvester.discord import export as exports
-    from harvester.discord import pseudonyms
-    from harvester.discord.files import find_exports
-    from harvester.pipeline import generations as run_generations
-    from harvester.pipeline import run
-    from harvester.readers.counts import count_messages
-
     set_up_logging(verbose=verbose)
-    messages = exports.MessageTally()
-    key = None
-    if not keep_authors and not dry_run:
-        key = pseudonyms.author_key(Path(typer.get_app_dir("whence")))
-    posts = exports.read_exports(
-        discord_export, any_author=any_author, author_key=key, tally=messages
-    )
     if dry_run:
-        for _ in posts:
+        from harvester.discord.export import MessageTally, read_exports
+
+        messages = MessageTally()
+        for _ in read_exports(discord_export, any_author=any_author, tally=messages):
             pass
         if as_json:
             print_json(messages.record())
         else:
             write_out(messages.describe())
         return
-    plan = run.Plan(network=options.network(), max_side=max_side)
-    read = find_exports(discord_export, [])
-    expected = count_messages(export.path for export in read)
-    with harvesting(
-        expected,
-        lambda: messages.messages,
-        out=out,
-        stop=plan.stop,
-        hosts=plan.pace.snapshot,
-        log_json=log_json,
-        inputs=[export.path for export in read],
-    ) as progress:
-        tally = run_loop(
-            run_generations.run_generations(
-                posts,
-                out,
-                plan,
-                progress.update,
-                token=os.environ.get("WHENCE_DISCORD_TOKEN"),
-                any_author=any_author,
-                keep_names=keep_authors,
-            )
-        )
-    print_harvest(tally, out, as_json=as_json, messages=messages.record())
+    from harvester.api.harvest import harvest_midjourney
+
+    made = harvest_midjourney(
+        discord_export,
+        out,
+        any_author=any_author,
+        keep_authors=keep_authors,
+        settings=options.settings(max_side=max_side),
+    )
+    tally = make(made, log_json=log_json)
+    read = made.messages.record() if made.messages else {}
+    print_harvest(tally, out, as_json=as_json, messages=read)
 
 
 search_commands.register(harvest_app)
@@ -147,18 +122,11 @@ def urls(
 
     Example: harvest urls list.parquet --out data/candidates
     """
-    from harvester.pipeline import run
-    from harvester.readers.counts import count_rows
-    from harvester.sources.url_list import read_url_list
+    from harvester.api.harvest import harvest_urls
 
     set_up_logging(verbose=verbose)
-    plan = storing.plan(options)
-    findings = read_url_list(addresses)
-    with harvesting(count_rows(addresses), **storing.shown(plan, out, addresses)) as progress:
-        tally = run_loop(
-            run.run_found(findings, out, plan, progress.update, source="urls", list=str(addresses))
-        )
-    print_harvest(tally, out, as_json=as_json)
+    made = harvest_urls(addresses, out, settings=storing.settings(options))
+    print_harvest(make(made, log_json=storing.log_json), out, as_json=as_json)
 
 
 @harvest_app.command()
@@ -183,17 +151,10 @@ def folder(
 
     Example: harvest folder ~/portfolio --creator "Ada Example"
     """
-    from harvester.pipeline import run
-    from harvester.readers.counts import count_files
-    from harvester.sources.folder import read_folder
+    from harvester.api.harvest import harvest_folder
 
     set_up_logging(verbose=verbose)
-    findings = read_folder(pictures, creator=creator)
-    # One's own pictures are all kept: two states of one work are two works to their maker.
-    plan = run.Plan(merge_near=False)
-    with harvesting(count_files(pictures), out=out, stop=plan.stop) as progress:
-        tally = run_loop(run.run_found(findings, out, plan, progress.update, source="folder"))
-    print_harvest(tally, out, as_json=as_json)
+    print_harvest(make(harvest_folder(pictures, out, creator=creator)), out, as_json=as_json)
 
 
 caption_commands.register(harvest_app)

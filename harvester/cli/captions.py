@@ -19,9 +19,8 @@ from harvester.cli.console import (
     Out,
     Verbose,
     given_path,
-    harvesting,
+    make,
     print_harvest,
-    run_loop,
     say,
     set_up_logging,
 )
@@ -84,7 +83,8 @@ def captions(
 
     Example: harvest captions emoji-datasource-twitter-16.0.0.tgz --category Objects
     """
-    from harvester.pipeline import run
+    from harvester.api.harvest import harvest_found
+    from harvester.api.settings import DEFAULT_SETTINGS
     from harvester.sources.captioned import CaptionFilter, CaptionTally
 
     set_up_logging(verbose=verbose)
@@ -95,13 +95,16 @@ def captions(
     choice = CaptionFilter(tuple(category or ()), tuple(without_category or ()))
     count = CaptionTally()
     # Two emoji that look alike are two works with two captions: all are kept.
-    plan = run.Plan(merge_near=False)
-    with (
-        _open(source, caption_list, choice, count, variants=variants) as (pictures, expected),
-        harvesting(min(expected, limit or expected), out=out, stop=plan.stop) as progress,
-    ):
-        tally = run_loop(
-            run.run_found(islice(pictures, limit), out, plan, progress.update, source="captions")
+    plan = DEFAULT_SETTINGS.plan(merge_near=False)
+    with _open(source, caption_list, choice, count, variants=variants) as (pictures, most):
+        tally = make(
+            harvest_found(
+                islice(pictures, limit),
+                out,
+                plan,
+                lambda: min(most, limit or most),
+                source="captions",
+            )
         )
     if count.without_caption:
         say(f"without a caption: {count.without_caption:,} of {count.taken:,}")

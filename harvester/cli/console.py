@@ -27,6 +27,7 @@ from harvester.shutdown import Stop, listening
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from harvester.api.harvest import Harvest
     from harvester.dataset.storage import Location
     from harvester.progress.display import HarvestProgress
     from harvester.progress.snapshot import Hosts
@@ -64,11 +65,6 @@ def given_path(text: str | Path) -> Path:
     if not str(text).strip():
         raise typer.BadParameter("expected a path, found an empty one")
     return Path(text)
-
-
-def app_folder() -> Path:
-    """Where this user's own files of whence are kept, such as budgets."""
-    return Path(typer.get_app_dir("whence"))
 
 
 def given_place(text: str | Path) -> Location:
@@ -324,6 +320,37 @@ def harvesting(
 
     with interruptible(message, stop), progress:
         yield progress
+
+
+def make(
+    harvest: Harvest, *, log_json: Path | None = None, inputs: Sequence[str | Path] = ()
+) -> Tally:
+    """Make a harvest, its progress shown as `harvesting` does; raises as going through it does.
+
+    Args:
+        harvest: not begun.
+        log_json: where events are written.
+        inputs: files that it reads beside its own.
+    """
+    messages, plan = harvest.messages, harvest.plan
+    with harvesting(
+        harvest.expected,
+        (lambda: messages.messages) if messages else None,
+        out=harvest.out,
+        stop=plan.stop,
+        hosts=plan.pace.snapshot,
+        log_json=log_json,
+        settings=None if messages else plan.settings,
+        inputs=[*harvest.inputs, *inputs],
+    ) as progress:
+        return run_loop(follow(harvest, progress))
+
+
+async def follow(harvest: Harvest, progress: HarvestProgress) -> Tally:
+    """Go through a harvest and show how far it is; raises as going through it does."""
+    async for outcome in harvest:
+        progress.update(harvest.tally, outcome)
+    return harvest.tally
 
 
 def print_harvest(

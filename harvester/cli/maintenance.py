@@ -15,11 +15,10 @@ from harvester.cli.console import (
     AsJson,
     Dataset,
     Verbose,
-    harvesting,
     interruptible,
+    make,
     print_harvest,
     print_json,
-    run_loop,
     say,
     set_up_logging,
     stderr,
@@ -79,8 +78,8 @@ def retry(
 
     Example: harvest retry data/candidates --class throttled
     """
+    from harvester.api.harvest import harvest_found
     from harvester.maintenance.retry import FailedFindings
-    from harvester.pipeline import run
 
     set_up_logging(verbose=verbose)
     with FailedFindings(dataset, which) as failed:
@@ -93,10 +92,9 @@ def retry(
             say(f"{dataset}: nothing to retry{_what_else(which)}")
             return
         say(f"{dataset}: {failed.addresses:,} addresses to ask for again")
-        plan = storing.plan(options)
-        with harvesting(failed.findings, **storing.shown(plan, dataset)) as progress:
-            tally = run_loop(run.run_found(failed, dataset, plan, progress.update, is_retry=True))
-        print_harvest(tally, dataset, as_json=as_json)
+        plan = storing.settings(options).plan()
+        made = harvest_found(failed, dataset, plan, lambda: failed.findings, is_retry=True)
+        print_harvest(make(made, log_json=storing.log_json), dataset, as_json=as_json)
 
 
 def compact(dataset: Dataset, *, as_json: AsJson = False, verbose: Verbose = False) -> None:

@@ -6,13 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from harvester.cli.console import (
-    app_folder,
-    harvesting,
-    run_loop,
-    say,
-)
-from harvester.search.registry import EngineOptions, open_engines
+from harvester.cli.console import make, run_loop, say
 
 if TYPE_CHECKING:
     from harvester.dataset.storage import Location
@@ -68,23 +62,19 @@ def harvest_prompt(
     Raises:
         HarvestError: as `pipeline.search.run_search` does.
     """
-    from harvester.fetch.settings import Network
-    from harvester.pipeline import run
-    from harvester.pipeline import search as run_search
+    from harvester.api.harvest import harvest_search
+    from harvester.api.settings import HarvestSettings
+    from harvester.pipeline.run import check_reached
+    from harvester.pipeline.search import has_candidates
 
-    if run_search.has_candidates(folders, prompt if is_default else None):
+    if has_candidates(folders, prompt if is_default else None):
         return
     out = folders[0]
     say(f"no candidates for this prompt in {out}: searching the web (--offline to leave that)")
-    options = EngineOptions(proxy=search_proxy, ca_file=ca_file)
-    plan = run.Plan(network=Network(allow_private=allow_private, ca_file=ca_file))
-    with (
-        open_engines(("ddg",), options, app_folder=app_folder()) as engines,
-        harvesting(per_prompt, out=out, stop=plan.stop, hosts=plan.pace.snapshot) as progress,
-    ):
-        tally = run_loop(
-            run_search.run_search(
-                [prompt], engines, out, plan, progress.update, per_prompt=per_prompt
-            )
-        )
-    run.check_reached(tally)
+    settings = HarvestSettings(
+        allow_private=allow_private,
+        ca_file=ca_file,
+        per_prompt=per_prompt,
+        search_proxy=search_proxy,
+    )
+    check_reached(make(harvest_search([prompt], out, settings=settings)))

@@ -5,9 +5,9 @@ from __future__ import annotations
 import dataclasses
 import inspect
 import typing
-from collections.abc import Callable, Collection
-from dataclasses import dataclass
-from enum import StrEnum
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
 from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
@@ -17,9 +17,7 @@ import typer
 from harvester.cli.console import AllowPrivate, CaFile, Contact, given_path
 
 if TYPE_CHECKING:
-    from harvester.dataset.storage import Location
-    from harvester.fetch.settings import Network
-    from harvester.pipeline.run import Plan
+    from harvester.api.settings import HarvestSettings
 
 
 LogJson = Annotated[
@@ -32,7 +30,6 @@ LogJson = Annotated[
     ),
 ]
 Options = TypeVar("Options")
-Choice = TypeVar("Choice", bound=StrEnum)
 
 
 def takes(
@@ -108,31 +105,17 @@ class NetworkOptions:
     allow_private: AllowPrivate = False
     ca_file: CaFile = None
 
-    def network(self) -> Network:
-        """The same as the harvest takes it.
+    def settings(self, **more: Any) -> HarvestSettings:
+        """The same as the library takes it, with what other options say.
 
         Raises:
-            BadParameter: if the policy is none.
+            BadParameter: if a choice is none that is known.
         """
-        from harvester.consent.signals import ConsentPolicy
-        from harvester.fetch.download import FetchLimits
-        from harvester.fetch.settings import Network
+        from harvester.api.settings import HarvestSettings
 
-        policy = _choice(ConsentPolicy, self.consent, "--consent")
-        limits = FetchLimits(
-            max_bytes=self.max_bytes,
-            deadline_s=self.timeout,
-            answer_s=min(self.timeout, FetchLimits().answer_s),
-            connect_s=min(self.timeout, FetchLimits().connect_s),
-        )
-        return Network(
-            allow_private=self.allow_private,
-            ca_file=self.ca_file,
-            concurrency=self.concurrency,
-            contact=self.contact,
-            policy=policy,
-            limits=limits,
-        )
+        given = asdict(self)
+        with as_options():
+            return HarvestSettings(timeout_s=given.pop("timeout"), **given, **more)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -158,43 +141,31 @@ class StoringOptions:
     ] = None
     log_json: LogJson = None
 
-    def plan(self, network: NetworkOptions) -> Plan:
-        """The same as the harvest takes it, with a wish to stop that nobody has yet.
-
-        Raises:
-            BadParameter: if an engine, or what becomes of near-duplicates, is none that is known.
-        """
-        from harvester.pipeline.run import EngineName, Plan
-
-        if self.near_duplicates not in {"merge", "keep"}:
-            raise typer.BadParameter(
-                f"expected merge or keep, found {self.near_duplicates!r}",
-                param_hint="--near-duplicates",
-            )
-        return Plan(
-            network=network.network(),
+    def settings(self, network: NetworkOptions, **more: Any) -> HarvestSettings:
+        """The same as the library takes it; raises as `NetworkOptions.settings` does."""
+        return network.settings(
             max_side=self.max_side,
-            merge_near=self.near_duplicates == "merge",
-            engine=_choice(EngineName, self.engine, "--engine"),
+            near_duplicates=self.near_duplicates,
+            engine=self.engine,
             address=self.address,
+            **more,
         )
 
-    def shown(self, plan: Plan, out: Location, *inputs: str | Path) -> dict[str, Any]:
-        """What `console.harvesting` is told of a harvest by this plan, which reads these files."""
-        return {
-            "out": out,
-            "stop": plan.stop,
-            "hosts": plan.pace.snapshot,
-            "log_json": self.log_json,
-            "settings": plan.settings,
-            "inputs": inputs,
-        }
 
+@contextmanager
+def as_options(option: str | None = None) -> Iterator[None]:
+    """Settings that are refused in the block are refused as the options that stand for them.
 
-def _choice(choices: type[Choice], given: str, option: str) -> Choice:
+    Args:
+        option: that stands for all of them; each one's own name unless given.
+
+    Raises:
+        BadParameter: naming the option.
+    """
+    from harvester.errors import SettingError
+
     try:
-        return choices(given)
-    except ValueError as exc:
-        raise typer.BadParameter(
-            f"expected one of {', '.join(choices)}, found {given!r}", param_hint=option
-        ) from exc
+        yield
+    except SettingError as exc:
+        named = option or f"--{exc.setting.replace('_', '-')}"
+        raise typer.BadParameter(str(exc), param_hint=named) from exc

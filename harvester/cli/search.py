@@ -19,15 +19,13 @@ from harvester.cli.console import (
     PerPrompt,
     SearchProxy,
     Verbose,
-    app_folder,
     given_place,
-    harvesting,
+    make,
     print_harvest,
-    run_loop,
     set_up_logging,
 )
-from harvester.cli.options import NetworkOptions, StoringOptions, takes
-from harvester.search.registry import ENGINES, EngineOptions, SearchEngine, open_engines
+from harvester.cli.options import NetworkOptions, StoringOptions, as_options, takes
+from harvester.search.registry import ENGINES, SearchEngine
 
 _NOT_EVERYWHERE = frozenset().union(*(engine.options for engine in ENGINES.values()))
 """Options of a search that some engines do not understand."""
@@ -99,7 +97,6 @@ class SearchOptions:
             wanted += [job.prompt for job in read_prompts(self.prompts) if job.prompt]
         if self.generations:
             wanted += run_search.prompts_of(self.generations)
-        run_search.check_prompts(wanted)
         return wanted
 
 
@@ -153,36 +150,22 @@ def _search(
     storing: StoringOptions,
     network: NetworkOptions,
 ) -> None:
-    from harvester.pipeline import search as run_search
+    from harvester.api.harvest import harvest_search
 
     set_up_logging(verbose=wanted.verbose)
     prompts = wanted.read_prompts()
-    plan = storing.plan(network)
-    options = EngineOptions(
+    settings = storing.settings(
+        network,
+        per_prompt=wanted.per_prompt,
+        pause_s=wanted.pause,
         licenses=_listed(wanted.licenses),
         budgets=wanted.budget or (),
         region=wanted.region,
         safesearch=wanted.safesearch,
-        proxy=wanted.search_proxy,
-        ca_file=network.ca_file,
-        contact=network.contact,
+        search_proxy=wanted.search_proxy,
     )
-    expected = len(prompts) * wanted.per_prompt * len(names)
-    with (
-        open_engines(names, options, app_folder=app_folder()) as engines,
-        harvesting(expected, **storing.shown(plan, wanted.out, *wanted.lists)) as progress,
-    ):
-        tally = run_loop(
-            run_search.run_search(
-                prompts,
-                engines,
-                wanted.out,
-                plan,
-                progress.update,
-                per_prompt=wanted.per_prompt,
-                pause_s=wanted.pause,
-            )
-        )
+    made = harvest_search(prompts, wanted.out, engines=names, settings=settings)
+    tally = make(made, log_json=storing.log_json, inputs=wanted.lists)
     print_harvest(tally, wanted.out, as_json=wanted.as_json)
 
 
@@ -192,21 +175,11 @@ def read_sources(text: str, *, licenses: Sequence[str] = ()) -> tuple[str, ...]:
     Raises:
         typer.BadParameter: if one is not known, or tells no licenses where some are wanted.
     """
+    from harvester.api.settings import check_engines
+
     named = tuple(dict.fromkeys(_listed(text)))
-    unknown = [name for name in named if name not in ENGINES]
-    if unknown or not named:
-        found = repr(unknown[0]) if unknown else "none"
-        raise typer.BadParameter(
-            f"expected some of {', '.join(ENGINES)}, found {found}", param_hint="--sources"
-        )
-    telling = [name for name, engine in ENGINES.items() if "licenses" in engine.options]
-    without = [name for name in named if name not in telling]
-    if licenses and without:
-        raise typer.BadParameter(
-            f"expected sources that tell licenses, as --license needs, found {without[0]}; give "
-            f"--sources {','.join(telling)}",
-            param_hint="--sources",
-        )
+    with as_options("--sources"):
+        check_engines(named, licenses)
     return named
 
 

@@ -111,8 +111,8 @@ class Entry:
     modified_at: datetime | None = None
 
 
-def location_of(text: str | Path) -> Location:
-    """The place that a text names; nothing is asked of it yet.
+def location_of(text: str | Path | Location) -> Location:
+    """The place that a text names, or one as it is; nothing is asked of it yet.
 
     Args:
         text: a path, or an address with a scheme. For S3, `endpoint_override`, `region` and
@@ -121,8 +121,10 @@ def location_of(text: str | Path) -> Location:
     Raises:
         ShardError: if the scheme is unknown, or the address cannot be one.
     """
-    scheme = None if isinstance(text, Path) else _SCHEME.match(text)
-    if scheme is None or isinstance(text, Path):
+    if not isinstance(text, str):
+        return text
+    scheme = _SCHEME.match(text)
+    if scheme is None:
         return Path(text)
     kind = scheme[1].lower()
     shown = clean(hide_credentials(text.partition("?")[0]))

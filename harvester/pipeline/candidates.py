@@ -11,7 +11,8 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing
 from datetime import UTC, datetime
 
 from harvester.dataset.writer import DatasetWriter
@@ -61,7 +62,7 @@ async def harvest_candidates(
     searches: SearchLedger | None = None,
     merge_near: bool = True,
     is_retry: bool = False,
-) -> AsyncIterator[Outcome]:
+) -> AsyncGenerator[Outcome, None]:
     """Bring what a source finds into a dataset; yields one outcome a finding, as they end.
 
     Args:
@@ -78,13 +79,14 @@ async def harvest_candidates(
         HarvestError: whatever the source raises, after what it yielded before is stored.
     """
     recorder = _Recorder(store, seen, merge_near=merge_near)
-    async for finding, result in _resolved(findings, engine, seen, is_retry=is_retry):
-        outcome = recorder.record(finding, result)
-        if searches is not None:
-            searches.settle(finding)
-        if store.is_due:
-            await flush(store, seen)
-        yield outcome
+    async with aclosing(_resolved(findings, engine, seen, is_retry=is_retry)) as resolved:
+        async for finding, result in resolved:
+            outcome = recorder.record(finding, result)
+            if searches is not None:
+                searches.settle(finding)
+            if store.is_due:
+                await flush(store, seen)
+            yield outcome
 
 
 async def flush(store: DatasetWriter, seen: SeenIndex) -> None:
@@ -101,14 +103,15 @@ async def flush(store: DatasetWriter, seen: SeenIndex) -> None:
 
 async def _resolved(
     findings: AsyncIterator[FoundPicture], engine: Engine, seen: SeenIndex, *, is_retry: bool
-) -> AsyncIterator[Resolved]:
+) -> AsyncGenerator[Resolved, None]:
     """Each finding with what it led to: known from before, or by way of the engine."""
     frontier = Frontier(findings, seen, share=engine.share, is_retry=is_retry)
 
     async def drive() -> None:
         try:
-            async for job, candidate in engine.run(frontier.jobs()):
-                await frontier.end(job.finding, candidate)
+            async with aclosing(engine.run(frontier.jobs())) as ended:
+                async for job, candidate in ended:
+                    await frontier.end(job.finding, candidate)
         except Exception as exc:  # noqa: BLE001  # raised where the caller is
             await frontier.out.put(exc)
         else:

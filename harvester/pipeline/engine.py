@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import AsyncExitStack, aclosing
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -46,7 +46,9 @@ class FetchJob:
 class Engine(Protocol):
     """Anything that turns jobs into candidates; an async context manager while it is in use."""
 
-    def run(self, jobs: AsyncIterator[FetchJob]) -> AsyncIterator[tuple[FetchJob, Candidate]]:
+    def run(
+        self, jobs: AsyncIterator[FetchJob]
+    ) -> AsyncGenerator[tuple[FetchJob, Candidate], None]:
         """Candidates as they end; raises what `jobs` raises, after the work before it.
 
         Once the harvest is to stop, nothing new is begun, and what was not begun is left out.
@@ -98,14 +100,18 @@ class LocalEngine:
     async def __aexit__(self, *_: object) -> None:
         await self._open.aclose()
 
-    async def run(self, jobs: AsyncIterator[FetchJob]) -> AsyncIterator[tuple[FetchJob, Candidate]]:
+    async def run(
+        self, jobs: AsyncIterator[FetchJob]
+    ) -> AsyncGenerator[tuple[FetchJob, Candidate], None]:
         """As `Engine.run`."""
-        async for done in in_parallel(
+        ended = in_parallel(
             jobs, self._resolve, self._window, stop=self._stop, grace_s=self._grace_s
-        ):
-            if done is not None:
-                self._undelivered.release()
-                yield done
+        )
+        async with aclosing(ended):
+            async for done in ended:
+                if done is not None:
+                    self._undelivered.release()
+                    yield done
 
     async def _resolve(self, job: FetchJob) -> tuple[FetchJob, Candidate] | None:
         finding = job.finding

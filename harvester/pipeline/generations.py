@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from contextlib import aclosing
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -27,7 +28,7 @@ from harvester.fetch.transport import shared_ssl_context, trusting
 from harvester.pictures.decode import PictureError
 from harvester.pictures.pool import Decoders
 from harvester.pipeline.parallel import chunked, in_parallel
-from harvester.pipeline.run import OnOutcome, Plan
+from harvester.pipeline.run import Outcomes, Plan
 from harvester.progress.tally import Outcome, Tally
 from harvester.schema import FetchStatus, Generation
 from harvester.shutdown import Stop
@@ -51,7 +52,7 @@ async def harvest_generations(
     renew: Renew | None = None,
     keep_names: bool = False,
     workers: int = 16,
-) -> AsyncIterator[Outcome]:
+) -> AsyncGenerator[Outcome, None]:
     """Store each post that the dataset does not hold yet; yields one outcome a post.
 
     A post whose picture failed before is tried again, and stored again only if it ends otherwise.
@@ -87,13 +88,14 @@ async def harvest_generations(
         return post, generation, len(fetched.body)
 
     streamed = _stream(posts, statuses, renew)
-    async for done in in_parallel(streamed, resolve, workers, stop=stop):
-        if done is None:
-            continue
-        post, generation, size = done
-        yield dataclasses.replace(_record(post, generation, store, statuses), bytes=size)
-        if store.is_due:
-            await asyncio.to_thread(store.flush)
+    async with aclosing(in_parallel(streamed, resolve, workers, stop=stop)) as resolved:
+        async for done in resolved:
+            if done is None:
+                continue
+            post, generation, size = done
+            yield dataclasses.replace(_record(post, generation, store, statuses), bytes=size)
+            if store.is_due:
+                await asyncio.to_thread(store.flush)
 
 
 def _known_statuses(store: DatasetWriter) -> dict[str, FetchStatus]:
@@ -200,23 +202,22 @@ async def run_generations(
     posts: Iterator[Post],
     out: Location,
     plan: Plan,
-    on_outcome: OnOutcome,
+    tally: Tally,
     *,
     token: str | None = None,
     keep_names: bool = False,
     **settings: Any,
-) -> Tally:
+) -> Outcomes:
     """Bring the posts of an export into a dataset; raises as `harvest_generations` does.
 
     The links of an export are the user's own: sites' rules for programs do not count for them.
     """
-    tally = Tally()
     network = plan.network
     fetcher = network.fetcher(crawls=False, pace=plan.pace, stop=plan.stop)
     with DatasetWriter(out, Generation) as store:
         store.note({**plan.settings, **settings, "keep_names": keep_names})
         async with fetcher, Decoders(plan.max_side) as decoders:
-            async for outcome in harvest_generations(
+            outcomes = harvest_generations(
                 posts,
                 store,
                 fetcher,
@@ -224,10 +225,11 @@ async def run_generations(
                 renew=_renewer(token, network.ca_file) if token else None,
                 keep_names=keep_names,
                 stop=plan.stop,
-            ):
-                tally.count(outcome)
-                on_outcome(tally, outcome)
-    return tally
+            )
+            async with aclosing(outcomes):
+                async for outcome in outcomes:
+                    tally.count(outcome)
+                    yield outcome
 
 
 def _renewer(token: str, ca_file: Path | None) -> Renew:

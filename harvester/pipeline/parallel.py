@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -29,7 +29,7 @@ async def in_parallel(
     *,
     stop: Stop | None = None,
     grace_s: float = 10.0,
-) -> AsyncIterator[Result]:
+) -> AsyncGenerator[Result, None]:
     """Do `work` on each task, several at once; yields results as they end, in no fixed order.
 
     When the source of tasks fails, what it gave before is finished first and then its error is

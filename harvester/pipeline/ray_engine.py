@@ -16,7 +16,8 @@ import asyncio
 import logging
 import socket
 import threading
-from collections.abc import AsyncIterator, Coroutine, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Coroutine, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -115,7 +116,9 @@ class RayEngine:
         if self._is_ours:
             await asyncio.to_thread(ray.shutdown)
 
-    async def run(self, jobs: AsyncIterator[FetchJob]) -> AsyncIterator[tuple[FetchJob, Candidate]]:
+    async def run(
+        self, jobs: AsyncIterator[FetchJob]
+    ) -> AsyncGenerator[tuple[FetchJob, Candidate], None]:
         """As `Engine.run`; candidates come a unit at a time."""
         cores = float(ray.cluster_resources().get("CPU", 1))  # type: ignore[no-untyped-call]
         # More units than there is room for now: nodes may join, and Ray lets the others wait.
@@ -123,12 +126,12 @@ class RayEngine:
         units = _in_units(jobs, self._unit)
         telling = asyncio.create_task(self._tell_of_stop())
         try:
-            async for unit, candidates in in_parallel(
-                units, self._do, at_once, stop=self._stop, grace_s=_GRACE_S
-            ):
-                for job, candidate in zip(unit, candidates, strict=True):
-                    if candidate is not None:
-                        yield job, candidate
+            ended = in_parallel(units, self._do, at_once, stop=self._stop, grace_s=_GRACE_S)
+            async with aclosing(ended):
+                async for unit, candidates in ended:
+                    for job, candidate in zip(unit, candidates, strict=True):
+                        if candidate is not None:
+                            yield job, candidate
         finally:
             telling.cancel()
 

@@ -1,15 +1,14 @@
-"""This fetches the pictures that a prompt links to, and finds the names that it draws on.
+"""This fetches the pictures that a prompt itself links to.
 
-Names are read by `artists`, links and style codes by `sources.midjourney_prompt`. Linked pictures
-are fetched like any other, with the same checks of addresses, sizes and opt-outs, and kept apart
-from what a search finds: nobody had to look for them.
+Links and style codes are read by `midjourney.prompt`. Linked pictures are fetched like any other,
+with the same checks of addresses, sizes and opt-outs, and kept apart from what a search finds:
+nobody had to look for them.
 But: a style code (`--sref 1234567`) stands for pictures that only Midjourney knows.
 """
 
 from __future__ import annotations
 
 import asyncio
-import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -17,10 +16,8 @@ from datetime import UTC, datetime
 from harvester.discord.links import expires_at
 from harvester.fetch.download import Fetched
 from harvester.fetch.fetcher import Fetcher
-from harvester.midjourney.prompt import words_of
 from harvester.pictures.decode import PictureError, encode_jpeg, open_picture
 from harvester.schema import FetchStatus, Reference, ReferenceRole
-from harvester.search.queries import artists_of
 from harvester.urls import hide_credentials, is_web_address
 
 MOST_REFERENCES = 8
@@ -31,24 +28,6 @@ OFFLINE = "not fetched: told to stay off the web"
 TOO_MANY = f"not fetched: only the first {MOST_REFERENCES} pictures of a prompt are"
 OVER = "this link of Discord's is over; ask whoever made the picture for the one it was made from"
 _MAX_SIDE = 512
-_READ = 8000  # characters
-_LONGEST_TITLE = 10  # words
-_QUOTED = re.compile(r"[\"“„«]\s*([^\"“”„«»\n]{3,120}?)\s*[\"”“»]")
-# Behind these, what is quoted is to be written in the picture.
-_WRITTEN = re.compile(
-    r"\b(?:says?|saying|reads?|reading|spells?|spelling|words?|texts?|letters?|lettering|logo|"
-    r"label(?:l?ed)?|sign|title\sreads|caption(?:ed)?|written|inscribed|inscription|slogan|"
-    r"typography|font|banner)\W{0,3}(?:of\s|the\s|is\s|with\s|that\s)*\Z",
-    re.IGNORECASE,
-)
-
-
-@dataclass(frozen=True, slots=True)
-class Names:
-    """Whom and which works a prompt names, as written, each once."""
-
-    artists: tuple[str, ...] = ()
-    titles: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,20 +46,6 @@ class DeclaredReference:
     status: FetchStatus | None = None
     picture: bytes | None = field(default=None, repr=False)
     error: str | None = None
-
-
-def names_in(prompt: str) -> Names:
-    """The artists that a prompt credits, and the works whose titles it quotes.
-
-    A title is quoted, begins with a capital and has two words or more; what is quoted to be
-    written in the picture ("a sign that says …") is none. Would rather miss a title than make
-    one up.
-    """
-    words = words_of(prompt[:_READ]) or ""
-    titles = tuple(dict.fromkeys(_titles(words)))
-    quoted = {title.casefold() for title in titles}
-    artists = tuple(name for name in artists_of(prompt) if name.casefold() not in quoted)
-    return Names(artists, titles)
 
 
 def links_of(references: Iterable[Reference]) -> tuple[str, ...]:
@@ -114,15 +79,6 @@ async def fetch_references(
 def list_references(references: Iterable[Reference]) -> tuple[DeclaredReference, ...]:
     """The references of a prompt where nothing may be fetched."""
     return tuple(_not_fetched(one, OFFLINE) for one in references)
-
-
-def _titles(words: str) -> Iterable[str]:
-    for quoted in _QUOTED.finditer(words):
-        title = " ".join(quoted[1].split()).strip(" ,.;:!?")
-        count = len(title.split())
-        is_title = title[:1].isupper() and 2 <= count <= _LONGEST_TITLE
-        if is_title and not _WRITTEN.search(words[max(0, quoted.start() - 60) : quoted.start()]):
-            yield title
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,12 +1,12 @@
-"""This is one harvest from start to end: it opens what is needed, and counts what comes out.
+"""This is one harvest from start to end: it opens what is needed, yields outcomes and counts them.
 
 Searches are in `search` and exports in `generations`: each command imports what it needs.
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping
-from contextlib import AbstractAsyncContextManager
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Mapping
+from contextlib import AbstractAsyncContextManager, aclosing
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
@@ -89,59 +89,59 @@ class Plan:
         }
 
 
-OnOutcome = Callable[[Tally, Outcome], None]
-Stream = Callable[[SearchLedger, Tally], AsyncIterator[FoundPicture]]
+Stream = Callable[[SearchLedger], AsyncIterator[FoundPicture]]
+Outcomes = AsyncGenerator[Outcome, None]
+"""What becomes of findings, as they end. Closing it early ends the harvest in order."""
 
 
-async def run_found(
+def run_found(
     findings: Iterable[FoundPicture],
     out: Location,
     plan: Plan,
-    on_outcome: OnOutcome,
+    tally: Tally,
     *,
     is_retry: bool = False,
     **settings: Any,
-) -> Tally:
+) -> Outcomes:
     """Bring the findings of a list or folder into a dataset; raises as `harvest_candidates`.
 
     Args:
         findings: from any source; read as far ahead as it is needed.
         out: the dataset.
         plan: how.
-        on_outcome: told of each.
+        tally: counts what is found, and each outcome before it is yielded.
         is_retry: ask again for what failed for good, too.
         settings: of the source, for the dataset's manifest.
     """
 
-    async def stream(_: SearchLedger, tally: Tally) -> AsyncIterator[FoundPicture]:
+    async def stream(_: SearchLedger) -> AsyncIterator[FoundPicture]:
         async for chunk in chunked(findings):
             for picture in chunk:
                 tally.found += 1
                 yield picture
 
-    return await carry_out(stream, out, plan, on_outcome, settings, is_retry=is_retry)
+    return carry_out(stream, out, plan, tally, settings, is_retry=is_retry)
 
 
 async def carry_out(
     stream: Stream,
     out: Location,
     plan: Plan,
-    on_outcome: OnOutcome,
+    tally: Tally,
     settings: Mapping[str, Any],
     *,
     is_retry: bool = False,
-) -> Tally:
+) -> Outcomes:
     """Bring what a stream gives into a dataset; raises as `harvest_candidates` does.
 
     Args:
-        stream: is handed the ledger of searches and the tally, and yields findings.
+        stream: is handed the ledger of searches, and yields findings.
         out: the dataset.
         plan: how.
-        on_outcome: told of each.
+        tally: counts each outcome before it is yielded.
         settings: of the source, for the dataset's manifest.
         is_retry: ask again for what failed for good, too.
     """
-    tally = Tally()
     seen = SeenIndex(out)
     # Before the dataset is touched: what is refused here leaves no trace.
     opened = plan.open(seen.is_opted_out)
@@ -149,19 +149,20 @@ async def carry_out(
         store.note({**plan.settings, **settings})
         ledger = SearchLedger(store)
         async with opened as engine:
-            async for outcome in harvest_candidates(
-                stream(ledger, tally),
+            outcomes = harvest_candidates(
+                stream(ledger),
                 store,
                 engine,
                 seen,
                 searches=None if is_retry else ledger,  # what is retried was searched for before
                 merge_near=plan.merge_near,
                 is_retry=is_retry,
-            ):
-                tally.count(outcome)
-                on_outcome(tally, outcome)
+            )
+            async with aclosing(outcomes):  # or an early end would leave it at work
+                async for outcome in outcomes:
+                    tally.count(outcome)
+                    yield outcome
         await flush(store, seen)
-    return tally
 
 
 def check_reached(tally: Tally) -> None:

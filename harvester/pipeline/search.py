@@ -12,7 +12,7 @@ from harvester.errors import InputError, SourceError
 from harvester.paths import what_is
 from harvester.pipeline.candidates import SearchLedger
 from harvester.pipeline.frontier import FoundPicture
-from harvester.pipeline.run import OnOutcome, Plan, carry_out
+from harvester.pipeline.run import Outcomes, Plan, carry_out
 from harvester.progress.tally import Tally
 from harvester.schema import MAX_TEXT, Candidate, Finding, Generation, Search, SearchStatus
 from harvester.search.federated import EngineRun, search_sources
@@ -20,17 +20,17 @@ from harvester.search.queries import plan_queries
 from harvester.search.session import ImageSearch
 
 
-async def run_search(
+def run_search(
     prompts: Iterable[str],
     engines: Sequence[ImageSearch],
     out: Location,
     plan: Plan,
-    on_outcome: OnOutcome,
+    tally: Tally,
     *,
     per_prompt: int = 100,
     pause_s: float | None = None,
     **settings: Any,
-) -> Tally:
+) -> Outcomes:
     """Search for each prompt, with each engine, and bring what is found into a dataset.
 
     Searches that ended before, in an earlier run, are not made again. An engine that blocks or
@@ -42,7 +42,7 @@ async def run_search(
         ShardError: if the dataset cannot be read or written.
     """
 
-    async def stream(ledger: SearchLedger, tally: Tally) -> AsyncIterator[FoundPicture]:
+    async def stream(ledger: SearchLedger) -> AsyncIterator[FoundPicture]:
         def on_search(search: Search) -> None:
             tally.searches[search.status] += 1
             ledger.expect(search)
@@ -69,7 +69,7 @@ async def run_search(
             yield finding
 
     settings |= {"per_prompt": per_prompt, "source": ",".join(each.source for each in engines)}
-    return await carry_out(stream, out, plan, on_outcome, settings)
+    return carry_out(stream, out, plan, tally, settings)
 
 
 def check_prompts(prompts: Sequence[str]) -> None:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import inspect
 import re
 import shlex
 
 import pytest
 import typer
 
+import attribution
+import harvester
 from attribution.batch.table import SCHEMA
 from attribution.cli.app import attribute_app
 from harvester.cli.app import harvest_app
@@ -168,3 +171,26 @@ def test_the_citation_names_this_version_and_the_paper():
     text = (ROOT / "CITATION.cff").read_text("utf-8")
     assert f"\nversion: {VERSION}\n" in text
     assert "arXiv:2504.01771" in text
+
+
+def every_public_name():
+    for package in (harvester, attribution):
+        for name in package.__all__:
+            value = getattr(package, name)
+            yield f"{package.__name__}.{name}", value
+            for below, member in vars(value).items() if inspect.isclass(value) else ():
+                if not below.startswith("_") and (inspect.isfunction(member)):
+                    yield f"{package.__name__}.{name}.{below}", member
+
+
+@pytest.mark.parametrize(("name", "value"), list(every_public_name()), ids=lambda x: str(x)[:40])
+def test_every_public_name_is_documented(name, value):
+    told = inspect.getdoc(value)
+    assert told, name
+    ours = value.__module__.split(".")[1:2] == ["api"]
+    if inspect.isfunction(value) and ours:
+        parameters = set(inspect.signature(value).parameters) - {"self"}
+        explained = set(re.findall(r"^    (\w+):", told, re.MULTILINE))
+        explained |= set(re.findall(r"`(\w+)`:", told))
+        assert parameters <= explained, name
+        assert "Raises:" in told or not parameters - {"published", "max_side", "merge_near"}, name

@@ -72,7 +72,14 @@ def cluster():
 def harvest(folder: Path, addresses: list[str], on_outcome=lambda *_: None, **plan) -> Tally:
     found = (Finding(url=url, source="test", rank=n) for n, url in enumerate(addresses, 1))
     plan = run.Plan(network=NETWORK, merge_near=False, max_side=64, **plan)
-    return asyncio.run(run.run_found(found, folder, plan, on_outcome))
+
+    async def follow() -> Tally:
+        tally = Tally()
+        async for outcome in run.run_found(found, folder, plan, tally):
+            on_outcome(tally, outcome)
+        return tally
+
+    return asyncio.run(follow())
 
 
 def told(folder: Path) -> list[tuple]:

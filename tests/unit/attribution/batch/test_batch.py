@@ -11,7 +11,8 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from attribution.batch.run import Batch, BatchJob, check_ranked
+from attribution.batch.jobs import BatchJob
+from attribution.batch.run import Batch, check_ranked
 from attribution.errors import GalleryError, JobError, QueryImageError
 from attribution.ranking.gallery import load_gallery
 from harvester.dataset.writer import DatasetWriter

@@ -15,7 +15,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from attribution.batch.run import BatchJob
+from attribution.batch.jobs import BatchJob
 from attribution.calibration.background import fit_background
 from attribution.errors import SuiteError
 from attribution.evaluate.edits import EDITS
@@ -34,9 +34,8 @@ from attribution.evaluate.systems import FUSION, System, own_answer, published_s
 from attribution.ranking.gallery import load_gallery
 from attribution.ranking.query import query_from_bytes
 from attribution.ranking.rank import rank
+from harvester.api.harvest import harvest_folder
 from harvester.pictures.decode import encode_jpeg, open_picture
-from harvester.pipeline import run
-from harvester.sources.folder import read_folder
 from tests.support.checkout import SAMPLE
 from tests.support.tiny import TinyEmbedder, scene, tiny_method
 
@@ -64,8 +63,7 @@ def gallery_of(pictures: dict[str, bytes], folder: Path):
         path = folder / "pictures" / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(body)
-    found = read_folder(folder / "pictures")
-    asyncio.run(run.run_found(found, folder / "set", run.Plan(merge_near=False), lambda *_: None))
+    asyncio.run(harvest_folder(folder / "pictures", folder / "set").run())
     return load_gallery([folder / "set"], [TinyEmbedder()])
 
 

@@ -17,12 +17,12 @@ from PIL import Image
 
 from attribution.calibration.verdicts import Verdict
 from attribution.descriptors.channels import CHANNELS
+from attribution.errors import ReportError
 from attribution.matching.geometry import Box, Region
 from attribution.ranking.query import query_from_bytes
 from attribution.ranking.rank import Match, Ranking
 from attribution.report.html import (
     Provenance,
-    ReportError,
     is_report,
     made_now,
     render_report,

@@ -51,7 +51,7 @@ def test_the_network_is_as_the_options_say():
     options = NetworkOptions(
         consent="search-only", contact="a@b.example", timeout=2.0, max_bytes=1000
     )
-    network = options.network()
+    network = options.settings().plan().network
     assert network.policy is ConsentPolicy.SEARCH_ONLY
     assert network.contact == "a@b.example"
     limits = network.limits
@@ -60,7 +60,8 @@ def test_the_network_is_as_the_options_say():
 
 
 def test_a_plan_is_as_the_options_say():
-    plan = StoringOptions(near_duplicates="keep", max_side=256, engine="ray").plan(NetworkOptions())
+    storing = StoringOptions(near_duplicates="keep", max_side=256, engine="ray")
+    plan = storing.settings(NetworkOptions()).plan()
     assert (plan.merge_near, plan.max_side, plan.engine) == (False, 256, EngineName.RAY)
     assert plan.settings["consent"] == "strict"
     assert plan.settings["near_duplicates"] == "keep"
@@ -76,4 +77,4 @@ def test_a_plan_is_as_the_options_say():
 )
 def test_what_is_no_choice_is_refused_with_the_choices(storing, network, named):
     with pytest.raises(typer.BadParameter, match=named):
-        StoringOptions(**storing).plan(NetworkOptions(**network))
+        StoringOptions(**storing).settings(NetworkOptions(**network))
