@@ -25,12 +25,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pdqhash
 from machine import describe_machine, print_figures
 from pictures import find_photographs, make_pictures
 from PIL import Image, JpegImagePlugin
 
 from harvester.pictures import decode as images
+from harvester.pictures import pdq
 from harvester.pictures.decode import encode_image, encode_jpeg, hash_image, open_image
 from harvester.pictures.pool import Decoders
 from harvester.pictures.worker import decode
@@ -82,7 +82,7 @@ def measure_steps(bodies: list[bytes], side: int, rounds: int) -> dict[str, floa
         ("phash", images._phash, grey),
         ("dhash", images._dhash, grey),
         ("square for pdq", lambda one: one.resize((128, 128), bilinear), opened),
-        ("pdq", pdqhash.compute, squares),
+        ("pdq", pdq.compute, squares),
         ("all hashes", hash_image, opened),
         ("all", lambda body: decode(body, side), bodies),
     )

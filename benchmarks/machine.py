@@ -20,7 +20,7 @@ from typing import Any
 
 _PACKAGES = (
     *("torch", "torchvision", "numpy", "pillow", "opencv-python-headless", "pyarrow", "aiohttp"),
-    *("httpx", "httpx-aiohttp", "bm25s", "pdqhash", "imagehash"),
+    *("httpx", "httpx-aiohttp", "bm25s", "imagehash"),
 )
 SAMPLE_S = 0.25
 """Seconds between two looks at memory where speed is measured: they take 3 % of a core."""

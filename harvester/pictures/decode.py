@@ -16,7 +16,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
-import pdqhash
 from numpy.typing import NDArray
 from PIL import (
     AvifImagePlugin,
@@ -30,6 +29,7 @@ from PIL import (
 )
 
 from harvester.errors import reason_of
+from harvester.pictures import pdq
 from harvester.pictures.color import (
     SIDEWAYS,
     over_white,
@@ -305,7 +305,7 @@ def compute_hashes(rgb: NDArray[np.uint8]) -> Hashes:
     512x512 (4 bits on average, 256x256: 13), and it is the fastest.
 
     Source: pHash and dHash, Krawetz, hackerfactor.com, bit for bit as in the ImageHash package;
-    PDQ, Meta's ThreatExchange, as in the pdqhash package.
+    PDQ: see `pdq`.
     """
     return hash_image(Image.fromarray(rgb))
 
@@ -314,12 +314,12 @@ def hash_image(image: Image.Image) -> Hashes:
     """As `compute_hashes`, of a picture as `open_image` gives it."""
     grey = image.convert("L")
     square = image.resize((_PDQ_SIDE, _PDQ_SIDE), Image.Resampling.BILINEAR)
-    bits, quality = pdqhash.compute(np.asarray(square))
+    hashed = pdq.compute(np.asarray(square))
     return Hashes(
         phash=_phash(grey),
         dhash=_dhash(grey),
-        pdq=_to_hex(bits.astype(np.uint8)),
-        pdq_quality=int(quality),
+        pdq=_to_hex(hashed.bits),
+        pdq_quality=hashed.quality,
     )
 
 

@@ -8,14 +8,13 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from harvester.cli import search as search_commands
 from harvester.cli.app import harvest_app
 from harvester.cli.search import read_sources
 from harvester.dataset import shards
 from harvester.errors import InputError, RateLimitedError
 from harvester.schema import Candidate, Finding, Search, SearchStatus
 from harvester.search import commons, openverse
-from harvester.search.registry import EngineOptions, open_engines
+from harvester.search.registry import SOURCES, EngineOptions, open_budget, open_engines
 from tests.support.servers.fault_server import picture
 from tests.support.servers.offline_commons import OfflineCommons, file
 from tests.support.servers.offline_openverse import OfflineOpenverse
@@ -137,24 +136,26 @@ def test_sources_that_cannot_be_asked_are_refused(text, licenses, told):
         read_sources(text, licenses=licenses)
 
 
-def test_engines_have_their_pace_and_their_token(monkeypatch):
-    with open_engines(search_commands.SOURCES, EngineOptions()) as engines:
+def test_engines_have_their_pace_and_their_token(monkeypatch, tmp_path):
+    with open_engines(SOURCES, EngineOptions(), app_folder=tmp_path) as engines:
         assert [(engine.source, engine.pause_s) for engine in engines] == [
             ("ddg", 1.0),
             ("openverse", 3.0),
             ("commons", 1.0),
         ]
     monkeypatch.setenv("WHENCE_OPENVERSE_TOKEN", "a-token")
-    with open_engines(["openverse"], EngineOptions()) as [engine]:
+    with open_engines(["openverse"], EngineOptions(), app_folder=tmp_path) as [engine]:
         assert engine.pause_s == 1.0
 
 
-def test_a_token_allows_more_requests_a_day():
-    assert search_commands.open_budget().left("openverse") == 100
-    assert search_commands.open_budget(has_token=True).left("openverse") == 10_000
-    assert search_commands.open_budget(["openverse=7"], has_token=True).left("openverse") == 7
+def test_a_token_allows_more_requests_a_day(tmp_path):
+    assert open_budget([], tmp_path, has_token=False).left("openverse") == 100
+    assert open_budget([], tmp_path, has_token=True).left("openverse") == 10_000
+    given = open_budget(["openverse=7"], tmp_path, has_token=True)
+    assert given.left("openverse") == 7
 
 
-def test_options_that_cannot_be_used_are_refused():
-    with pytest.raises(InputError), open_engines(["commons"], EngineOptions(licenses=["gpl"])):
+def test_options_that_cannot_be_used_are_refused(tmp_path):
+    unknown = EngineOptions(licenses=["gpl"])
+    with pytest.raises(InputError), open_engines(["commons"], unknown, app_folder=tmp_path):
         pass

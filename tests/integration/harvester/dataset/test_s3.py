@@ -13,13 +13,13 @@ from pathlib import Path
 
 import pytest
 
-from harvester.dataset import atomic, lock, manifest, shards
+from harvester.dataset import atomic, compaction_journal, lock, manifest, shards
 from harvester.dataset import storage as places
 from harvester.dataset.manifest import read_manifest
 from harvester.dataset.storage import Location, list_files, location_of
 from harvester.dataset.writer import DatasetWriter
 from harvester.errors import ShardError
-from harvester.maintenance import compaction as compacting
+from harvester.maintenance import compaction
 from harvester.maintenance.compaction import compact
 from harvester.schema import Candidate, FetchStatus, Finding, Search, SearchStatus, failed_id
 from tests.support.checkout import ROOT
@@ -106,7 +106,7 @@ def test_what_a_flush_acknowledged_survives_kill_9(where):
         "from harvester.dataset.storage import location_of\n"
         "from harvester.schema import Candidate\n"
         "from harvester.dataset.writer import DatasetWriter\n"
-        "with Store(place_of(sys.argv[1]), Candidate) as store:\n"
+        "with DatasetWriter(location_of(sys.argv[1]), Candidate) as store:\n"
         "    store.note({'a': 1})\n"
         "    store.append(Candidate(id='kept', url='u'))\n"
         "    store.flush()\n"
@@ -137,7 +137,7 @@ class Steps:
 
     def __init__(self, patch, limit: int) -> None:
         self.left = limit
-        for module in (compacting, manifest):
+        for module in (compaction, compaction_journal, manifest):
             for name in ("write_text", "remove", "write_shard"):
                 if hasattr(module, name):
                     patch.setattr(module, name, self._counted(getattr(module, name)))
@@ -156,7 +156,7 @@ def copy_dataset(template: Path, folder: Location) -> None:
     for path in template.rglob("*"):
         if path.is_file():
             below = path.parent.name if path.parent != template else ""
-            with shards.writing(folder / below / path.name) as file:
+            with atomic.writing(folder / below / path.name) as file:
                 file.write(path.read_bytes())
 
 
@@ -200,8 +200,9 @@ def test_compacting_survives_a_real_kill_9(where, step):
     before = held(folder)
     script = (
         "import os, signal, sys\n"
-        "from harvester.maintenance import compaction as compacting\n"
+        "from harvester.dataset import compaction_journal\n"
         "from harvester.dataset.storage import location_of\n"
+        "from harvester.maintenance import compaction\n"
         "left = int(sys.argv[2])\n"
         "def counted(function):\n"
         "    def call(*args):\n"
@@ -211,9 +212,11 @@ def test_compacting_survives_a_real_kill_9(where, step):
         "            os.kill(os.getpid(), signal.SIGKILL)\n"
         "        return function(*args)\n"
         "    return call\n"
-        "for name in ('write_text', 'remove', 'write_shard'):\n"
-        "    setattr(compacting, name, counted(getattr(compacting, name)))\n"
-        "compacting.compact(place_of(sys.argv[1]), rows_per_shard=2)\n"
+        "for module in (compaction, compaction_journal):\n"
+        "    for name in ('write_text', 'remove', 'write_shard'):\n"
+        "        if hasattr(module, name):\n"
+        "            setattr(module, name, counted(getattr(module, name)))\n"
+        "compaction.compact(location_of(sys.argv[1]), rows_per_shard=2)\n"
     )
     with python(script, where, str(step)) as process:
         process.wait(60)
@@ -268,7 +271,7 @@ def test_a_heart_beats_and_a_lock_that_was_lost_is_noticed(remote, monkeypatch):
 
 
 def test_an_object_is_not_there_when_its_writer_raises(remote):
-    with pytest.raises(RuntimeError, match="boom"), shards.writing(remote / "a") as file:
+    with pytest.raises(RuntimeError, match="boom"), atomic.writing(remote / "a") as file:
         file.write(b"half")
         raise RuntimeError("boom")
     assert list_files(remote) == []
