@@ -129,6 +129,7 @@ def test_no_figure_is_left_out(path):
     text = (ROOT / path).read_text("utf-8")
     assert "{{" not in text
     assert "}}" not in text
+    assert "@@" not in text
 
 
 @pytest.mark.parametrize("folder", ["harvester", "attribution", "docs", "."])
