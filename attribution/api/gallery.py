@@ -29,7 +29,7 @@ from attribution.report.records import match_records
 from attribution.report.terminal import ranking_text
 from harvester.dataset.storage import Location, location_of
 from harvester.distribution import VERSION
-from harvester.overwriting import check_output
+from harvester.paths import check_output
 from harvester.schema import Candidate
 
 

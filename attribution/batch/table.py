@@ -21,7 +21,7 @@ from attribution.ranking.rank import Match, Ranking
 from attribution.ranking.records import MATCH_COLUMNS, number, region_records
 from harvester.dataset.atomic import replacing
 from harvester.errors import reason_of
-from harvester.overwriting import beginning_of, check_output
+from harvester.paths import beginning_of, check_output
 from harvester.schema import Candidate
 
 FORMATS = (".parquet", ".csv", ".jsonl")

@@ -32,7 +32,7 @@ from attribution.matching.geometry import threshold
 from attribution.packaged import packaged
 from harvester.dataset.atomic import replacing
 from harvester.errors import reason_of
-from harvester.overwriting import beginning_of
+from harvester.paths import beginning_of
 
 SHIPPED = packaged("background.safetensors")
 FEWEST = 200

@@ -30,7 +30,7 @@ from numpy.typing import NDArray
 from attribution.errors import WeightsMissingError
 from attribution.packaged import packaged
 from harvester.errors import reason_of
-from harvester.overwriting import beginning_of
+from harvester.paths import beginning_of
 
 WEIGHTS = packaged("fusion.json")
 _LONGEST = 1 << 20  # bytes of such a file

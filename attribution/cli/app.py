@@ -148,7 +148,7 @@ def rank_one(
     set_up_logging(verbose=verbose)
     if report is not None:
         from attribution.report.html import is_report
-        from harvester.overwriting import check_output
+        from harvester.paths import check_output
 
         check_output(report, is_report, option="--report", inputs=image)
     queries = open_queries(image, prompt, grid.value)

@@ -100,7 +100,7 @@ def background(
     set_up_logging(verbose=verbose)
     from attribution.calibration.background import is_background, write_background
     from attribution.ranking.fit_background import fit_on_datasets
-    from harvester.overwriting import check_output
+    from harvester.paths import check_output
     from harvester.progress.display import Counting
 
     check_output(out, is_background, option="--out")

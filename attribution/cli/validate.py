@@ -99,7 +99,7 @@ def run(
         proof_text,
         render_proof,
     )
-    from harvester.overwriting import check_output
+    from harvester.paths import check_output
 
     check_output(out / "report.html", is_report, option="--out")
     check_output(out / "tables.md", is_proof_markdown, option="--out")
@@ -171,7 +171,7 @@ def fit(
     from attribution.calibration.fusion import is_fusion, load_fusion
     from attribution.validation.experiments import halves, refit
     from attribution.validation.results import write_rows
-    from harvester.overwriting import check_output
+    from harvester.paths import check_output
 
     if out is not None:
         check_output(out, is_fusion, option="--out")

@@ -44,7 +44,7 @@ from attribution.evaluate.fit_pairs import (
 )
 from attribution.evaluate.metrics import auc
 from attribution.ranking.method import VERIFIED, default_setup
-from harvester.overwriting import check_output
+from harvester.paths import check_output
 
 SURE = 1.64
 """Standard errors by which copies must suffer for a channel to stay for their sake."""

@@ -22,7 +22,7 @@ from attribution.ranking.rank import Ranking
 from attribution.report.html import Provenance, is_report, render_index, render_report, write_report
 from attribution.report.page import rung_style
 from attribution.report.safe_text import cut
-from harvester.overwriting import beginning_of, check_output
+from harvester.paths import beginning_of, check_output
 from harvester.pictures.decode import encode_jpeg, try_open
 from harvester.sanitize import clean
 from harvester.schema import Candidate

@@ -26,7 +26,7 @@ from attribution.report.score_bars import channels_of
 from harvester.dataset.atomic import replacing
 from harvester.dataset.storage import Location
 from harvester.errors import reason_of
-from harvester.overwriting import beginning_of
+from harvester.paths import beginning_of
 from harvester.sanitize import clean
 from harvester.schema import Candidate
 

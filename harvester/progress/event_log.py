@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from harvester.distribution import VERSION
 from harvester.errors import InputError, reason_of
-from harvester.overwriting import beginning_of, check_output
+from harvester.paths import beginning_of, check_output
 from harvester.sanitize import clean
 from harvester.schema import class_of
 from harvester.urls import hide_credentials

@@ -118,7 +118,7 @@ _ROWS = (
         help="""Search DuckDuckGo's images for each prompt and download what is found.
 
 Searches that an earlier run finished are not made again, pictures are not fetched twice.""",
-        example='--prompt "a fisherman village by Ralph Steadman" --per-prompt 30',
+        example='--prompt "a village by Ralph Steadman" --per-prompt 30',
     ),
     SearchEngine(
         name="openverse",
@@ -131,7 +131,7 @@ Searches that an earlier run finished are not made again, pictures are not fetch
 
 WHENCE_OPENVERSE_TOKEN, the token of a registered application, allows 10,000 requests a day
 instead of 100.""",
-        example='--prompt "a fishing boat at dawn" --license by,by-sa,cc0',
+        example='--prompt "a fishing boat" --license by,by-sa,cc0',
     ),
     SearchEngine(
         name="commons",

@@ -27,7 +27,7 @@ from attribution.validation.model.training import Trained
 from attribution.validation.report.contact_sheet import grid_sheet
 from harvester.dataset.atomic import replacing
 from harvester.errors import reason_of
-from harvester.overwriting import beginning_of, check_output
+from harvester.paths import beginning_of, check_output
 
 _SIGNATURE_AND_SIZE = 33
 """Bytes of a PNG before whatever may follow its header."""

@@ -18,7 +18,7 @@ from attribution.report.html import is_report
 from harvester.dataset.writer import DatasetWriter
 from harvester.errors import InputError
 from harvester.maintenance.compaction import compact
-from harvester.overwriting import check_output
+from harvester.paths import check_output
 from harvester.progress.event_log import EventLog
 from harvester.schema import Candidate
 
