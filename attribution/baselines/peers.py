@@ -18,7 +18,6 @@ from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
-from safetensors.numpy import load_file
 
 from attribution.descriptors.hashes import BITS, hamming, pack
 from attribution.descriptors.resnet50 import WEIGHTS, ResNet50Gem
@@ -90,7 +89,7 @@ class ImagededupCnn:
 
             # torchvision and torch come with imagededup.
             from attribution.descriptors.resnet50_torch import torchvision_resnet50  # noqa: PLC0415
-        network = torchvision_resnet50(load_file(WEIGHTS))
+        network = torchvision_resnet50(WEIGHTS)
         model = CustomModel("resnet50-imagenet-v1", network, MobilenetV3.transform)
         self._encoder = CNN(verbose=False, model_config=model)
 

@@ -7,6 +7,8 @@ import sys
 
 from harvester.cli.main import run
 
+_ARENA_MAX = -8  # M_ARENA_MAX of malloc.h
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from harvester.cli.main import Loaded
@@ -14,10 +16,24 @@ if TYPE_CHECKING:
 
 def main() -> None:
     """The `attribute` console script."""
+    # Threads of torch that wait must sleep: by default they spin, and on a machine that is busy
+    # with anything else one ranking by further models then takes ten times as long.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    _share_heaps()
     try:
         run(_load)
     except SystemExit as exc:
         _leave(exc)
+
+
+def _share_heaps() -> None:
+    """Let all threads share two heaps: what one frees then serves the others (80 MB less)."""
+    if sys.platform == "linux":
+        import ctypes
+
+        mallopt = getattr(ctypes.CDLL(None), "mallopt", None)  # glibc's, which not all have
+        if mallopt is not None:
+            mallopt(_ARENA_MAX, 2)
 
 
 def _load() -> Loaded:

@@ -14,7 +14,7 @@ step (`whitening`).
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from importlib.util import find_spec
 from pathlib import Path
@@ -24,7 +24,6 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 from safetensors import SafetensorError
-from safetensors.numpy import load_file
 
 from attribution.descriptors.embedder import Precision
 from attribution.errors import ProcessorError, WeightsMissingError
@@ -125,18 +124,24 @@ class ResNet50Gem:
 
     def _network(self, *, stages: int) -> _Network:
         try:
-            state = load_file(self._weights)
+            if self._engine == "torch" or (self._engine == "auto" and _has_gpu()):
+                # With torch and torchvision seconds pass before anything is computed.
+                from attribution.descriptors.resnet50_torch import TorchNetwork  # noqa: PLC0415
+
+                device = "cuda" if _has_gpu() else "cpu"
+                return TorchNetwork(self._weights, stages=stages, device=device)
+            from attribution.descriptors.resnet50_openvino import OpenVinoNetwork  # noqa: PLC0415
+
+            return OpenVinoNetwork(self._folded, stages=stages, half=halves(self._precision))
         except (OSError, SafetensorError) as exc:
             expected = f"{self._weights}: expected safetensors"
             raise WeightsMissingError(f"{expected}, found {exc}") from exc
-        if self._engine == "torch" or (self._engine == "auto" and _has_gpu()):
-            # With torch and torchvision seconds pass before anything is computed.
-            from attribution.descriptors.resnet50_torch import TorchNetwork  # noqa: PLC0415
 
-            return TorchNetwork(state, stages=stages, device="cuda" if _has_gpu() else "cpu")
-        from attribution.descriptors.resnet50_openvino import OpenVinoNetwork  # noqa: PLC0415
+    @cached_property
+    def _folded(self) -> Mapping[str, tuple[NDArray[np.float32], NDArray[np.float32]]]:
+        from attribution.descriptors.resnet50_openvino import fold  # noqa: PLC0415
 
-        return OpenVinoNetwork(state, stages=stages, half=halves(self._precision))
+        return fold(self._weights)
 
 
 def _has_gpu() -> bool:

@@ -14,12 +14,14 @@ import os
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from functools import cache
+from functools import cache, partial
+from pathlib import Path
 from threading import Lock
 from types import ModuleType
 
 import numpy as np
 from numpy.typing import NDArray
+from safetensors import safe_open
 
 
 @contextmanager
@@ -52,8 +54,8 @@ _NORM_EPSILON = 1e-5
 _MAX_STREAMS = 4
 """Pictures under way at once, at most: each takes some 20 MB; further cores share one picture."""
 
-State = Mapping[str, NDArray[np.float16]]
-"""The weights by torchvision's names."""
+Convolutions = Mapping[str, tuple[NDArray[np.float32], NDArray[np.float32]]]
+"""By torchvision's name, a convolution's weights and bias, batch normalisation folded in."""
 
 
 class OpenVinoNetwork:
@@ -63,15 +65,15 @@ class OpenVinoNetwork:
     one another within a layer, which counts where the machine is busy with anything else.
 
     Args:
-        state: the weights.
+        convolutions: as `fold` gives them; networks that share them share their memory.
         stages: how many of the four are computed.
         half: whether to compute in bfloat16.
     """
 
-    def __init__(self, state: State, *, stages: int, half: bool) -> None:
+    def __init__(self, convolutions: Convolutions, *, stages: int, half: bool) -> None:
         streams = min(_cores(), _MAX_STREAMS)
         compiled = _core().compile_model(
-            _build_model(state, stages),
+            _build_model(convolutions, stages),
             "CPU",
             {
                 "INFERENCE_PRECISION_HINT": "bf16" if half else "f32",
@@ -117,18 +119,60 @@ def has_bfloat16() -> bool:
     return "BF16" in _core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
 
 
-def _build_model(state: State, stages: int) -> openvino.Model:
+def fold(weights: Path) -> Convolutions:
+    """The convolutions of a safetensors file with torchvision's names.
+
+    Each batch normalisation goes into the convolution before it, computed in float64. One tensor is
+    read at a time: all together take 47 MB.
+
+    Raises:
+        OSError, SafetensorError: if the file cannot be read.
+    """
+    folded = {}
+    with safe_open(weights, "numpy") as file:
+        for name in file.keys():  # noqa: SIM118  # it is no dict
+            convolution, _, kind = name.rpartition(".")
+            if kind == "weight" and len(file.get_slice(name).get_shape()) == 4:
+                read = partial(_read, file, _norm_of(convolution))
+                scale = read("weight") / np.sqrt(read("running_var") + _NORM_EPSILON)
+                weight = (file.get_tensor(name) * scale[:, None, None, None]).astype(np.float32)
+                bias = (read("bias") - read("running_mean") * scale).astype(np.float32)
+                folded[convolution] = weight, bias
+    return folded
+
+
+def _read(file: safe_open, norm: str, kind: str) -> NDArray[np.float64]:
+    values: NDArray[np.float16] = file.get_tensor(f"{norm}.{kind}")  # type: ignore[no-untyped-call]
+    return values.astype(np.float64)
+
+
+def _norm_of(convolution: str) -> str:
+    """`layer1.0.conv2` is followed by `layer1.0.bn2`, `layer1.0.downsample.0` by its `.1`."""
+    if convolution.endswith("downsample.0"):
+        return convolution[:-1] + "1"
+    return convolution[:-5] + "bn" + convolution[-1]
+
+
+def _build_model(convolutions: Convolutions, stages: int) -> openvino.Model:
     """(1, 224, 224, 3) float32 → (1, side, side, channels)."""
+
+    def convolve(x: openvino.Node | openvino.Output, name: str, stride: int = 1) -> openvino.Node:
+        """A convolution whose padding keeps the size."""
+        weight, bias = convolutions[name]
+        padding = [weight.shape[-1] // 2] * 2
+        kernel = ops.constant(weight, shared_memory=True)
+        y = ops.convolution(x, kernel, [stride] * 2, padding, padding, [1, 1])
+        return ops.add(y, bias.reshape(1, -1, 1, 1))
+
     picture = ops.parameter([1, SIDE, SIDE, 3], np.float32)
-    x = ops.relu(_convolved(_permuted(picture, (0, 3, 1, 2)), state, "conv1", "bn1", stride=2))
+    x = ops.relu(convolve(_permuted(picture, (0, 3, 1, 2)), "conv1", 2))
     x = ops.max_pool(x, [2, 2], [1, 1], [1, 1], [1, 1], [3, 3]).output(0)
     for block, stride in _blocks(stages):
-        y = ops.relu(_convolved(x, state, f"{block}.conv1", f"{block}.bn1", stride=stride))
-        y = ops.relu(_convolved(y, state, f"{block}.conv2", f"{block}.bn2"))
-        y = _convolved(y, state, f"{block}.conv3", f"{block}.bn3")
-        if f"{block}.downsample.0.weight" in state:
-            shortcut = (f"{block}.downsample.0", f"{block}.downsample.1")
-            x = _convolved(x, state, *shortcut, stride=stride)
+        y = ops.relu(convolve(x, f"{block}.conv1", stride))
+        y = ops.relu(convolve(y, f"{block}.conv2"))
+        y = convolve(y, f"{block}.conv3")
+        if f"{block}.downsample.0" in convolutions:
+            x = convolve(x, f"{block}.downsample.0", stride)
         x = ops.relu(ops.add(y, x))
     return openvino.Model([_permuted(x, (0, 2, 3, 1))], [picture], "resnet50")
 
@@ -143,22 +187,3 @@ def _blocks(stages: int) -> Iterator[tuple[str, int]]:
 
 def _permuted(x: openvino.Node, order: tuple[int, ...]) -> openvino.Node:
     return ops.transpose(x, np.array(order, np.int64))
-
-
-def _convolved(
-    x: openvino.Node | openvino.Output,
-    state: State,
-    convolution: str,
-    norm: str,
-    *,
-    stride: int = 1,
-) -> openvino.Node:
-    """A convolution with its batch normalisation folded in; the padding keeps the size."""
-    mean, variance = state[f"{norm}.running_mean"], state[f"{norm}.running_var"]
-    scale = state[f"{norm}.weight"] / np.sqrt(variance.astype(np.float64) + _NORM_EPSILON)
-    weight = (state[f"{convolution}.weight"] * scale[:, None, None, None]).astype(np.float32)
-    bias = (state[f"{norm}.bias"] - mean * scale).astype(np.float32)
-    padding = [weight.shape[-1] // 2] * 2
-    kernel = ops.constant(weight, shared_memory=True)
-    y = ops.convolution(x, kernel, [stride] * 2, padding, padding, [1, 1])
-    return ops.add(y, bias.reshape(1, -1, 1, 1))

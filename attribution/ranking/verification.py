@@ -28,6 +28,9 @@ from attribution.ranking.gallery import Gallery
 from attribution.ranking.method import RankingSetup
 from harvester.pictures.decode import try_open
 
+AT_ONCE = 6
+"""Candidates that are compared together: each takes some 3 MB meanwhile."""
+
 
 @dataclass(frozen=True, slots=True)
 class LocalMatch:
@@ -59,21 +62,39 @@ def verify(
     """
     ids = [gallery.ids[row] for row in rows]
     candidates = gallery.pick(ids)
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        pictures = list(pool.map(_open_structured, (candidates[name].image for name in ids)))
-    decoded = [index for index, picture in enumerate(pictures) if picture is not None]
     different = {id(view): view for view in views}
-    queries = dict(
-        zip(different, describe_queries(list(different.values()), setup.cells), strict=True)
-    )
-    described = describe_all([p for p in pictures if p is not None], setup.cells)
+    features = describe_queries(list(different.values()), setup.cells)
+    queries = dict(zip(different, features, strict=True))
+    verified: list[LocalMatch | None] = []
+    for start in range(0, len(ids), AT_ONCE):
+        here = slice(start, start + AT_ONCE)
+        bodies = [candidates[name].image for name in ids[here]]
+        verified += _verify(views[here], bodies, queries, setup)
+    return verified
+
+
+def _verify(
+    views: Sequence[NDArray[np.uint8]],
+    bodies: Sequence[bytes | None],
+    queries: Mapping[int, QueryFeatures],
+    setup: RankingSetup,
+) -> list[LocalMatch | None]:
+    """Compare a few candidates, whose features are in memory together.
+
+    Args:
+        views: what each is compared with.
+        bodies: the candidates, as stored.
+        queries: the views' features, by the views' identity.
+        setup: of the ranking.
+    """
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        agreements = list(
-            pool.map(match, (queries[id(views[index])] for index in decoded), described)
-        )
-    verified: list[LocalMatch | None] = [None] * len(ids)
-    for index, agreement in zip(decoded, agreements, strict=True):
-        verified[index] = _accepted(agreement, setup)
+        pictures = list(pool.map(_open_structured, bodies))
+        decoded = [index for index, picture in enumerate(pictures) if picture is not None]
+        described = describe_all([p for p in pictures if p is not None], setup.cells)
+        agreements = pool.map(match, (queries[id(views[index])] for index in decoded), described)
+        verified: list[LocalMatch | None] = [None] * len(bodies)
+        for index, agreement in zip(decoded, agreements, strict=True):
+            verified[index] = _accepted(agreement, setup)
     if setup.crop_resistant:
         shares = _shared_parts(views, pictures)
         verified = [

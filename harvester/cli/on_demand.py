@@ -26,6 +26,8 @@ def fetch_declared(
     Raises:
         InputError: if the authority's file cannot be used.
     """
+    if not references:
+        return ()
     from harvester.fetch.settings import Network
     from harvester.pipeline.references import fetch_references, links_of, list_references
     from harvester.urls import hide_credentials
