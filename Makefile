@@ -5,15 +5,17 @@ BIN := $(VENV)/bin
 USABLE := $(VENV)/.usable
 READY := $(VENV)/.ready
 PIP := $(BIN)/python -m pip install --disable-pip-version-check --constraint constraints.txt
+SIDE_BY_SIDE := --numprocesses auto --dist worksteal
 OUT := build/demo
 PROOF := build/validate
 EMOJI := emoji-datasource-twitter-16.0.0 emoji-datasource-google-16.0.0
 
-.PHONY: help demo test lint types unit soak bench validate-small validate-full clean
+.PHONY: help demo test quick lint types unit soak bench validate-small validate-full clean
 
 help:
 	@echo "make demo    rank a sample picture, offline, and write a report"
 	@echo "make test    lint, types and all tests"
+	@echo "make quick   lint, types and the tests that take no seconds: under a minute"
 	@echo "make soak    the long tests: 100,000 mutated inputs a reader, many kills"
 	@echo "make bench   the benchmarks"
 	@echo "make validate-small   prove it: a local model forgets; minutes, needs npm for the emoji"
@@ -46,6 +48,10 @@ demo: $(USABLE)
 
 test: lint types unit
 
+# Checks keep what they found (.ruff_cache, .mypy_cache), so that only what changed is looked at.
+quick: lint types $(READY)
+	$(BIN)/pytest tests/unit -m "not torch and not subprocess" $(SIDE_BY_SIDE)
+
 lint: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -54,7 +60,7 @@ types: $(READY)
 	$(BIN)/mypy
 
 unit: $(READY)
-	$(BIN)/pytest --numprocesses auto --durations=10
+	$(BIN)/pytest $(SIDE_BY_SIDE) --durations=10
 
 soak: $(READY)
 	$(BIN)/pytest -m soak --durations=20

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import hypothesis
 import pytest
 
+from tests.support.kinds import Times, kind_of, needs_torch, turn_of
 from tests.support.servers.offline_duckduckgo import OfflineDuckDuckGo
 
 # The same examples in every run: a change that breaks a property breaks it for everyone.
@@ -29,6 +32,57 @@ for _signal, _handler in (
 ):
     if signal.getsignal(_signal) is signal.SIG_IGN:
         signal.signal(_signal, _handler)
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """A file that imports torch is not even imported where its tests are not wanted."""
+    if "not torch" in config.option.markexpr and collection_path.suffix == ".py":
+        return needs_torch(collection_path) or None
+    return None
+
+
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """Marks by folder and by file; see `tests.support.kinds`."""
+    kind = kind_of(item.path)
+    if kind is not None:
+        item.add_marker(kind)
+    if kind == "e2e":
+        item.add_marker("subprocess")
+    if needs_torch(item.path):
+        item.add_marker("torch")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The longest first."""
+    items.sort(key=lambda item: turn_of(item.path))
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """The time of each kind, of all workers together."""
+    times = Times()
+    for reports in terminalreporter.stats.values():
+        for report in reports:
+            if isinstance(report, pytest.TestReport):
+                times.add(report.nodeid, report.keywords, report.duration)
+    terminalreporter.section("time of each kind, over all workers")
+    for line in times.lines():
+        terminalreporter.write_line(line)
+
+
+def _refuse(*_: object, **__: object) -> None:
+    pytest.fail("a unit test that starts a process is marked: @pytest.mark.subprocess")
+
+
+@pytest.fixture(autouse=True)
+def _marked(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Who starts a process, or imports torch, says so: the quick selection goes by it."""
+    node = request.node
+    if "unit" in node.keywords and "subprocess" not in node.keywords:
+        monkeypatch.setattr(subprocess.Popen, "__init__", _refuse)
+    had_torch = "torch" in sys.modules
+    yield
+    if not had_torch and "torch" in sys.modules and "torch" not in node.keywords:
+        pytest.fail("a test that imports torch when it runs is marked: @pytest.mark.torch")
 
 
 @pytest.fixture(autouse=True)

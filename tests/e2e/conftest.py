@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -10,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
 from tests.integration.conftest import (  # noqa: F401  # fixtures of the integration tests
     _no_proxies,
@@ -18,9 +20,21 @@ from tests.integration.conftest import (  # noqa: F401  # fixtures of the integr
     tls_server,
 )
 from tests.support.checkout import SAMPLE
+from tests.support.patience import patient
 from tests.support.servers.s3_server import s3_server
 
 SCRIPTS = Path(sys.executable).parent
+
+_SMALLER = """
+import importlib, json, sys
+import cli
+for name, value in json.loads(sys.argv.pop(1)).items():
+    module, _, constant = name.rpartition(".")
+    assert hasattr(importlib.import_module(module), constant), name
+    setattr(importlib.import_module(module), constant, value)
+sys.argv.pop(0)
+getattr(cli, sys.argv[0])()
+"""
 
 
 @dataclass(frozen=True)
@@ -30,8 +44,17 @@ class Ran:
     err: str
 
 
-@pytest.fixture
-def sample() -> Path:
+@pytest.fixture(scope="session")
+def sample(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The sample, its candidates described: once for all tests, and for all that copy it."""
+    shared = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        shared = shared.parent
+    with FileLock(shared / "sample.lock"):
+        if not (shared / "sample.described").exists():
+            command = [SCRIPTS / "attribute", "index", SAMPLE / "candidates"]
+            subprocess.run(command, check=True, capture_output=True, timeout=patient(1200))
+            (shared / "sample.described").touch()
     return SAMPLE
 
 
@@ -51,18 +74,27 @@ def environment(tmp_path: Path) -> dict[str, str]:
 
 @pytest.fixture
 def run(tmp_path: Path, environment: dict[str, str]) -> Callable[..., Ran]:
-    """Run `harvest` or `attribute` in an empty folder; a traceback is never an answer."""
+    """Run `harvest` or `attribute` in an empty folder; a traceback is never an answer.
 
-    def run_command(*arguments: object, stdin: str | None = None) -> Ran:
+    `smaller` are constants of the code by their dotted names, and what they are in this process:
+    the same is done, less often.
+    """
+
+    def run_command(
+        *arguments: object, stdin: str | None = None, smaller: dict[str, int] | None = None
+    ) -> Ran:
         command, *rest = map(str, arguments)
+        started = [SCRIPTS / command]
+        if smaller:
+            started = [sys.executable, "-c", _SMALLER, json.dumps(smaller), command]
         done = subprocess.run(
-            [SCRIPTS / command, *rest],
+            [*started, *rest],
             cwd=tmp_path,
             env=environment,
             capture_output=True,
             text=True,
             input=stdin,
-            timeout=120,
+            timeout=patient(1200),
             check=False,
         )
         assert "Traceback" not in done.stderr, done.stderr

@@ -16,6 +16,7 @@ from harvester.dataset import shards
 from harvester.dataset.manifest import MANIFEST
 from harvester.dataset.storage import Location, list_files, read_text
 from harvester.schema import Candidate, FetchStatus, Finding, Row
+from tests.support.patience import patient
 from tests.support.servers.fault_bodies import good_picture
 from tests.support.servers.fault_server import Exchange, FaultServer
 
@@ -110,7 +111,7 @@ class Harvest:
         """The same command again, to its end."""
         self.gate.open()
         process = self.start()
-        _, said = process.communicate(timeout=60)
+        _, said = process.communicate(timeout=patient(600))
         assert process.returncode == 0, said
 
     def hits(self, urls: Iterable[str]) -> list[int]:

@@ -13,6 +13,7 @@ import pytest
 
 from harvester.schema import Candidate, Finding
 from tests.e2e.stoppable import Dataset, Harvest, serve_pictures
+from tests.support.patience import patient
 
 PICTURES = 200
 ROOM_KB = 192
@@ -76,7 +77,7 @@ def small_disk(tmp_path: Path) -> Iterator[SmallDisk]:
 def stopped_for_want_of_room(harvest: Harvest, **limits: int) -> set[str]:
     """One run that must end for want of room; gives the addresses that it has stored."""
     process = harvest.start(**limits)
-    out, said = process.communicate(timeout=60)
+    out, said = process.communicate(timeout=patient(600))
     assert process.returncode == 5, said
     assert not out.strip()
     assert sum(line.startswith("error: ") for line in said.splitlines()) == 1
@@ -132,7 +133,7 @@ def test_the_disk_is_full_from_the_start(harvest, small_disk):
     place = small_disk.folder / "c"
     harvest.dataset = Dataset(str(place), place)
     process = harvest.start()
-    _, said = process.communicate(timeout=60)
+    _, said = process.communicate(timeout=patient(600))
     assert process.returncode == 5, said
     assert "Traceback" not in said
     small_disk.grow()

@@ -12,6 +12,7 @@ import pytest
 from harvester.dataset.storage import location_of
 from harvester.schema import Candidate
 from tests.e2e.stoppable import HELD_AFTER, ROWS_PER_SHARD, Dataset, Harvest, serve_pictures
+from tests.support.patience import patient
 from tests.support.servers.s3_server import address
 
 PICTURES = 240
@@ -58,13 +59,13 @@ def stop_at(
     harvest.gate.reached.clear()
     process = harvest.start()
     try:
-        assert harvest.gate.reached.wait(30), "the harvest did not come so far"
+        assert harvest.gate.reached.wait(patient(300)), "the harvest did not come so far"
         time.sleep(rest_s)
         process.send_signal(number)
         if answer_then:
             time.sleep(0.5)
             harvest.gate.open()
-        _, said = process.communicate(timeout=30)
+        _, said = process.communicate(timeout=patient(600))
     finally:
         process.kill()
     return process.returncode, said
@@ -88,7 +89,7 @@ def test_what_has_come_is_in_shards_but_for_the_one_that_is_open(harvest):
     served = 150 + HELD_AFTER
     process = harvest.start()
     try:
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + patient(300)
         while len(harvest.dataset.acknowledged()) <= served - ROWS_PER_SHARD:
             assert time.monotonic() < deadline, "what was served is not stored"
             assert process.poll() is None
@@ -142,14 +143,14 @@ def test_a_second_process_says_that_the_dataset_is_in_use(harvest):
     harvest.gate.stop_at = 50
     first = harvest.start()
     try:
-        assert harvest.gate.reached.wait(30), "the harvest did not come so far"
+        assert harvest.gate.reached.wait(patient(300)), "the harvest did not come so far"
         second = harvest.start()
-        _, said = second.communicate(timeout=30)
+        _, said = second.communicate(timeout=patient(600))
         assert second.returncode == 5
         assert "another process is writing to this dataset" in said
         assert "Traceback" not in said
         harvest.gate.open()
-        _, said = first.communicate(timeout=60)
+        _, said = first.communicate(timeout=patient(600))
         assert first.returncode == 0, said
     finally:
         first.kill()

@@ -11,6 +11,7 @@ import pytest
 
 from tests.e2e.conftest import SCRIPTS
 from tests.support.checkout import ROOT
+from tests.support.patience import patient
 
 PAGES = [(ROOT / page).read_text("utf-8") for page in ("README.md", "docs/guide.md")]
 BLOCKS = [
@@ -49,7 +50,7 @@ def test_the_readme_shows_what_happens(checkout, environment, command, output):
         env=environment | {"PATH": searched, "COLUMNS": "80"},
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=patient(1200),
         check=False,
     )
     assert ran.returncode == 0, ran.stderr

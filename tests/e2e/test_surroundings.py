@@ -16,6 +16,7 @@ import pytest
 from harvester.dataset import shards
 from harvester.schema import Candidate
 from tests.e2e.conftest import SCRIPTS
+from tests.support.patience import patient
 from tests.support.servers.fault_server import picture
 
 
@@ -35,12 +36,12 @@ def test_a_harvest_that_is_told_to_end_keeps_what_it_has(
     with subprocess.Popen(
         command, cwd=tmp_path, env=environment, stderr=subprocess.PIPE, text=True
     ) as process:
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + patient(600)
         while fault_server.hits.total() < len(addresses) and time.monotonic() < deadline:
             time.sleep(0.05)
         time.sleep(0.5)
         process.send_signal(signal.SIGTERM)
-        assert process.wait(60) == 143
+        assert process.wait(patient(600)) == 143
         said = process.stderr.read()
     assert "stopped: what was fetched is stored" in said
     assert "Traceback" not in said

@@ -18,7 +18,8 @@ from PIL import Image, ImageDraw
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
-from tests.e2e.conftest import SCRIPTS
+from tests.e2e.conftest import SAMPLE, SCRIPTS
+from tests.support.patience import patient
 
 COLOURS = "red green blue orange purple black teal brown pink navy olive gray gold maroon lime cyan"
 CATEGORIES = {"circle": "round", "square": "angular", "triangle": "angular", "star": "pointed"}
@@ -81,7 +82,7 @@ def harvest(folder: Path, out: Path) -> Path:
         capture_output=True,
         text=True,
         check=False,
-        timeout=60,
+        timeout=patient(600),
     )
     assert done.returncode == 0, done.stderr
     return out
@@ -89,9 +90,9 @@ def harvest(folder: Path, out: Path) -> Path:
 
 @pytest.fixture(scope="session")
 def shapes(tmp_path_factory) -> Path:
-    """A dataset of 160 drawings."""
+    """A dataset of 128 drawings: a small proof has pictures and a tokenizer. Each is described once."""
     folder = tmp_path_factory.mktemp("shapes")
-    return harvest(draw_set(folder / "drawn", COLOURS), folder / "shapes")
+    return harvest(draw_set(folder / "drawn", COLOURS[:16]), folder / "shapes")
 
 
 @pytest.fixture
@@ -105,7 +106,7 @@ def start(tmp_path, environment):
         process = subprocess.Popen(
             [*map(str, command), "validate", *map(str, arguments)],
             cwd=tmp_path,
-            env=environment | {"PYTHONPATH": str(SCRIPTS.parents[1])},
+            env=environment | {"PYTHONPATH": str(SAMPLE.parents[1])},
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
@@ -119,9 +120,9 @@ def start(tmp_path, environment):
         process.wait()
 
 
-def wait_for(found, process: subprocess.Popen[str], limit_s: float = 120) -> None:
+def wait_for(found, process: subprocess.Popen[str], limit_s: float = 1200) -> None:
     """Until there is something, while the process runs."""
-    deadline = time.monotonic() + limit_s
+    deadline = time.monotonic() + patient(limit_s)
     while not found():
         assert process.poll() is None, process.communicate()
         assert time.monotonic() < deadline, "it did not come so far"
@@ -263,7 +264,7 @@ def test_the_whole_proof_stopped_gone_on_with_and_asked_again(run, start, shapes
     below = children(process.pid)
     assert below, "nothing was trained side by side"
     process.send_signal(signal.SIGINT)
-    _, said = process.communicate(timeout=60)
+    _, said = process.communicate(timeout=patient(600))
     assert process.returncode == 130, said
     assert "stopped: what is done is kept (a half-trained image tokenizer is not); run" in said
     assert "Traceback" not in said
@@ -273,7 +274,7 @@ def test_the_whole_proof_stopped_gone_on_with_and_asked_again(run, start, shapes
     assert not (tmp_path / "out" / "report.html").exists()
 
     process = start(*prove)
-    shown, said = process.communicate(timeout=600)
+    shown, said = process.communicate(timeout=patient(3600))
     assert process.returncode == 0, said
     assert "Traceback" not in said
     assert "report: out/report.html" in shown
@@ -320,7 +321,7 @@ def timeless(text: str) -> str:
 
 def wait_for_end(pids: set[int]) -> None:
     """Processes that were told to end do, soon."""
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + patient(200)
     while left := [pid for pid in pids if is_running(pid)]:
         assert time.monotonic() < deadline, f"left behind: {left}"
         time.sleep(0.05)

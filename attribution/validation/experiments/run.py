@@ -258,7 +258,7 @@ def _exemplars(
     searched = only(gallery, rows)
     with counted("asking every arm for exemplars", len(chosen)) as counting:
         scored = open_rankers(searched, setup).score(
-            list(tuned.pixels), tuned.captions, step=counting.advance
+            list(tuned.pixels), tuned.captions, step=counting.advance, timed=False
         )
     return exemplars.rank_exemplars(
         tuned, searched.ids, {arm: scored.by_arm[arm] for arm in scored.arms}

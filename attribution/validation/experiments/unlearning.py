@@ -55,11 +55,13 @@ class UnlearningRequest:
     Attributes:
         trained: the model that saw everything.
         requests: by what a person would call it, the ids to be forgotten.
+        reference: (n, d), ResNet-50's features of the pictures; described once for all ways.
     """
 
     corpus: Corpus
     trained: Trained
     requests: Mapping[str, frozenset[str]]
+    reference: NDArray[np.float32] | None = None
 
 
 def requests_of(generated: GeneratedQueries, removed: frozenset[str]) -> dict[str, frozenset[str]]:
@@ -97,6 +99,9 @@ UNLEARNERS = ("retrain", "sisa-random", "sisa-artist", "ascent", "fisher")
 
 def forget_all(request: UnlearningRequest, names: tuple[str, ...], workers: ModelPool) -> Any:
     """Yields each unlearner's rows as it ends; `speedup` is filled in by `with_speedups`."""
+    if names and request.reference is None:
+        reference = ResNet50Gem().embed(enlarged(request.corpus.pictures.pixels))
+        request = replace(request, reference=reference)
     return workers.each(answer_requests, request, names)
 
 
@@ -114,7 +119,7 @@ def answer_requests(request: UnlearningRequest, name: str) -> tuple[Forgot, ...]
         state: TrainedState = unlearner.learn(corpus.data, rows, recipe)
     else:
         state = of_trained(request.trained, corpus.data, rows)
-    look = _Inspection(ResNet50Gem(), corpus)
+    look = _Inspection(ResNet50Gem(), corpus, request.reference)
     answers: list[Forgot] = []
     for title, removed in request.requests.items():
         after = unlearner.forget(state, removed)
@@ -224,9 +229,14 @@ def _mean_loss(model: TokenModel, corpus: Corpus, rows: NDArray[np.int64]) -> fl
 class _Inspection:
     """Looks at what models make of retained prompts."""
 
-    def __init__(self, network: ResNet50Gem, corpus: Corpus) -> None:
+    def __init__(
+        self, network: ResNet50Gem, corpus: Corpus, reference: NDArray[np.float32] | None = None
+    ) -> None:
         self._network, self.corpus = network, corpus
-        self._reference = network.embed(enlarged(corpus.pictures.pixels))
+        self._reference = (
+            network.embed(enlarged(corpus.pictures.pixels)) if reference is None else reference
+        )
+        self._seen: dict[bytes, NDArray[np.float32]] = {}
 
     def retained(
         self, models: tuple[TokenModel, TokenModel], left: NDArray[np.int64]
@@ -250,5 +260,16 @@ class _Inspection:
         }
 
     def _own(self, codes: torch.Tensor, prompts: list[str]) -> NDArray[np.bool_]:
-        features = self._network.embed(enlarged(self.corpus.tokenizer.decode(codes)))
+        features = self._described(codes)
         return nearest_is_own(features, self._reference, prompts, self.corpus.pictures.captions)
+
+    def _described(self, codes: torch.Tensor) -> NDArray[np.float32]:
+        """Features of pictures; of those from before a request, which all requests share, once."""
+        names = [row.numpy().tobytes() for row in codes]
+        fresh = {
+            name: row for name, row in zip(names, codes, strict=True) if name not in self._seen
+        }
+        if fresh:
+            pixels = self.corpus.tokenizer.decode(torch.stack(list(fresh.values())))
+            self._seen |= zip(fresh, self._network.embed(enlarged(pixels)), strict=True)
+        return np.stack([self._seen[name] for name in names])

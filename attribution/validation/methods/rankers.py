@@ -65,6 +65,8 @@ Z = " z"
 """Ends the names of standardised channels in `evaluate.systems`."""
 TIMED = 3
 """Queries that every arm answers once more by itself, for its cost."""
+_ENOUGH_S = 3.0
+"""Seconds after which an arm's cost is known well enough, of however few queries."""
 _LOWEST = np.float32(-np.inf)
 _OF_WORDS = frozenset({TEXT, "bm25", "tfidf"})
 T = TypeVar("T")
@@ -85,6 +87,7 @@ class Rankers:
         prompts: Sequence[str],
         *,
         step: Step | None = None,
+        timed: bool = True,
     ) -> Scored:
         """Ask every arm about every generated picture.
 
@@ -92,10 +95,12 @@ class Rankers:
             pictures: (h, w, 3) uint8 RGB each, as generated.
             prompts: of each picture its own; may be empty.
             step: called when whence and the cosine have answered to one more.
+            timed: also ask arms alone, for their cost.
 
         Returns:
             The gallery's pictures; seconds are of a query asked of an arm alone, the mean over the
-            first `TIMED`. What is described once for all queries is not counted.
+            first `TIMED`, or of as many as take three seconds; none unless timed. What is described
+            once for all queries is not counted.
 
         Raises:
             ProofError: if there is no picture, one is of another shape or type, or prompts lack.
@@ -121,8 +126,10 @@ class Rankers:
         for rows in by_arm.values():
             _fill(rows)
         z = {name.removesuffix(Z): by_arm.pop(name) for name in list(by_arm) if name.endswith(Z)}
-        timed = list(zip(pictures, prompts, strict=True))[:TIMED]
-        opening = _clocked(lambda pair: show(*pair, "timed"), timed)
+        if not timed:
+            return Scored(by_arm, z, {})
+        first = list(zip(pictures, prompts, strict=True))[:TIMED]
+        opening = _clocked(lambda pair: show(*pair, "timed"), first)
         seconds = self._seconds(queries[:TIMED], opening)
         return Scored(by_arm, z, {arm: seconds[arm] for arm in by_arm})
 
@@ -300,7 +307,11 @@ def _fill(rows: NDArray[np.float32]) -> None:
 
 def _clocked(ask: Callable[[T], object], items: Sequence[T]) -> float:
     """Mean seconds."""
-    started = time.perf_counter()
+    seconds: list[float] = []
     for item in items:
+        started = time.perf_counter()
         ask(item)
-    return (time.perf_counter() - started) / len(items)
+        seconds.append(time.perf_counter() - started)
+        if sum(seconds) > _ENOUGH_S:
+            break
+    return sum(seconds) / len(seconds)

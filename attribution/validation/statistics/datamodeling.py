@@ -17,7 +17,7 @@ from attribution.evaluate.metrics import Interval
 from attribution.validation.statistics.intervals import (
     REPEATS,
     crossed_bootstrap,
-    mean_known,
+    means_known,
     rank_correlations,
 )
 
@@ -127,11 +127,10 @@ def mean_datamodeling_score(
             f"expected a loss for each query and model, {foretold.shape}, found {losses.shape}"
         )
 
-    def mean(queries: NDArray[np.int64], models: NDArray[np.int64]) -> float:
-        drawn = np.ix_(queries, models)
-        return mean_known(scores_of_foretold(foretold[drawn], losses[drawn]))
+    def means(queries: NDArray[np.int64], models: NDArray[np.int64]) -> NDArray[np.float64]:
+        return means_known(_of_drawn(foretold, losses, queries, models))
 
-    return crossed_bootstrap(mean, losses.shape, seed=seed, repeats=repeats)
+    return crossed_bootstrap(means, losses.shape, seed=seed, repeats=repeats)
 
 
 def datamodeling_difference(
@@ -163,9 +162,21 @@ def datamodeling_difference(
             f"{first.shape}, {second.shape} and {losses.shape}"
         )
 
-    def mean(queries: NDArray[np.int64], models: NDArray[np.int64]) -> float:
-        drawn = np.ix_(queries, models)
-        own, other = (scores_of_foretold(sums[drawn], losses[drawn]) for sums in (first, second))
-        return mean_known(own - other)
+    def means(queries: NDArray[np.int64], models: NDArray[np.int64]) -> NDArray[np.float64]:
+        own, other = (_of_drawn(sums, losses, queries, models) for sums in (first, second))
+        return means_known(own - other)
 
-    return crossed_bootstrap(mean, losses.shape, seed=seed, repeats=repeats)
+    return crossed_bootstrap(means, losses.shape, seed=seed, repeats=repeats)
+
+
+def _of_drawn(
+    foretold: NDArray[np.float64],
+    losses: NDArray[np.floating],
+    queries: NDArray[np.int64],
+    models: NDArray[np.int64],
+) -> NDArray[np.float64]:
+    """(r, q): scores of r draws of queries (r, q), over as many draws of models (r, m)."""
+    drawn = queries[:, :, None], models[:, None, :]
+    told, lost = foretold[drawn], losses[drawn]
+    rows = -1, models.shape[1]
+    return scores_of_foretold(told.reshape(rows), lost.reshape(rows)).reshape(queries.shape)

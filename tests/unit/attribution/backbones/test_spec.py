@@ -111,6 +111,7 @@ def test_a_channel_is_named_once():
         parse_backbones(["sscd:a.pt", "dinov2", "sscd:b.pt"])
 
 
+@pytest.mark.subprocess
 def test_to_read_a_specification_loads_nothing_heavy():
     code = (
         "import sys; from attribution.backbones.spec import parse_backbone; parse_backbone('dinov2');"

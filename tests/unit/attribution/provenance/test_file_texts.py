@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import random
 import struct
-import time
 import zlib
 
 import pytest
@@ -23,6 +22,7 @@ from tests.support.generated_files import (
     png_with,
     xmp,
 )
+from tests.support.patience import cpu_seconds
 
 
 @pytest.mark.parametrize("zipped", [False, True])
@@ -72,10 +72,9 @@ def test_texts_are_cut_and_halves_of_characters_mended():
 
 def test_packed_texts_cost_no_more_than_their_limit():
     bomb = zlib.compress(b"a" * (300 << 20), 9)
-    started = time.perf_counter()
-    origin = read_origin(png_with(*[chunk(b"zTXt", b"parameters\0\0" + bomb)] * 50))
-    assert len(origin.prompt) == 20_000
-    assert time.perf_counter() - started < 5
+    with cpu_seconds(5):
+        origin = read_origin(png_with(*[chunk(b"zTXt", b"parameters\0\0" + bomb)] * 50))
+        assert len(origin.prompt) == 20_000
 
 
 LAUGHS = "".join(f'<!ENTITY l{n} "{f"&l{n - 1};" * 10}">' for n in range(1, 12))
@@ -95,9 +94,8 @@ LAUGHS = "".join(f'<!ENTITY l{n} "{f"&l{n - 1};" * 10}">' for n in range(1, 12))
     ids=["laughs", "file", "dtd", "deep", "cut", "no text", "empty"],
 )
 def test_hostile_packets_end_quickly(packet):
-    started = time.perf_counter()
-    origin = read_origin(png_with(chunk(b"iTXt", b"XML:com.adobe.xmp\0\0\0\0\0" + packet)))
-    assert time.perf_counter() - started < 1
+    with cpu_seconds(1):
+        origin = read_origin(png_with(chunk(b"iTXt", b"XML:com.adobe.xmp\0\0\0\0\0" + packet)))
     assert origin.prompt in {None, "a"}
 
 
@@ -134,9 +132,8 @@ def test_any_bytes_end_in_silence(body, start):
 def test_thousands_of_packed_packets_are_not_all_opened():
     bomb = zlib.compress(b"<x>" + b" " * (20 << 20))
     packets = [chunk(b"iTXt", b"XML:com.adobe.xmp\0\1\0\0\0" + bomb)] * 3000
-    started = time.perf_counter()
-    assert read_origin(png_with(*packets)) == NOTHING
-    assert time.perf_counter() - started < 1
+    with cpu_seconds(1):
+        assert read_origin(png_with(*packets)) == NOTHING
 
 
 def test_a_tiff_file_may_keep_its_texts_at_its_end():

@@ -30,6 +30,7 @@ from harvester.cli.console import (
 from harvester.errors import OutputError, ShardError
 from harvester.shutdown import STOPPING, Stop, how_to_go_on
 from tests.support.checkout import ROOT
+from tests.support.patience import patient
 
 ESCAPE = "\x1b]0;taken over\x07"
 
@@ -103,6 +104,7 @@ def in_process(code: str, **streams) -> subprocess.Popen:
     )
 
 
+@pytest.mark.subprocess
 def test_a_reader_that_has_seen_enough_is_no_error():
     """`harvest … | head -1`: the command goes on to its end, quietly."""
     code = "for n in range(99999): shell.write_out('x' * 99)\nsys.exit(7)"
@@ -113,6 +115,7 @@ def test_a_reader_that_has_seen_enough_is_no_error():
         assert process.stderr.read() == ""
 
 
+@pytest.mark.subprocess
 @pytest.mark.skipif(not Path("/dev/full").is_char_device(), reason="no such device here")
 def test_a_full_disk_is_an_error_of_its_own_and_python_ends_quietly():
     code = "try: shell.write_out('x')\nexcept shell.OutputError as exc: sys.exit(str(exc))"
@@ -185,7 +188,7 @@ stop = Stop()
 async def work():
     try:
         print("ready", flush=True)
-        await asyncio.wait_for(stop.wait(), 30)
+        await asyncio.wait_for(stop.wait(), 300)
         DEAF
     finally:
         print("shard written", flush=True)
@@ -200,7 +203,7 @@ except typer.Exit as exc:
 
 def stopped(first: str, *, deaf: bool, loop: str) -> tuple[int, list[str], str]:
     """A harvest that sleeps until it is told; `deaf` to the first signal, it is told twice."""
-    code = HARVEST.replace("DEAF", "await asyncio.sleep(30)" if deaf else "pass")
+    code = HARVEST.replace("DEAF", "await asyncio.sleep(300)" if deaf else "pass")
     run = "uvloop.run(work())" if loop == "uvloop" else "asyncio.run(work())"
     code = code.replace("RUN", run).replace("LOOP", f"import {loop}, typer")
     with in_process(code, stdout=subprocess.PIPE) as process:
@@ -210,10 +213,11 @@ def stopped(first: str, *, deaf: bool, loop: str) -> tuple[int, list[str], str]:
         if deaf:
             time.sleep(0.2)  # nobody presses twice while a line is written
             process.send_signal(signal.SIGINT)
-        code = process.wait(20)
+        code = process.wait(patient(200))
         return code, process.stdout.read().splitlines(), said + process.stderr.read()
 
 
+@pytest.mark.subprocess
 @pytest.mark.parametrize("loop", ["asyncio", "uvloop"])
 @pytest.mark.parametrize("deaf", [False, True], ids=["", "twice"])
 @pytest.mark.parametrize(("name", "code"), [("SIGINT", 130), ("SIGTERM", 143), ("SIGHUP", 129)])
@@ -230,7 +234,7 @@ def test_the_first_signal_is_a_wish_and_the_second_is_obeyed(name, code, deaf, l
 def test_a_wish_to_stop_is_kept_for_who_looks_later():
     stop = Stop()
     stop.set()
-    asyncio.run(asyncio.wait_for(stop.wait(), 5))
+    asyncio.run(asyncio.wait_for(stop.wait(), patient(50)))
     stop.set()  # its loop is gone by now
     assert stop.is_set()
 
@@ -239,7 +243,7 @@ def test_a_wish_from_another_thread_wakes_every_loop_that_waits():
     stop, woken = Stop(), []
 
     def wait() -> None:
-        asyncio.run(asyncio.wait_for(stop.wait(), 10))
+        asyncio.run(asyncio.wait_for(stop.wait(), patient(100)))
         woken.append(1)
 
     threads = [threading.Thread(target=wait) for _ in range(3)]
@@ -249,7 +253,7 @@ def test_a_wish_from_another_thread_wakes_every_loop_that_waits():
         threading.Event().wait(0.01)
     stop.set()
     for thread in threads:
-        thread.join(10)
+        thread.join(patient(100))
     assert woken == [1, 1, 1]
     assert not stop._waiting
 

@@ -255,6 +255,7 @@ def one_list() -> pa.Table:
     return rows.set_column(rows.schema.get_field_index("rights"), "rights", rights)
 
 
+@pytest.mark.subprocess
 @pytest.mark.parametrize(
     "make",
     [one_text, one_list, lambda: repeated(1000, "y" * (8 << 20))],

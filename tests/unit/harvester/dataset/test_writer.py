@@ -13,6 +13,7 @@ import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from types import SimpleNamespace
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -20,6 +21,7 @@ import pytest
 
 from harvester.dataset import atomic, shards
 from harvester.dataset import manifest as manifests
+from harvester.dataset import writer as stores
 from harvester.dataset.writer import DatasetWriter
 from harvester.errors import ShardError
 from harvester.schema import (
@@ -177,6 +179,7 @@ def test_a_folder_that_cannot_be_made_is_one_line(tmp_path):
         DatasetWriter(tmp_path / "file" / "dataset", Candidate).__enter__()
 
 
+@pytest.mark.subprocess
 def test_what_a_flush_acknowledged_survives_kill_9(tmp_path):
     """Real `kill -9` of a real process, in the middle of a run."""
     script = (
@@ -206,9 +209,12 @@ def test_what_a_flush_acknowledged_survives_kill_9(tmp_path):
     assert manifest(tmp_path)["tables"]["candidate"]["rows"] == 2
 
 
-def test_a_flush_is_due_by_rows_bytes_or_age(tmp_path):
+def test_a_flush_is_due_by_rows_bytes_or_age(tmp_path, monkeypatch):
+    clock = [1000.0]
+    told = vars(time) | {"monotonic": lambda: clock[0]}
+    monkeypatch.setattr(stores, "time", SimpleNamespace(**told))
     with DatasetWriter(
-        tmp_path, Candidate, rows_per_shard=2, bytes_per_shard=10, max_age_s=0.05
+        tmp_path, Candidate, rows_per_shard=2, bytes_per_shard=10, max_age_s=5
     ) as store:
         assert not store.is_due
         store.append(candidate(1))
@@ -221,7 +227,9 @@ def test_a_flush_is_due_by_rows_bytes_or_age(tmp_path):
         assert store.is_due
         store.flush()
         store.append(candidate(4))
-        time.sleep(0.06)
+        clock[0] += 4.9
+        assert not store.is_due
+        clock[0] += 0.2
         assert store.is_due
 
 

@@ -235,6 +235,7 @@ for seed in range(10_000):
 """
 
 
+@pytest.mark.subprocess
 def test_a_run_that_is_killed_anywhere_loses_and_invents_nothing(tmp_path):
     folder, here = tmp_path / "dataset", Path(__file__).parent
     rng = random.Random(3)

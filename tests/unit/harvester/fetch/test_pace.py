@@ -12,6 +12,7 @@ from harvester.fetch.faults import FetchError
 from harvester.fetch.host import Host, PaceLimits
 from harvester.fetch.pace import HostPace, PaceRefusal, TurnOutcome
 from harvester.schema import FetchStatus
+from tests.support.patience import patient
 
 
 class Clock:
@@ -199,13 +200,13 @@ async def test_an_interval_holds_requests_apart():
     starts = []
 
     async def use():
-        async with pace.turn("a", patience_s=5) as turn:
+        async with pace.turn("a", patience_s=patient(50)) as turn:
             starts.append(loop.time())
             turn.report(TurnOutcome.OK)
 
     await asyncio.gather(*(use() for _ in range(4)))
     gaps = [b - a for a, b in itertools.pairwise(starts)]
-    assert all(0.025 < gap < 0.3 for gap in gaps)
+    assert all(0.025 < gap < patient(3) for gap in gaps)
 
 
 async def test_an_interval_is_capped_and_its_queue_is_no_longer_than_patience(pace):

@@ -246,6 +246,7 @@ def test_a_damaged_or_foreign_dataset_is_refused_and_left_alone(tmp_path):
     assert shards.count_rows(tmp_path, Candidate) == 3
 
 
+@pytest.mark.subprocess
 def test_memory_does_not_follow_the_dataset(tmp_path):
     """Ten times the pictures, and nearly the same peak, of Python's memory and of Arrow's."""
     script = (

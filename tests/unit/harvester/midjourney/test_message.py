@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import time
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from harvester.midjourney.message import parse_message
+from tests.support.patience import cpu_seconds
 
 ASKER = "<@100000000000000001>"
 JOB = "https://midjourney.com/jobs/0c5ba97c-5a71-4b6e-9f3e-2a2a2a2a2a2a"
@@ -216,7 +215,6 @@ def test_any_text_can_be_read(text):
 )
 def test_a_hostile_megabyte_is_read_in_linear_time(piece):
     text = piece * (1_000_000 // len(piece))
-    start = time.perf_counter()
-    for content in (text, "**" + text, f"Upscaling image with **{text}", f"**a** - {text}"):
-        parse_message(content)
-    assert time.perf_counter() - start < 10
+    with cpu_seconds(10):
+        for content in (text, "**" + text, f"Upscaling image with **{text}", f"**a** - {text}"):
+            parse_message(content)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import time
 
 import pytest
 from hypothesis import given
@@ -11,6 +10,7 @@ from hypothesis import strategies as st
 
 from harvester.midjourney.prompt import Prompt, parse_prompt
 from harvester.schema import Parameter, Reference, ReferenceRole, WeightedText
+from tests.support.patience import cpu_seconds
 
 LINK = "https://s.mj.run/kKlLmM3nNoO"
 OTHER = "https://s.mj.run/aAbBcC1-dDe"
@@ -213,7 +213,6 @@ def test_any_text_can_be_read(text):
 )
 def test_a_hostile_megabyte_is_read_in_linear_time(piece):
     text = "cat " + piece * (1_000_000 // len(piece)) + " --v 6"
-    start = time.perf_counter()
-    prompt = parse_prompt(text)
-    assert time.perf_counter() - start < 10
+    with cpu_seconds(10):
+        prompt = parse_prompt(text)
     assert prompt.version == "6"

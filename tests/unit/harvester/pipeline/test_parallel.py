@@ -9,6 +9,7 @@ import pytest
 
 from harvester.pipeline.parallel import chunked, in_parallel
 from harvester.shutdown import Stop
+from tests.support.patience import patient
 
 
 async def numbers(count: int, *, fail_after: int | None = None):
@@ -113,7 +114,9 @@ async def test_told_to_stop_it_begins_nothing_and_lets_what_runs_end():
     found = []
 
     async def run() -> None:
-        found.extend([one async for one in in_parallel(count(), work, 3, stop=stop, grace_s=10)])
+        found.extend(
+            [one async for one in in_parallel(count(), work, 3, stop=stop, grace_s=patient(100))]
+        )
 
     running = asyncio.create_task(run())
     while len(begun) < 3:  # noqa: ASYNC110  # the workers tell by what they began
@@ -121,7 +124,7 @@ async def test_told_to_stop_it_begins_nothing_and_lets_what_runs_end():
     stop.set()
     await asyncio.sleep(0.01)
     released.set()
-    await asyncio.wait_for(running, 5)
+    await asyncio.wait_for(running, patient(50))
     assert sorted(found) == sorted(begun) == [0, 1, 2]
 
 

@@ -24,6 +24,7 @@ from harvester.progress.snapshot import (
 from harvester.progress.tally import MAX_HOSTS, Outcome, Tally, Window
 from harvester.schema import CLASSES, FetchStatus, class_of
 from harvester.urls import host_of
+from tests.support.patience import patient
 
 ESCAPE = "\x1b]0;taken over\x07"
 
@@ -214,7 +215,7 @@ def test_elsewhere_there_is_a_line_now_and_then_even_when_nothing_ends(monkeypat
     out = io.StringIO()
     with HarvestProgress(Console(file=out, width=40), 90) as progress:
         progress.update(tally(*MIXED))
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + patient(100)
         while out.getvalue().count("\n") < 3 and time.monotonic() < deadline:
             time.sleep(0.01)
     lines = out.getvalue().splitlines()

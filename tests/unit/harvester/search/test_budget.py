@@ -16,6 +16,7 @@ from harvester.search import budget as budgets
 from harvester.search.budget import Budget, budget_path, read_budgets
 from harvester.search.registry import ENGINES
 from tests.support.checkout import ROOT
+from tests.support.patience import patient
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
@@ -86,6 +87,7 @@ def test_nothing_is_lost_between_threads(path):
     assert sum(allowed) == 40
 
 
+@pytest.mark.subprocess
 def test_nothing_is_lost_between_processes(path):
     code = (
         "import sys, pathlib; from harvester.search.budget import Budget\n"
@@ -96,7 +98,7 @@ def test_nothing_is_lost_between_processes(path):
         subprocess.Popen([sys.executable, "-c", code, path], cwd=ROOT, stderr=subprocess.PIPE)
         for _ in range(2)
     ]
-    assert [process.communicate(timeout=60)[1] for process in running] == [b"", b""]
+    assert [process.communicate(timeout=patient(600))[1] for process in running] == [b"", b""]
     assert json.loads(path.read_text())["spent"] == {"ddg": 60}
     assert [entry.name for entry in path.parent.iterdir() if entry.name.startswith(".b")] == []
 

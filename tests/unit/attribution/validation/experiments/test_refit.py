@@ -35,6 +35,25 @@ TRUE = np.array([0.3, 0.9, 0.0, 1.5])
 SAME = np.array([0.8, 0.1, 0.3, 1.0])
 
 
+_FITS: dict[bytes, tuple] = {}
+
+
+@pytest.fixture(autouse=True)
+def _fitted_once(monkeypatch):
+    """The same cases have the same fit: it takes seconds, and is made once."""
+
+    def fit_once(cases, shipped):
+        key = b"".join(
+            one.tobytes() for one in (cases.features, cases.rest, cases.kept, cases.losses, shipped)
+        )
+        if key not in _FITS:
+            _FITS[key] = fit(cases, shipped)
+        beta, gains = _FITS[key]
+        return beta.copy(), list(gains)
+
+    monkeypatch.setattr(refit, "fit", fit_once)
+
+
 def made_up(weights, *, seed=0, queries=24, halves=32, pictures=120, noise=0.0):
     """Features as z-scores have them, and losses that fall by the influences of what was kept."""
     random = np.random.default_rng(seed)

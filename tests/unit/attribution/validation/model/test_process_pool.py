@@ -22,7 +22,8 @@ def act(context: Path, item: object) -> object:
     if item == "broken":
         raise CheckpointError("expected one thing, found another")
     if item == "slow":
-        time.sleep(120)
+        time.sleep(20)
+        (context / "slow").touch()
     if item == "threads":
         return torch.get_num_threads()
     return item, context.name
@@ -73,18 +74,16 @@ def test_a_killed_worker_ends_it_with_what_to_do(ended):
 
 
 def test_a_fault_of_a_worker_comes_through(ended):
-    started = time.monotonic()
     with pytest.raises(CheckpointError, match="expected one thing, found another"):
         list(each(act, ended, ["broken", "slow"], workers=1))
-    assert time.monotonic() - started < 100  # what waits behind it is not done
+    assert not (ended / "slow").exists()  # what waits behind it is not done
 
 
 def test_who_leaves_early_leaves_no_process(ended):
-    started = time.monotonic()
     for number, _ in enumerate(each(act, ended, [0, "slow", "slow"], workers=1)):
         assert number == 0
         break
-    assert time.monotonic() - started < 100
+    assert not (ended / "slow").exists()
 
 
 def test_one_thread_is_given_back_whatever_happens():

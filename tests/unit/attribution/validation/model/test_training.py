@@ -24,6 +24,7 @@ from attribution.validation.model.sampling import sample
 from attribution.validation.model.text_tokenizer import PAD, TextTokenizer, fit_text_tokenizer
 from attribution.validation.model.training import Trainer, train
 from tests.support.checkout import ROOT
+from tests.support.patience import patient
 from tests.support.small_model import (
     COUNT,
     RECIPE,
@@ -116,7 +117,7 @@ def test_gone_on_with_in_another_process_it_is_the_same(tmp_path):
         capture_output=True,
         text=True,
         check=True,
-        timeout=120,
+        timeout=patient(1200),
     )
     assert told.stdout.split() == ["True", "13"]
     found, _ = load_model(whole, data().tokenizer)
