@@ -42,6 +42,8 @@ from tests.support.tiny import TinyEmbedder, scene, tiny_method
 DATASET = SAMPLE / "candidates"
 KINGFISHER = "a kingfisher perched on a mossy branch, loose oil painting"
 
+pytestmark = pytest.mark.subprocess  # pictures are decoded in processes of their own
+
 
 @pytest.fixture(scope="module")
 def sample(tmp_path_factory):
