@@ -371,6 +371,7 @@ def test_heavy_libraries_stay_in_their_rooms(library, only_in):
         "import attribution; attribution.RankingError",
     ],
 )
+@pytest.mark.subprocess
 def test_importing_the_shell_or_a_library_loads_nothing_heavy(statement):
     heavy = ("torch", "openvino", "pyarrow", "numpy", "PIL", "httpx", "ddgs", "polars")
     code = f"{statement}; import sys; print([name for name in {heavy!r} if name in sys.modules])"
@@ -381,6 +382,7 @@ def test_importing_the_shell_or_a_library_loads_nothing_heavy(statement):
 
 
 @pytest.mark.parametrize("command", ["harvest", "attribute"])
+@pytest.mark.subprocess
 def test_help_loads_neither_what_draws_boxes_nor_an_event_loop(command):
     """They take longer to import than all the rest: `--help` is to answer within .15 s."""
     heavy = ("rich", "asyncio", "logging.handlers", "attr", "markdown_it", "numpy")
@@ -405,6 +407,7 @@ def test_help_loads_neither_what_draws_boxes_nor_an_event_loop(command):
         ([], 2, ""),
     ],
 )
+@pytest.mark.subprocess
 def test_the_checkout_has_a_door_to_both_commands(arguments, code, out):
     ran = subprocess.run(
         [sys.executable, "cli.py", *arguments],
@@ -418,6 +421,7 @@ def test_the_checkout_has_a_door_to_both_commands(arguments, code, out):
 
 
 @pytest.mark.parametrize("command", ["harvest", "attribute"])
+@pytest.mark.subprocess
 def test_completion_can_be_had(command):
     code = (
         f"import cli, sys; sys.argv = [{command!r}, '--show-completion', 'bash']; cli.{command}()"
@@ -428,6 +432,7 @@ def test_completion_can_be_had(command):
     assert f"_{command}_completion" in ran.stdout, ran.stderr
 
 
+@pytest.mark.subprocess
 def test_importing_both_libraries_takes_no_time():
     """Some 30 ms of a processor's time; the limit is generous, for slow ones."""
     code = "import time; began = time.process_time(); import attribution, harvester; "

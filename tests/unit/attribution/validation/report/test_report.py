@@ -390,6 +390,7 @@ def test_a_single_figure_can_be_drawn():
     assert "retrain" in forgetting_plot(FULL.forgetting[:1])
 
 
+@pytest.mark.subprocess
 def test_matplotlib_is_loaded_for_a_drawing_alone():
     told = "import attribution.validation.report.page, sys; sys.exit('matplotlib' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", told], check=False).returncode == 0
