@@ -313,6 +313,19 @@ def test_a_library_gives_the_names_of_its_rooms(package):
         door.nothing  # noqa: B018  # what is looked up is what is tested
 
 
+def test_the_files_make_no_circle():
+    left = {name: {one for one in imported if one in MODULES} for name, imported in MODULES.items()}
+    while left:
+        ground = {name for name, below in left.items() if not (below & left.keys()) - {name}}
+        assert ground, f"a circle among {sorted(left)}"
+        left = {name: below for name, below in left.items() if name not in ground}
+
+
+def test_few_files_stand_at_a_package_s_root():
+    for package in PACKAGES:
+        assert len(list((ROOT / package).glob("*.py"))) <= 8
+
+
 def test_the_harvester_never_imports_the_attribution():
     assert not [
         room

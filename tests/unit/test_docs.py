@@ -160,6 +160,14 @@ def test_no_link_leads_nowhere(page):
             assert (path.parent / link).exists(), link
 
 
+def test_every_file_that_architecture_names_is_there():
+    text = (ROOT / "docs" / "architecture.md").read_text("utf-8")
+    named = re.findall(r"`((?:harvester|attribution|data|tests)/[\w/]+\.py)`", text)
+    assert len(named) > 40
+    real = [name for name in named if not name.endswith("/X.py")]  # X is what is to be added
+    assert [name for name in real if not (ROOT / name).exists()] == []
+
+
 def test_a_decision_says_why():
     text = (ROOT / "docs" / "decisions.md").read_text("utf-8")
     decisions = re.split(r"^## ", text, flags=re.MULTILINE)[1:-1]
