@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import os
 import statistics
 import subprocess
 import sys
@@ -75,6 +74,14 @@ def embed_plainly(
     return vectors
 
 
+def embed_ours(
+    ours: embeddings.ResNet50Gem, pictures: Sequence[NDArray[np.uint8]], batch: int
+) -> None:
+    """So many pictures a call, as a query is one and a gallery's are eight."""
+    for start in range(0, len(pictures), batch):
+        ours.embed(pictures[start : start + batch])
+
+
 def pool_plainly(
     net: torch.nn.Module, pictures: Sequence[NDArray[np.uint8]]
 ) -> NDArray[np.float32]:
@@ -96,38 +103,38 @@ def work(options: argparse.Namespace) -> None:
     pictures = read_pictures(options.images, options.count, options.seed)
     run: Callable[[], object]
     if options.work == "ours":
-        ours = embeddings.ResNet50Gem()
-        run = partial(ours.embed, pictures)
+        ours = embeddings.ResNet50Gem(precision=options.precision)
+        run = partial(embed_ours, ours, pictures, options.ours_batch)
     else:
         run = partial(embed_plainly, load_plain(), pictures, int(options.work))
     run()  # the first pass loads weights and settles memory
     print("ready", flush=True)
     for _ in sys.stdin:
-        start = time.perf_counter()
+        start, used = time.perf_counter(), time.process_time()
         run()
-        print(len(pictures) / (time.perf_counter() - start), flush=True)
+        seconds, cpu_s = time.perf_counter() - start, time.process_time() - used
+        print(len(pictures) / seconds, 1000 * cpu_s / len(pictures), flush=True)
 
 
 @contextlib.contextmanager
-def working(side: str, options: argparse.Namespace) -> Iterator[Callable[[], float]]:
+def working(side: str, options: argparse.Namespace) -> Iterator[Callable[[], tuple[float, float]]]:
     """A side in its own process, set up; yields a function that runs one round of it."""
     command = [sys.executable, __file__, "--work", side, "--count", str(options.count)]
     command += ["--seed", str(options.seed)]
+    command += ["--precision", options.precision, "--ours-batch", str(options.ours_batch)]
     command += ["--images", str(options.images)] if options.images else []
-    environment = dict(os.environ)
-    if side == "ours":  # as resnet50 sets it where torch is not loaded yet
-        environment.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     with subprocess.Popen(
-        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     ) as process:
         if process.stdin is None or process.stdout is None:
             raise AssertionError("expected both pipes that were asked for")
         to, answers = process.stdin, process.stdout
 
-        def run_round() -> float:
+        def run_round() -> tuple[float, float]:
             to.write("\n")
             to.flush()
-            return float(answers.readline())
+            rate, cpu_ms = map(float, answers.readline().split())
+            return rate, cpu_ms
 
         if answers.readline() != "ready\n":
             raise RuntimeError(f"expected {side} to be ready, found that it ended; see above")
@@ -151,20 +158,25 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
         ]
     pictures = read_pictures(options.images, options.count, options.seed)[:64]
     plain = pool_plainly(load_plain(), pictures)
-    cosines = (plain * embeddings.ResNet50Gem().embed(pictures)).sum(axis=1)
+    cosines = (plain * embeddings.ResNet50Gem(precision=options.precision).embed(pictures)).sum(
+        axis=1
+    )
     return {
         "benchmark": "embedding",
-        "ours_images_per_s": summarise([one["ours"] for one in rounds]),
+        "ours_images_per_s": summarise([one["ours"][0] for one in rounds]),
+        "ours_cpu_ms": summarise([one["ours"][1] for one in rounds]),
         **{
             f"plain_batches_of_{batch}": {
-                "images_per_s": summarise([one[str(batch)] for one in rounds]),
-                "ratio": summarise([one["ours"] / one[str(batch)] for one in rounds], 2),
+                "images_per_s": summarise([one[str(batch)][0] for one in rounds]),
+                "cpu_ms": summarise([one[str(batch)][1] for one in rounds]),
+                "ratio": summarise([one["ours"][0] / one[str(batch)][0] for one in rounds], 2),
             }
             for batch in batches
         },
         "cosine_to_float32_median": round(float(np.median(cosines)), 6),
         "cosine_to_float32_min": round(float(cosines.min()), 6),
-        "our_batch": embeddings.BATCH,
+        "our_batch": options.ours_batch,
+        "precision": options.precision,
         "threads": torch.get_num_threads(),
         "pictures": options.count,
         "median_height_and_width": [
@@ -185,6 +197,10 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=7, help="rounds (7)")
     parser.add_argument(
         "--plain-batch", type=int, action="append", help="plain torch's batch; repeatable (8)"
+    )
+    parser.add_argument("--ours-batch", type=int, default=8, help="our pictures a call (8)")
+    parser.add_argument(
+        "--precision", choices=["auto", "float32"], default="auto", help="of ours (auto)"
     )
     parser.add_argument("--seed", type=int, default=7, help="seed of the choice of pictures (7)")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
