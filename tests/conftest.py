@@ -69,19 +69,22 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         terminalreporter.write_line(line)
 
 
-def _refuse(*_: object, **__: object) -> None:
-    pytest.fail("a unit test that starts a process is marked: @pytest.mark.subprocess")
-
-
 @pytest.fixture(autouse=True)
 def _marked(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Who starts a process, or imports torch, says so: the quick selection goes by it."""
-    node = request.node
-    if "unit" in node.keywords and "subprocess" not in node.keywords:
-        monkeypatch.setattr(subprocess.Popen, "__init__", _refuse)
-    had_torch = "torch" in sys.modules
+    marks, started = request.node.keywords, []
+    begin, had_torch = subprocess.Popen.__init__, "torch" in sys.modules
+
+    def begin_and_tell(process: object, *arguments: object, **options: object) -> None:
+        started.append(arguments)
+        begin(process, *arguments, **options)
+
+    if "unit" in marks and "subprocess" not in marks:
+        monkeypatch.setattr(subprocess.Popen, "__init__", begin_and_tell)
     yield
-    if not had_torch and "torch" in sys.modules and "torch" not in node.keywords:
+    if started:
+        pytest.fail("a unit test that starts a process is marked: @pytest.mark.subprocess")
+    if not had_torch and "torch" in sys.modules and "torch" not in marks:
         pytest.fail("a test that imports torch when it runs is marked: @pytest.mark.torch")
 
 

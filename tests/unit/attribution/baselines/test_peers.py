@@ -113,6 +113,7 @@ def test_plain_cosine_averages_the_last_map_and_is_no_generalised_mean(pictures)
     assert (described * ResNet50Gem().embed(pictures)).sum(axis=1).max() < 0.99
 
 
+@pytest.mark.subprocess
 def test_a_missing_imagededup_is_one_line_that_says_what_to_install(tmp_path):
     """In a fresh process, with a package of that name that cannot be imported first on the path."""
     (tmp_path / "imagededup.py").write_text("raise ImportError('No module named imagededup')\n")
@@ -140,6 +141,7 @@ def test_a_missing_imagededup_is_one_line_that_says_what_to_install(tmp_path):
     assert ran.stdout.splitlines() == [*map(line.format, peers), "resnet50-cosine"]
 
 
+@pytest.mark.subprocess
 def test_nothing_is_printed_and_nothing_heavy_loaded_before_it_is_asked_for():
     code = (
         "import sys\n"
