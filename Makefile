@@ -50,7 +50,7 @@ test: lint types unit
 
 # Checks keep what they found (.ruff_cache, .mypy_cache), so that only what changed is looked at.
 quick: lint types $(READY)
-	$(BIN)/pytest tests/unit -m "not torch and not subprocess" $(SIDE_BY_SIDE)
+	$(BIN)/pytest tests/unit -m "not torch and not subprocess and not slow" $(SIDE_BY_SIDE)
 
 lint: $(READY)
 	$(BIN)/ruff check .

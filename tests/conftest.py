@@ -12,7 +12,7 @@ from pathlib import Path
 import hypothesis
 import pytest
 
-from tests.support.kinds import Times, kind_of, needs_torch, turn_of
+from tests.support.kinds import Times, is_slow, kind_of, needs_torch, turn_of
 from tests.support.servers.offline_duckduckgo import OfflineDuckDuckGo
 
 # The same examples in every run: a change that breaks a property breaks it for everyone.
@@ -50,6 +50,8 @@ def pytest_itemcollected(item: pytest.Item) -> None:
         item.add_marker("subprocess")
     if needs_torch(item.path):
         item.add_marker("torch")
+    if is_slow(item.path):
+        item.add_marker("slow")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from harvester.consent.embedded import read_file_rights
 from harvester.consent.robots import read_robots
-from harvester.consent.signals import ConsentPolicy, decide, read_signals, rights_of
+from harvester.consent.signals import ConsentPolicy, SignalKind, decide, read_signals, rights_of
 from harvester.consent.tdmrep import judge_tdm, read_tdmrep
 from harvester.dataset.arrow import to_table
 from harvester.dedup.canonical_url import canonical_url
@@ -158,8 +158,9 @@ def check_robots(body: bytes) -> None:
     rules, cost = read_robots(body)
     assert cost >= 0
     verdict = rules.judge(_URL)
-    assert verdict.allowed == (verdict.signal is None)
-    assert verdict.signal is None or _is_clean(verdict.signal.text)
+    if verdict.signal is not None:
+        assert verdict.signal.kind is SignalKind.ROBOTS
+        assert _is_clean(verdict.signal.text)
     assert verdict.crawl_delay_s is None or verdict.crawl_delay_s >= 0
 
 

@@ -22,6 +22,12 @@ _LONGEST = ("test_validate", "test_evidence", "test_main_job", "test_evaluate")
 """Files with tests of half a minute and more on two cores, the longest first."""
 
 _OURS = ("attribution", "harvester", "tests", "cli")
+_SLOW = frozenset(
+    "test_background test_canonical_url test_comparison test_crop_resistant test_datamodeling "
+    "test_hostile_shards test_precedence test_rankers test_ranking test_refit test_report "
+    "test_removal_effects test_verification".split()
+)
+"""Files whose tests take ten seconds and more together; `make quick` leaves them out."""
 _HEAVY = frozenset({"torch", "torchvision", "timm", "open_clip", "transformers", "imagededup"})
 _IMPORT = re.compile(r"^(?:from +([\w.]+) +import +(\([^)]*\)|.*)|import +(.*))$", re.MULTILINE)
 """At the beginning of a line: what is imported inside a function is not imported with the file."""
@@ -41,6 +47,11 @@ def turn_of(path: Path) -> int:
     if path.stem in _LONGEST:
         return _LONGEST.index(path.stem)
     return len(_LONGEST) + (kind_of(path) != "e2e") + (not needs_torch(path))
+
+
+def is_slow(path: Path) -> bool:
+    """Whether a file's tests take seconds each."""
+    return path.stem in _SLOW
 
 
 @cache

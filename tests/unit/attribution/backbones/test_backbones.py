@@ -22,6 +22,7 @@ from attribution.backbones.openclip import OpenClipEmbedder
 from attribution.backbones.spec import parse_backbone
 from attribution.descriptors.resnet50 import has_bfloat16
 from attribution.errors import WeightsMissingError
+from harvester.errors import ExtraMissingError
 
 TINY_CLIP = {
     "embed_dim": 24,
@@ -319,5 +320,7 @@ def test_a_file_of_another_model_is_refused_in_one_line(vit, clip, script, tmp_p
 def test_a_package_that_is_not_installed_is_named(name, monkeypatch):
     monkeypatch.setitem(sys.modules, name, None)
     text = "dinov2" if name == "timm" else "openclip"
-    with pytest.raises(WeightsMissingError, match=r"expected the package .*whence\[backbones\]"):
+    with pytest.raises(
+        ExtraMissingError, match=r"expected the package .*whence-attribution\[models\]"
+    ):
         load_backbone(parse_backbone(text))

@@ -93,6 +93,7 @@ def test_stopped_after_any_step_it_goes_on_as_if_it_had_not_been(stops):
     assert trainer.trained().losses == trained().losses
 
 
+@pytest.mark.subprocess
 def test_gone_on_with_in_another_process_it_is_the_same(tmp_path):
     script = """if True:
         import sys
