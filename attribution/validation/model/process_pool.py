@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import pickle
 import signal
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
-from typing import Self, TypeVar
+from typing import Any, Self, TypeVar
 
 import torch
 
@@ -64,7 +65,10 @@ class ModelPool:
             )
         is_done = False
         try:
-            waiting = [self._pool.submit(function, context, item) for item in items]
+            # As plain bytes: a tensor would be fetched from a thread of this process, which prints
+            # a traceback where the one who fetches is ended meanwhile.
+            call = pickle.dumps((function, context))
+            waiting = [self._pool.submit(_call, call, item) for item in items]
             for done in as_completed(waiting):
                 yield done.result()
             is_done = True
@@ -96,6 +100,12 @@ def one_thread() -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(before)
+
+
+def _call(call: bytes, item: object) -> Any:
+    """In a process: what `each` was asked for, for one item."""
+    function, context = pickle.loads(call)  # noqa: S301  # the parent's own
+    return function(context, item)
 
 
 def _begin() -> None:
