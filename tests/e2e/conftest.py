@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import subprocess
 import sys
@@ -24,17 +23,6 @@ from tests.support.patience import patient
 from tests.support.servers.s3_server import s3_server
 
 SCRIPTS = Path(sys.executable).parent
-
-_SMALLER = """
-import importlib, json, sys
-import cli
-for name, value in json.loads(sys.argv.pop(1)).items():
-    module, _, constant = name.rpartition(".")
-    assert hasattr(importlib.import_module(module), constant), name
-    setattr(importlib.import_module(module), constant, value)
-sys.argv.pop(0)
-getattr(cli, sys.argv[0])()
-"""
 
 
 @dataclass(frozen=True)
@@ -74,21 +62,12 @@ def environment(tmp_path: Path) -> dict[str, str]:
 
 @pytest.fixture
 def run(tmp_path: Path, environment: dict[str, str]) -> Callable[..., Ran]:
-    """Run `harvest` or `attribute` in an empty folder; a traceback is never an answer.
+    """Run `harvest` or `attribute` in an empty folder; a traceback is never an answer."""
 
-    `smaller` are constants of the code by their dotted names, and what they are in this process:
-    the same is done, less often.
-    """
-
-    def run_command(
-        *arguments: object, stdin: str | None = None, smaller: dict[str, int] | None = None
-    ) -> Ran:
+    def run_command(*arguments: object, stdin: str | None = None) -> Ran:
         command, *rest = map(str, arguments)
-        started = [SCRIPTS / command]
-        if smaller:
-            started = [sys.executable, "-c", _SMALLER, json.dumps(smaller), command]
         done = subprocess.run(
-            [*started, *rest],
+            [SCRIPTS / command, *rest],
             cwd=tmp_path,
             env=environment,
             capture_output=True,

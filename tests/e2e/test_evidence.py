@@ -120,9 +120,8 @@ def test_a_background_too_small_is_refused_and_a_fitted_one_is_used(
         cv2.imwrite(str(tmp_path / "pictures" / f"{seed}.png"), noisy)
     assert run("harvest", "folder", tmp_path / "pictures", "--out", tmp_path / "set").code == 0
     made = run(
-        "attribute", "background", tmp_path / "set", "--out", tmp_path / "b.safetensors", "--json",
-        smaller={"attribution.ranking.fit_background.PLACED": 24},
-    )  # fmt: skip
+        "attribute", "background", tmp_path / "set", "--out", tmp_path / "b.safetensors", "--json"
+    )
     assert made.code == 0, made.err
     assert json.loads(made.out)["pictures"] == 210
     done = run(

@@ -250,7 +250,7 @@ def test_a_generations_dataset_is_a_batch(run, sample, tmp_path):
     run("harvest", "midjourney", "--discord-export", export)
     ran = run(
         *("attribute", "batch", "data/midjourney", "--candidates", sample / "candidates"),
-        *("--out", "rankings.jsonl", "--json", "--grid", "no"),  # tiles are the batch's above
+        *("--out", "rankings.jsonl", "--json"),
     )
     assert ran.code == 0, ran.err
     assert json.loads(ran.out)["ranked"] == 13

@@ -90,9 +90,9 @@ def harvest(folder: Path, out: Path) -> Path:
 
 @pytest.fixture(scope="session")
 def shapes(tmp_path_factory) -> Path:
-    """A dataset of 128 drawings: a small proof has pictures and a tokenizer. Each is described once."""
+    """A dataset of 160 drawings."""
     folder = tmp_path_factory.mktemp("shapes")
-    return harvest(draw_set(folder / "drawn", COLOURS[:16]), folder / "shapes")
+    return harvest(draw_set(folder / "drawn", COLOURS), folder / "shapes")
 
 
 @pytest.fixture
