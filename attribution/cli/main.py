@@ -44,8 +44,12 @@ def _load() -> Loaded:
 
 
 def _leave(exc: SystemExit) -> None:
-    """End at once: everything is written by now, and Python takes a second to take torch apart."""
-    if "torch" not in sys.modules or not isinstance(exc.code, int | None):
+    """End at once: everything is written by now.
+
+    Python takes a second to take torch apart, and a thread of OpenVINO's that still has something
+    to hand over when the interpreter ends, as after Ctrl-C, ends the process with SIGABRT.
+    """
+    if not sys.modules.keys() & {"torch", "openvino"} or not isinstance(exc.code, int | None):
         raise exc
     try:
         sys.stdout.flush()
