@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator
-from xml.parsers import expat
+
+from harvester.readers import xmp
 
 MAX_BLOCK = 2 << 20
 """Bytes of one text or packet that are read; the largest ComfyUI graphs seen have about 1 MB."""
@@ -22,8 +23,6 @@ _WIDE_TAGS = {0x9C9B: "XPTitle", 0x9C9C: "XPComment"}
 _USER_COMMENT = 0x9286
 _BYTE_TYPES = frozenset({1, 2, 7})
 _GRAPH_PREFIXES = ("prompt", "workflow")
-_RDF = "http://www.w3.org/1999/02/22-rdf-syntax-ns#"
-_RDF_ITEM = f"{_RDF} li"
 _IPTC = "http://iptc.org/std/Iptc4xmpExt/2008-02-29/"
 _XMP_NAMES = {
     "http://purl.org/dc/elements/1.1/ description": "dc:description",
@@ -35,10 +34,6 @@ _XMP_NAMES = {
     f"{_IPTC} AIPromptInformation": "AIPromptInformation",
     f"{_IPTC} AISystemUsed": "AISystemUsed",
 }
-
-
-class _PacketError(Exception):
-    """A packet that no honest tool writes."""
 
 
 def read_exif(block: bytes) -> Iterator[tuple[str, str]]:
@@ -133,58 +128,7 @@ def decode_bytes(text: bytes) -> str:
 
 
 def read_xmp(packet: bytes) -> Iterator[tuple[str, str]]:
-    """Names and texts of an XMP packet; of several languages the first.
-
-    Anything that declares a document type is refused whole: XMP has none, and entities, which can
-    name files or grow without end, can be declared nowhere else.
-    """
-    collector = _XmpCollector()
-    try:
-        collector.parser.Parse(packet[:MAX_BLOCK], True)
-    except (expat.ExpatError, _PacketError, ValueError):
-        return
-    for name, parts in collector.texts.items():
-        text = "".join(parts).strip()
-        if text:
-            yield name, text
-
-
-class _XmpCollector:
-    """Follows a packet without keeping a tree: only the wanted properties' texts."""
-
-    def __init__(self) -> None:
-        self.texts: dict[str, list[str]] = {}
-        self._properties: list[str | None] = []
-        self._filled: set[str | None] = set()
-        self._closed: set[str | None] = set()
-        self.parser = expat.ParserCreate(namespace_separator=" ")
-        self.parser.StartDoctypeDeclHandler = self._refuse
-        self.parser.StartElementHandler = self._start
-        self.parser.EndElementHandler = self._end
-        self.parser.CharacterDataHandler = self._text
-
-    def _refuse(self, *_: object) -> None:
-        raise _PacketError
-
-    def _start(self, element: str, attributes: dict[str, str]) -> None:
-        above = self._properties[-1] if self._properties else None
-        name = above if element.startswith(_RDF) else _XMP_NAMES.get(element)
-        self._properties.append(name)
-        for key, value in attributes.items():
-            known = name if key == f"{_RDF} resource" else _XMP_NAMES.get(key)
-            if known is not None:
-                self.texts.setdefault(known, [value])
-
-    def _end(self, element: str) -> None:
-        name = self._properties.pop()
-        is_whole = element == _RDF_ITEM or not element.startswith(_RDF)
-        if name in self._filled and is_whole:
-            # Another language, or the property again, adds nothing to what is whole.
-            self._closed.add(name)
-
-    def _text(self, text: str) -> None:
-        name = self._properties[-1] if self._properties else None
-        if name is not None and name not in self._closed:
-            self.texts.setdefault(name, []).append(text)
-            if not text.isspace():
-                self._filled.add(name)
+    """Names and texts of a well-formed XMP packet; of several languages the first."""
+    values, is_whole = xmp.read_xmp(packet[:MAX_BLOCK], _XMP_NAMES)
+    for name, texts in values.items() if is_whole else ():
+        yield name, texts[0]

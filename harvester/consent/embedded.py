@@ -21,11 +21,10 @@ import re
 import struct
 import zlib
 from collections.abc import Iterator
-from contextlib import suppress
 from dataclasses import dataclass
-from xml.parsers import expat
 
 from harvester.consent.signals import Signal, SignalKind
+from harvester.readers.xmp import RDF, read_xmp
 from harvester.sanitize import clean
 
 _MAX_PACKETS = 8
@@ -33,8 +32,7 @@ _MAX_PACKET = 1 << 20
 _MAX_SEARCHED = 4 << 20
 """Bytes of a file's beginning, and of its end, that are searched."""
 _MAX_NAME = 500
-_RDF = "http://www.w3.org/1999/02/22-rdf-syntax-ns#"
-_XMP_MARK = _RDF.encode()
+_XMP_MARK = RDF.encode()
 _OUTER = re.compile(rb"<(?:[\w.-]{1,40}:)?xmpmeta\b")
 _EXTENSION = b"http://ns.adobe.com/xmp/extension/\0"
 _PACKED = b"XML:com.adobe.xmp\0\1\0"
@@ -168,57 +166,14 @@ def _unpack(data: bytes, at: int) -> bytes:
         return b""
 
 
-class _DoctypeError(Exception):
-    """A packet that declares entities; no honest tool writes one."""
-
-
 def _read_names(packet: bytes) -> Iterator[tuple[str, str]]:
-    """The names that a packet holds, as far as it is well-formed."""
-    collector = _Collector()
-    # Behind most packets come bytes of something else; what was whole by then is kept.
-    with suppress(expat.ExpatError, ValueError, _DoctypeError):
-        collector.parser.Parse(packet[:_MAX_PACKET], True)
-    for name, texts in collector.found.items():
-        text = clean("; ".join(texts)[: 4 * _MAX_NAME])[:_MAX_NAME].strip()
+    """The names that a packet holds, as far as it is well-formed.
+
+    Behind most packets come bytes of something else; what was whole by then is kept.
+    """
+    values, _ = read_xmp(packet[:_MAX_PACKET], _NAMES)
+    for name, texts in values.items():
+        joined = "; ".join(" ".join(text.split()) for text in texts)
+        text = clean(joined[: 4 * _MAX_NAME])[:_MAX_NAME].strip()
         if text:
             yield name, text
-
-
-class _Collector:
-    """Follows a packet without keeping a tree: only the wanted properties' texts."""
-
-    def __init__(self) -> None:
-        self.found: dict[str, list[str]] = {}
-        self._open: list[str | None] = []
-        self._pieces: list[str] = []
-        self.parser = expat.ParserCreate(namespace_separator=" ")
-        self.parser.StartDoctypeDeclHandler = self._refuse
-        self.parser.StartElementHandler = self._start
-        self.parser.EndElementHandler = self._end
-        self.parser.CharacterDataHandler = self._text
-
-    def _refuse(self, *_: object) -> None:
-        raise _DoctypeError
-
-    def _start(self, element: str, attributes: dict[str, str]) -> None:
-        above = self._open[-1] if self._open else None
-        self._open.append(above if element.startswith(_RDF) else _NAMES.get(element))
-        self._pieces.clear()
-        for key, value in attributes.items():
-            if key in _NAMES:
-                self._keep(_NAMES[key], value)
-
-    def _end(self, _: str) -> None:
-        name = self._open.pop()
-        if name is not None:
-            self._keep(name, "".join(self._pieces))
-        self._pieces.clear()
-
-    def _text(self, text: str) -> None:
-        if self._open and self._open[-1] is not None:
-            self._pieces.append(text)
-
-    def _keep(self, name: str, text: str) -> None:
-        texts = self.found.setdefault(name, [])
-        if text.strip() and len(texts) < _MAX_PACKETS:
-            texts.append(" ".join(text.split()))
