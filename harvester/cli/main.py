@@ -58,6 +58,11 @@ def run(load: Callable[[], Loaded]) -> None:
     except KeyboardInterrupt:  # before or between the parts that say what they keep
         say("stopped")
         sys.exit(_INTERRUPTED)
+    except SystemExit as exc:
+        # Typer makes an exit code of it; whoever said what is kept has raised another since.
+        if isinstance(getattr(exc.__context__, "__cause__", None), KeyboardInterrupt):
+            say("stopped")
+        raise
     except foreseen as exc:
         say(f"error: {clean(str(exc))}")
         sys.exit(getattr(exc, "exit_code", 1))

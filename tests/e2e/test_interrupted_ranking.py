@@ -32,5 +32,6 @@ def test_a_ranking_that_is_interrupted_ends_with_130(tmp_path, environment, afte
         process.send_signal(signal.SIGINT)
         _, said = process.communicate(timeout=patient(120))
     assert process.returncode == 130, said
+    assert said.splitlines()[-1].startswith("stopped")
     assert "Traceback" not in said
     assert "FATAL" not in said
