@@ -14,11 +14,12 @@ step (`whitening`).
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from functools import cached_property
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Literal, cast
+from typing import Literal, Protocol, cast
 
 import cv2
 import numpy as np
@@ -44,7 +45,11 @@ _NORMALISED = ((np.arange(256, dtype=np.float32)[:, None] / np.float32(255) - _M
 _GPU_DRIVER = Path("/proc/driver/nvidia/version")
 
 EngineChoice = Literal["auto", "openvino", "torch"]
-_Network = Callable[[Sequence[NDArray[np.float32]]], NDArray[np.float32]]
+
+
+class _Network(Protocol):
+    def whole(self, inputs: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]: ...
+    def three_stages(self, inputs: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]: ...
 
 
 class ResNet50Gem:
@@ -78,15 +83,25 @@ class ResNet50Gem:
             halves(precision)
         self._precision = precision
 
-    # Built at the first picture: a gallery that is already described may need none. Two networks,
-    # since one with two outputs would compute both, and could not skip what the last does not need.
-    @cached_property
-    def _whole(self) -> _Network:
-        return self._network(stages=4)
+    def prepare(self) -> None:
+        """Begin to build the network, in a thread, for whoever will surely need it.
+
+        Without, it is built at the first picture: a gallery that is described may need none. Errors
+        are those of the first picture either way.
+        """
+        self._building  # noqa: B018  # the first look at it begins
 
     @cached_property
-    def _three_stages(self) -> _Network:
-        return self._network(stages=3)
+    def _building(self) -> Future[_Network]:
+        with_one = ThreadPoolExecutor(1)
+        building = with_one.submit(self._network)
+        with_one.shutdown(wait=False)
+        return building
+
+    @property
+    def cell_version(self) -> str:
+        """Weights, preprocessing and arithmetic, which cells are kept under."""
+        return f"{self.version}-{self._engine}-{'bf16' if halves(self._precision) else 'f32'}"
 
     def embed(self, pictures: Sequence[NDArray[np.uint8]]) -> NDArray[np.float32]:
         """Pictures (h, w, 3) uint8 RGB → (n, 2048) float32, each row of length 1.
@@ -96,7 +111,7 @@ class ResNet50Gem:
         vectors = np.empty((len(pictures), self.dimension), np.float32)
         for start in range(0, len(pictures), BATCH):
             batch = [_to_input(picture) for picture in pictures[start : start + BATCH]]
-            vectors[start : start + BATCH] = _pooled(self._whole(batch))
+            vectors[start : start + BATCH] = _pooled(self._building.result().whole(batch))
         return vectors
 
     def maps(self, pictures: Sequence[NDArray[np.uint8]]) -> NDArray[np.float32]:
@@ -109,7 +124,8 @@ class ResNet50Gem:
         flat = 2048 * (SIDE // 32) ** 2
         if not pictures:
             return np.empty((0, flat), np.float32)
-        return self._whole([_to_input(picture) for picture in pictures]).reshape(-1, flat)
+        maps = self._building.result().whole([_to_input(picture) for picture in pictures])
+        return maps.reshape(-1, flat)
 
     def cells(self, pictures: Sequence[NDArray[np.uint8]]) -> NDArray[np.float32]:
         """Pictures (h, w, 3) uint8 RGB → the third stage's map, for comparing place by place.
@@ -120,28 +136,23 @@ class ResNet50Gem:
         """
         if not pictures:
             return np.empty((0, SIDE // 16, SIDE // 16, 1024), np.float32)
-        return _unit(self._three_stages([_to_input(picture) for picture in pictures]))
+        inputs = [_to_input(picture) for picture in pictures]
+        return _unit(self._building.result().three_stages(inputs))
 
-    def _network(self, *, stages: int) -> _Network:
+    def _network(self) -> _Network:
         try:
             if self._engine == "torch" or (self._engine == "auto" and _has_gpu()):
                 # With torch and torchvision seconds pass before anything is computed.
                 from attribution.descriptors.resnet50_torch import TorchNetwork  # noqa: PLC0415
 
                 device = "cuda" if _has_gpu() else "cpu"
-                return TorchNetwork(self._weights, stages=stages, device=device)
+                return TorchNetwork(self._weights, device)
             from attribution.descriptors.resnet50_openvino import OpenVinoNetwork  # noqa: PLC0415
 
-            return OpenVinoNetwork(self._folded, stages=stages, half=halves(self._precision))
+            return OpenVinoNetwork(self._weights, half=halves(self._precision))
         except (OSError, SafetensorError) as exc:
             expected = f"{self._weights}: expected safetensors"
             raise WeightsMissingError(f"{expected}, found {exc}") from exc
-
-    @cached_property
-    def _folded(self) -> Mapping[str, tuple[NDArray[np.float32], NDArray[np.float32]]]:
-        from attribution.descriptors.resnet50_openvino import fold  # noqa: PLC0415
-
-        return fold(self._weights)
 
 
 def _has_gpu() -> bool:

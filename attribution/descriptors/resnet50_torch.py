@@ -19,26 +19,36 @@ _PARTS = ("conv1", "bn1", "relu", "maxpool", "layer1", "layer2", "layer3", "laye
 
 
 class TorchNetwork:
-    """ResNet-50 up to the end of a stage, in float32.
+    """ResNet-50 in float32, up to the end of its third stage or of its fourth.
 
     Args:
         weights: a safetensors file with torchvision's names.
-        stages: how many of the four are computed.
         device: by torch's name.
     """
 
-    def __init__(self, weights: Path, *, stages: int, device: str = "cuda") -> None:
-        net = torchvision_resnet50(weights)
-        parts = [getattr(net, name) for name in _PARTS[: 4 + stages]]
-        self._trunk = torch.nn.Sequential(*parts).to(device)
+    def __init__(self, weights: Path, device: str = "cuda") -> None:
+        net = torchvision_resnet50(weights).to(device)
+        parts = torch.nn.Sequential(*(getattr(net, name) for name in _PARTS))
+        self._trunk, self._last = parts[:-1], parts[-1]
         self._device = device
 
-    def __call__(self, inputs: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
-        """Normalised pictures (224, 224, 3) → (n, side, side, channels) float32, each 0 or more."""
-        batch = torch.from_numpy(np.stack(inputs)).to(self._device).permute(0, 3, 1, 2)
+    def whole(self, inputs: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
+        """Normalised pictures (224, 224, 3) → (n, 7, 7, 2048) float32, each 0 or more."""
         with torch.inference_mode():
-            maps: NDArray[np.float32] = self._trunk(batch).permute(0, 2, 3, 1).cpu().numpy()
-        return maps
+            return _to_numpy(self._last(self._trunk(self._batch(inputs))))
+
+    def three_stages(self, inputs: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
+        """Normalised pictures (224, 224, 3) → (n, 14, 14, 1024) float32, each 0 or more."""
+        with torch.inference_mode():
+            return _to_numpy(self._trunk(self._batch(inputs)))
+
+    def _batch(self, inputs: Sequence[NDArray[np.float32]]) -> torch.Tensor:
+        return torch.from_numpy(np.stack(inputs)).to(self._device).permute(0, 3, 1, 2)
+
+
+def _to_numpy(maps: torch.Tensor) -> NDArray[np.float32]:
+    values: NDArray[np.float32] = maps.permute(0, 2, 3, 1).cpu().numpy()
+    return values
 
 
 def torchvision_resnet50(weights: Path) -> torch.nn.Module:
