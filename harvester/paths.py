@@ -10,6 +10,7 @@ But: a file that whence wrote and a user edited since is taken for whence's.
 
 from __future__ import annotations
 
+import os
 import re
 import stat
 from collections.abc import Callable, Iterable
@@ -102,6 +103,11 @@ def _is_same(one: Path, other: Path) -> bool:
         return one.samefile(other)
     except (OSError, ValueError):  # not there, or no name that a file can have
         return False
+
+
+def user_cache() -> Path:
+    """The folder for what can be computed again, of this user and of whence alone."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path("~/.cache").expanduser()) / "whence"
 
 
 def beginning_of(path: Path, size: int) -> bytes:

@@ -34,6 +34,14 @@ for _signal, _handler in (
         signal.signal(_signal, _handler)
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """The user's cache stays as it is, and gives the tests nothing."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
     """A file that imports torch is not even imported where its tests are not wanted."""
     if "not torch" in config.option.markexpr and collection_path.suffix == ".py":

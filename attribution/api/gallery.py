@@ -20,8 +20,9 @@ from attribution.descriptors.describe import Progress
 from attribution.descriptors.embedder import Embedder
 from attribution.descriptors.resnet50 import ResNet50Gem
 from attribution.errors import BackboneNameError
+from attribution.ranking.feature_cache import FeatureCache
 from attribution.ranking.gallery import Gallery, load_gallery
-from attribution.ranking.method import RankingSetup, default_setup
+from attribution.ranking.method import RankingSetup, default_embedders, default_setup
 from attribution.ranking.query import GridMode, Picture, Query
 from attribution.ranking.rank import Ranking, rank
 from attribution.report import html
@@ -29,7 +30,7 @@ from attribution.report.records import match_records
 from attribution.report.terminal import ranking_text
 from harvester.dataset.storage import Location, location_of
 from harvester.distribution import VERSION
-from harvester.paths import check_output
+from harvester.paths import check_output, user_cache
 from harvester.schema import Candidate
 
 
@@ -218,9 +219,11 @@ def load_setup(
     backbones: Sequence[str] = (), background: Path | None = None, *, crop_resistant: bool = False
 ) -> RankingSetup:
     """What pictures are ranked by; arguments and errors as `open_gallery` has them."""
-    chance = read_background(background or SHIPPED)
-    setup = default_setup(chance, more=load_backbones(backbones))
-    return replace(setup, crop_resistant=crop_resistant)
+    embedders = default_embedders(load_backbones(backbones))
+    embedders[0].prepare()  # meanwhile the background, the candidates and the query are read
+    setup = default_setup(read_background(background or SHIPPED), embedders=embedders)
+    cache = FeatureCache(user_cache() / "features")
+    return replace(setup, crop_resistant=crop_resistant, feature_cache=cache)
 
 
 def describe(

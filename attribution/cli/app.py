@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from attribution.cli.evaluate import evaluate_app
-from attribution.cli.inputs import open_gallery, open_queries, read_jobs
+from attribution.cli.inputs import open_gallery, open_queries, open_setup, read_jobs
 from attribution.cli.prepare import PATH, Backbones, BackgroundFile, background, index
 from attribution.cli.validate import validate_app
 from harvester.cli.console import (
@@ -151,6 +151,7 @@ def rank_one(
         from harvester.paths import check_output
 
         check_output(report, is_report, option="--report", inputs=image)
+    setup = open_setup(backbone, background, crop_resistant=crop_resistant)
     queries = open_queries(image, prompt, grid.value)
     prompt = queries[0].prompt
     folders: Sequence[Location] = candidates or [CANDIDATES]
@@ -174,7 +175,7 @@ def rank_one(
         ca_file=ca_file,
     )
     queries[0] = replace(queries[0], fetched_references=references)
-    gallery = open_gallery(folders, backbone, background, crop_resistant=crop_resistant)
+    gallery = open_gallery(folders, setup)
     if ranker is Ranker.AIVALIS2025:
         ranking = gallery.rank_published(queries, top=top)
     else:
@@ -232,7 +233,7 @@ def batch(
     if report is not None:
         check_folder(report)
     listed = read_jobs(jobs)
-    gallery = open_gallery(folders, backbone, background)
+    gallery = open_gallery(folders, open_setup(backbone, background))
     is_published = ranker is Ranker.AIVALIS2025
     pages = ReportFolder(report, gallery.provenance(published=is_published)) if report else None
     counts = {"ranked": 0, "failed": 0, "known": 0}

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from attribution.cli.inputs import open_gallery
+from attribution.cli.inputs import open_gallery, open_setup
 from attribution.cli.prepare import PATH, Backbones, BackgroundFile
 from harvester.cli.console import (
     AsJson,
@@ -138,7 +138,7 @@ class SuiteOptions:
             if not shard_paths(gallery, Candidate):
                 folder = self.work or Path(temporary) / "pictures"
                 _take_in(gallery, folder)
-            described = open_gallery([folder], self.backbone, self.background)
+            described = open_gallery([folder], open_setup(self.backbone, self.background))
             yield described.gallery, described.setup
 
     def twins(self) -> dict[str, set[str]]:

@@ -20,24 +20,20 @@ if TYPE_CHECKING:
     from attribution.batch.jobs import BatchJob
     from attribution.descriptors.embedder import Embedder
     from attribution.descriptors.resnet50 import ResNet50Gem
+    from attribution.ranking.method import RankingSetup
     from attribution.ranking.query import GridMode, Query
     from harvester.dataset.storage import Location
 
 
-def open_gallery(
-    folders: Sequence[Location],
-    backbones: Sequence[str] | None,
-    background: Path | None,
-    *,
-    crop_resistant: bool = False,
-) -> OpenGallery:
-    """The candidates, described, and what they are ranked by; says how far describing is.
+def open_setup(
+    backbones: Sequence[str] | None, background: Path | None, *, crop_resistant: bool = False
+) -> RankingSetup:
+    """What pictures are ranked by; says which models take no part in the order.
 
     Raises:
-        RankingError: as `api.gallery.open_gallery` does.
+        RankingError: as `api.gallery.load_setup` does.
     """
-    from attribution.api.gallery import describe, load_setup
-    from harvester.progress.display import Counting
+    from attribution.api.gallery import load_setup
 
     with as_backbones():
         setup = load_setup(backbones or (), background, crop_resistant=crop_resistant)
@@ -48,6 +44,18 @@ def open_gallery(
                 f"{one.channel} is shown and takes no part in the order: {chance.name} was not "
                 "described by it; fit a background with `attribute background --backbone`"
             )
+    return setup
+
+
+def open_gallery(folders: Sequence[Location], setup: RankingSetup) -> OpenGallery:
+    """The candidates, described; says how far describing is.
+
+    Raises:
+        RankingError: as `api.gallery.describe` does.
+    """
+    from attribution.api.gallery import describe
+    from harvester.progress.display import Counting
+
     kept = "descriptors computed so far are kept; run the same command again to go on"
     with interruptible(kept), Counting(stderr(), "describing candidates") as counting:
         return describe(folders, setup, counting.advance)

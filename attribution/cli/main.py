@@ -16,9 +16,11 @@ if TYPE_CHECKING:
 
 def main() -> None:
     """The `attribute` console script."""
-    # Threads of torch that wait must sleep: by default they spin, and on a machine that is busy
-    # with anything else one ranking by further models then takes ten times as long.
+    # Threads of torch and of NumPy's OpenBLAS that wait must sleep, after 2 ** 14 cycles: by
+    # default they spin for milliseconds, and take the cores from whoever has work, so that one
+    # ranking by further models takes ten times as long on a busy machine.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    os.environ.setdefault("OPENBLAS_THREAD_TIMEOUT", "14")
     _share_heaps()
     try:
         run(_load)

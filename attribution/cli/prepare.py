@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
-from attribution.cli.inputs import open_embedders, open_gallery
+from attribution.cli.inputs import open_embedders, open_gallery, open_setup
 from harvester.cli.console import (
     AsJson,
     Verbose,
@@ -62,7 +62,7 @@ def index(
     Example: attribute index data/candidates
     """
     set_up_logging(verbose=verbose)
-    gallery = open_gallery(candidates, backbone, None).gallery
+    gallery = open_gallery(candidates, open_setup(backbone, None)).gallery
     channels = [f"{channel}@{version}" for channel, version in gallery.versions.items()]
     if as_json:
         print_json({"candidates": len(gallery.ids), "channels": channels})

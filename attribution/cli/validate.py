@@ -105,9 +105,9 @@ def run(
     check_output(out / "tables.md", is_proof_markdown, option="--out")
 
     def describe() -> tuple[Gallery, RankingSetup]:
-        from attribution.cli.inputs import open_gallery
+        from attribution.cli.inputs import open_gallery, open_setup
 
-        described = open_gallery(datasets, None, None)
+        described = open_gallery(datasets, open_setup(None, None))
         return described.gallery, described.setup
 
     request = ProofRequest(

@@ -34,7 +34,14 @@ class Embedder(Protocol):
 
 
 class CellEmbedder(Protocol):
-    """Anything that describes the cells of a picture."""
+    """Anything that describes the cells of a picture.
+
+    Attributes:
+        cell_version: what else the cells depend on: weights, preprocessing, arithmetic.
+    """
+
+    @property
+    def cell_version(self) -> str: ...
 
     def cells(self, pictures: Sequence[NDArray[np.uint8]]) -> NDArray[np.float32]:
         """Pictures (h, w, 3) uint8 RGB → (n, 14, 14, d) float32 unit rows."""

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -23,6 +22,7 @@ from harvester.dataset.links import refuse_link
 from harvester.dataset.shards import write_shard
 from harvester.dataset.storage import Location
 from harvester.errors import reason_of
+from harvester.paths import user_cache
 
 
 def descriptor_folder(dataset: Location, channel: str, version: str) -> Path:
@@ -36,9 +36,8 @@ def descriptor_folder(dataset: Location, channel: str, version: str) -> Path:
 
 
 def _cache(dataset: Location) -> Path:
-    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     digest = hashlib.sha256(str(dataset).encode("utf-8", "surrogatepass")).hexdigest()
-    return Path(base) / "whence" / digest[:32]
+    return user_cache() / digest[:32]
 
 
 def read_vectors(folder: Path, dimension: int) -> dict[str, NDArray[np.float16]]:

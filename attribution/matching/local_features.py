@@ -12,7 +12,9 @@ Cells stand a change of style, but hardly a turn and no more than halving the sc
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
+from threading import BoundedSemaphore
 
 import cv2
 import numpy as np
@@ -31,6 +33,8 @@ _APART = 0.15  # two nearer cells say little about the scale
 _TONES = 5.0  # standard deviation of a cell's grey values, of 255, above which it shows something
 _PROPOSERS = 40
 """Cell matches, the closest ones, that propose: 780 pairs at most."""
+_SIFTS = BoundedSemaphore(max(1, (os.cpu_count() or 1) // 2))
+# OpenCV has two cores busy with one picture, and its scales take 25 MB meanwhile.
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,16 +119,6 @@ def _has_structure(picture: NDArray[np.uint8], rows: int, columns: int) -> NDArr
     return structured
 
 
-def describe_query(
-    picture: NDArray[np.uint8],
-    cells: NDArray[np.float32] | None = None,
-    mirrored_cells: NDArray[np.float32] | None = None,
-) -> QueryFeatures:
-    """As `describe`, for the picture and its mirror image, whose cells are made separately."""
-    mirrored = np.ascontiguousarray(picture[:, ::-1])
-    return QueryFeatures(describe(picture, cells), describe(mirrored, mirrored_cells))
-
-
 def match_keypoints(query: LocalFeatures, candidate: LocalFeatures) -> Matches:
     """The keypoints that match, each with the movement that it proposes."""
     likeness = query.roots @ candidate.roots.T
@@ -177,7 +171,8 @@ def _keypoints(
     if shrink < 1:
         smaller = (max(1, round(width * shrink)), max(1, round(height * shrink)))
         gray = cv2.resize(gray, smaller, interpolation=cv2.INTER_AREA)
-    keypoints, roots = cv2.SIFT_create(KEYPOINTS).detectAndCompute(gray, None)  # type: ignore[attr-defined]  # missing in the stubs of OpenCV 5
+    with _SIFTS:
+        keypoints, roots = cv2.SIFT_create(KEYPOINTS).detectAndCompute(gray, None)  # type: ignore[attr-defined]  # missing in the stubs of OpenCV 5
     if not keypoints:
         nothing = np.empty(0, np.complex64)
         return nothing, nothing, np.empty((0, 128), np.float32)

@@ -17,6 +17,7 @@ from attribution.descriptors.resnet50 import ResNet50Gem
 from attribution.descriptors.text import CandidateText, TextScorer
 from attribution.descriptors.texture import LocalBinaryPatterns
 from attribution.descriptors.tfidf import TfidfScorer
+from attribution.ranking.feature_cache import FeatureCache
 from attribution.ranking.scores import ImageChannel
 
 TEXT_SCORERS: tuple[Callable[[Sequence[CandidateText]], TextScorer], ...] = (
@@ -25,6 +26,7 @@ TEXT_SCORERS: tuple[Callable[[Sequence[CandidateText]], TextScorer], ...] = (
     NamesScorer,
 )
 """The text channels, in the order that they are shown in; `fusion.TEXTS` says what each adds."""
+Embedders = tuple[ResNet50Gem, *tuple[Embedder, ...]]
 VERIFIED = 20
 """Candidates at the head of the order that are compared place by place."""
 
@@ -38,6 +40,7 @@ class RankingSetup:
         cells: describes cells for `regions`; without it, keypoints alone speak.
         verified: how many candidates are compared place by place.
         crop_resistant: also compare the hashes of their parts, .2 s a picture.
+        feature_cache: keeps the local features of candidates; None describes them anew.
     """
 
     embedders: tuple[Embedder, ...]
@@ -46,6 +49,7 @@ class RankingSetup:
     cells: CellEmbedder | None = None
     verified: int = VERIFIED
     crop_resistant: bool = False
+    feature_cache: FeatureCache | None = None
 
     def __post_init__(self) -> None:
         self.background.check(self.embedders)
@@ -88,15 +92,15 @@ class RankingSetup:
 def default_setup(
     background: Background | None = None,
     fusion: Fusion | None = None,
-    more: Sequence[Embedder] = (),
+    embedders: Embedders | None = None,
 ) -> RankingSetup:
-    """The embedded ResNet-50 with colour and texture, and more embedders where they are given.
+    """The default embedders or others, with what is shipped for them.
 
     Raises:
         BackgroundError, WeightsMissingError: if a file of the package is missing or damaged, or
             the background is of another model.
     """
-    embedders = default_embedders(more)
+    embedders = embedders or default_embedders()
     return RankingSetup(
         embedders,
         background=background or read_background(),
@@ -105,7 +109,7 @@ def default_setup(
     )
 
 
-def default_embedders(more: Sequence[Embedder] = ()) -> tuple[ResNet50Gem, *tuple[Embedder, ...]]:
+def default_embedders(more: Sequence[Embedder] = ()) -> Embedders:
     """The embedded ResNet-50, colour and texture, and those that are given."""
     simple: tuple[Embedder, ...] = (LabHistogram(), LocalBinaryPatterns(), *more)
     return (ResNet50Gem(), *simple)

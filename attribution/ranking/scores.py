@@ -75,7 +75,7 @@ def embed_query(
     """
     rows: dict[tuple[str, Crop], NDArray[np.float32]] = {}
     views: dict[tuple[str, Crop], NDArray[np.int64]] = {}
-    for embedder in embedders:
+    for embedder in reversed(embedders):  # the first one's network may be under way still
         spaces = {embedder.channel, *derived_from(embedder.channel)}
         needed = dict.fromkeys(one.crop for one in channels if one.space in spaces)
         pictures, keys = _pictures(query, needed)

@@ -1,7 +1,7 @@
 """Geometric verification of the head of the order: which local features agree, and where.
 
-Pictures are read from their dataset, and described and matched in threads: OpenCV and NumPy let
-other threads run.
+Pictures are read from their dataset, and each is described and matched in a thread: OpenCV, the
+network and NumPy let other threads run.
 """
 
 from __future__ import annotations
@@ -10,6 +10,8 @@ import os
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from functools import partial
+from itertools import repeat
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,14 +24,13 @@ from attribution.matching.local_features import (
     LocalFeatures,
     QueryFeatures,
     describe,
-    describe_query,
 )
 from attribution.ranking.gallery import Gallery
 from attribution.ranking.method import RankingSetup
 from harvester.pictures.decode import try_open
 
-AT_ONCE = 6
-"""Candidates that are compared together: each takes some 3 MB meanwhile."""
+_MAX_THREADS = 6
+"""Candidates that are compared at a time, at most: each takes some 3 MB meanwhile."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,59 +65,45 @@ def verify(
     candidates = gallery.pick(ids)
     different = {id(view): view for view in views}
     features = describe_queries(list(different.values()), setup.cells)
-    queries = dict(zip(different, features, strict=True))
-    verified: list[LocalMatch | None] = []
-    for start in range(0, len(ids), AT_ONCE):
-        here = slice(start, start + AT_ONCE)
-        bodies = [candidates[name].image for name in ids[here]]
-        verified += _verify(views[here], bodies, queries, setup)
-    return verified
-
-
-def _verify(
-    views: Sequence[NDArray[np.uint8]],
-    bodies: Sequence[bytes | None],
-    queries: Mapping[int, QueryFeatures],
-    setup: RankingSetup,
-) -> list[LocalMatch | None]:
-    """Compare a few candidates, whose features are in memory together.
-
-    Args:
-        views: what each is compared with.
-        bodies: the candidates, as stored.
-        queries: the views' features, by the views' identity.
-        setup: of the ranking.
-    """
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        pictures = list(pool.map(_open_structured, bodies))
-        decoded = [index for index, picture in enumerate(pictures) if picture is not None]
-        described = describe_all([p for p in pictures if p is not None], setup.cells)
-        agreements = pool.map(match, (queries[id(views[index])] for index in decoded), described)
-        verified: list[LocalMatch | None] = [None] * len(bodies)
-        for index, agreement in zip(decoded, agreements, strict=True):
-            verified[index] = _accepted(agreement, setup)
-    if setup.crop_resistant:
-        shares = _shared_parts(views, pictures)
-        verified = [
-            agreement and replace(agreement, parts=share)
-            for agreement, share in zip(verified, shares, strict=True)
-        ]
-    return verified
-
-
-def _shared_parts(
-    views: Sequence[NDArray[np.uint8]], pictures: Sequence[NDArray[np.uint8] | None]
-) -> list[float | None]:
-    """How many of its view's parts each picture has; None where there is no picture."""
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        described = list(
-            pool.map(lambda parts: None if parts is None else describe_parts(parts), pictures)
+    queries = {
+        key: _Compared(own, describe_parts(view) if setup.crop_resistant else None)
+        for (key, view), own in zip(different.items(), features, strict=True)
+    }
+    with _threads() as pool:
+        return list(
+            pool.map(
+                partial(_verify, setup),
+                (queries[id(view)] for view in views),
+                (candidates[name].image for name in ids),
+            )
         )
-    own = {id(view): describe_parts(view) for view in {id(view): view for view in views}.values()}
-    return [
-        None if parts is None else found_share(own[id(view)], parts)
-        for view, parts in zip(views, described, strict=True)
-    ]
+
+
+@dataclass(frozen=True, slots=True)
+class _Compared:
+    """A view as candidates are compared with it; its parts where hashes of parts are asked for."""
+
+    features: QueryFeatures
+    parts: NDArray[np.uint64] | None
+
+
+def _verify(setup: RankingSetup, query: _Compared, body: bytes | None) -> LocalMatch | None:
+    """Compare one candidate, given as it is stored."""
+    if body is None:
+        return None
+    cache, model = setup.feature_cache, setup.cells.cell_version if setup.cells else ""
+    features = cache.get(body, model) if cache else None
+    picture = _open_structured(body) if features is None or query.parts is not None else None
+    if features is None:
+        if picture is None:
+            return None
+        features = _described(picture, setup.cells)
+        if cache:
+            cache.put(body, model, features)
+    verified = _accepted(match(query.features, features), setup)
+    if query.parts is None or picture is None:
+        return verified
+    return replace(verified, parts=found_share(query.parts, describe_parts(picture)))
 
 
 def describe_queries(
@@ -124,18 +111,24 @@ def describe_queries(
 ) -> list[QueryFeatures]:
     """The local features of pictures (h, w, 3), and of their mirror images."""
     mirrored = [np.ascontiguousarray(view[:, ::-1]) for view in views]
-    both = [None] * 2 * len(views) if cells is None else cells.cells([*views, *mirrored])
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        return list(pool.map(describe_query, views, both[: len(views)], both[len(views) :]))
+    described = describe_all([*views, *mirrored], cells)
+    return list(map(QueryFeatures, described[: len(views)], described[len(views) :]))
 
 
 def describe_all(
     pictures: Sequence[NDArray[np.uint8]], cells: CellEmbedder | None
 ) -> list[LocalFeatures]:
     """The local features of pictures (h, w, 3)."""
-    of_cells = [None] * len(pictures) if cells is None else cells.cells(pictures)
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        return list(pool.map(describe, pictures, of_cells))
+    with _threads() as pool:
+        return list(pool.map(_described, pictures, repeat(cells)))
+
+
+def _described(picture: NDArray[np.uint8], cells: CellEmbedder | None) -> LocalFeatures:
+    return describe(picture, None if cells is None else cells.cells([picture])[0])
+
+
+def _threads() -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(min(os.cpu_count() or 1, _MAX_THREADS))
 
 
 def inliers_of(agreement: Agreement) -> dict[str, int]:
@@ -156,6 +149,6 @@ def _accepted(agreement: Agreement, setup: RankingSetup) -> LocalMatch:
     return LocalMatch(inliers_of(agreement), regions)
 
 
-def _open_structured(body: bytes | None) -> NDArray[np.uint8] | None:
+def _open_structured(body: bytes) -> NDArray[np.uint8] | None:
     picture = try_open(body)
     return None if picture is None or is_flat(picture) else picture

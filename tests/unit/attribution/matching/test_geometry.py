@@ -8,9 +8,14 @@ import pytest
 
 from attribution.descriptors.resnet50 import ResNet50Gem
 from attribution.matching.geometry import FLOOR, Box, inlier_counts, match, threshold
-from attribution.matching.local_features import KEYPOINTS, describe, describe_query
+from attribution.matching.local_features import KEYPOINTS, QueryFeatures, describe
 
 NO_CHANCE = np.zeros(3000, np.int64)
+
+
+def describe_query(picture, cells=None, mirrored_cells=None):
+    mirrored = np.ascontiguousarray(picture[:, ::-1])
+    return QueryFeatures(describe(picture, cells), describe(mirrored, mirrored_cells))
 
 
 def scene(seed: int, width: int = 360, height: int = 270) -> np.ndarray:
