@@ -1,25 +1,52 @@
 """The verdicts: what may be said of a candidate, from which evidence; all thresholds stand here.
 
-A ladder: near copy, replication, above chance, no evidence. A verdict is about a picture found on
-the web. None of them says that a model was trained on it. How often each is said wrongly is
-measured by `attribute evaluate`, and stands in `benchmarks/README.md`.
+A ladder: near copy, altered version, replication, same template, above chance, no evidence. A
+verdict is about a picture found on the web. None of them says that a model was trained on it. How
+often each is said wrongly is measured by `attribute evaluate`, and stands in
+`benchmarks/README.md`.
+
+Points that agree say that something is the same, and not what: a frame and a typeface have points
+too. So the candidate is laid over the query (`matching.alignment`), and what agrees there decides.
+Blocks count that agree at their place and nowhere around: text, patterns and straight edges agree
+everywhere.
 """
 
 from __future__ import annotations
 
 from enum import StrEnum
 
-EXTRACTION_RATIO = 1.0
-"""Below it a candidate is extraction-like (Carlini et al. 2023); with a matched region, a copy."""
+from attribution.matching.alignment import WHOLE, Alignment
+
 FALSE_DISCOVERIES = 0.05
 """Expected share of false ones among the candidates that are called above chance."""
+EXTRACTION_RATIO = 1.0
+"""Below it a candidate is extraction-like (Carlini et al. 2023). It is shown and decides nothing:
+any cluster of some ten look-alikes is below, and what was memorised is not always."""
+TELLING = 0.4
+"""Share of the agreeing blocks that must tell: of pictures on one template at most .3 did, of
+edited photographs .45 and more, but for heavily blurred ones."""
+FEWEST_TELLING = 6
+"""Blocks that tell, without which nothing is content."""
+AGREEING = 0.5
+"""Share of the blocks that show something which must agree where a picture lies whole."""
+PART, PART_TELLING = 0.1, 12
+"""Share of the query, and blocks that tell, which a part must have to be more than a logo."""
+EQUAL_AGREEING, EQUAL_TONES = 0.85, 0.97
+"""What makes two pictures the same where hardly a block tells: patterns, text, blurred copies."""
+COLOUR_GAP = 80.0
+"""RGB distance up to which colours are alike: black and navy are, red and orange are not."""
+DRAWN = 0.6
+"""Share of the agreeing blocks from which on a picture is flat colours or letters, whose colours
+are most of what it is."""
 
 
 class Verdict(StrEnum):
     """What the evidence for one candidate amounts to, the strongest first."""
 
     NEAR_COPY = "near copy"
+    ALTERED = "altered version"
     REPLICATION = "replication"
+    TEMPLATE = "same template"
     ABOVE_CHANCE = "above chance"
     NO_EVIDENCE = "no evidence"
 
@@ -34,9 +61,18 @@ _EXPLANATIONS = {
         "This candidate, found on the web, and the generated picture, or a tile of it, are the "
         "same picture but for small edits."
     ),
+    Verdict.ALTERED: (
+        "This candidate, found on the web, or most of it, is in the generated picture, or the "
+        "generated picture is a part of it: cropped, pasted, framed or drawn over. The marked "
+        "regions show where."
+    ),
     Verdict.REPLICATION: (
         "A part of this candidate, found on the web, agrees with a part of the generated picture "
         "place by place; the marked regions show where."
+    ),
+    Verdict.TEMPLATE: (
+        "This candidate, found on the web, and the generated picture are built alike: a layout, a "
+        "frame, a pattern, a typeface or a logo is the same, and what they show is not."
     ),
     Verdict.ABOVE_CHANCE: (
         "This candidate, found on the web, is nearer than unrelated pictures are. A shared subject "
@@ -49,17 +85,57 @@ _EXPLANATIONS = {
 }
 
 
-def judge(*, is_copy: bool, has_region: bool, ratio: float, q: float) -> Verdict:
+def judge(*, alignment: Alignment | None, is_alike: bool, q: float) -> Verdict:
     """The highest rung that the evidence for one candidate reaches.
 
     Args:
-        is_copy: by its hash.
-        has_region: a matched region was accepted.
-        ratio: `significance.memorisation_ratio`.
+        alignment: the candidate laid over the query; None where nothing said how.
+        is_alike: more points agree than chance gives, or the hashes do.
         q: false discovery rate.
     """
-    if is_copy or (has_region and ratio < EXTRACTION_RATIO):
-        return Verdict.NEAR_COPY
-    if has_region:
-        return Verdict.REPLICATION
+    if alignment is not None:
+        if alignment.is_whole and (is_equal(alignment) or holds_content(alignment)):
+            return Verdict.NEAR_COPY
+        if holds_content(alignment) and max(alignment.covered, alignment.inside) >= WHOLE:
+            return Verdict.ALTERED
+        if shares_part(alignment):
+            return Verdict.REPLICATION
+    if is_alike:
+        return Verdict.TEMPLATE
     return Verdict.ABOVE_CHANCE if q <= FALSE_DISCOVERIES else Verdict.NO_EVIDENCE
+
+
+def holds_content(alignment: Alignment) -> bool:
+    """Whether most of what lies over the query agrees there, and is content."""
+    agrees = alignment.agreeing >= AGREEING and _is_its_own(alignment)
+    return agrees and _tells(alignment, FEWEST_TELLING)
+
+
+def shares_part(alignment: Alignment) -> bool:
+    """Whether a part agrees that is content, and more than a logo."""
+    is_large = float(alignment.explained.mean()) >= PART
+    return is_large and _is_its_own(alignment) and _tells(alignment, PART_TELLING)
+
+
+def is_equal(alignment: Alignment) -> bool:
+    """Whether two pictures are equal in drawing, light and colour, whatever they show."""
+    return (
+        alignment.agreeing >= EQUAL_AGREEING
+        and alignment.tones >= EQUAL_TONES
+        and _has_its_colours(alignment)
+    )
+
+
+def _is_its_own(alignment: Alignment) -> bool:
+    """Shapes as simple as a heart are everybody's: their colours must agree too."""
+    return alignment.drawn < DRAWN or _has_its_colours(alignment)
+
+
+def _has_its_colours(alignment: Alignment) -> bool:
+    return alignment.colour_gap <= COLOUR_GAP
+
+
+def _tells(alignment: Alignment, fewest: int) -> bool:
+    """Whether blocks agree that agree nowhere else: text, patterns and edges do so everywhere."""
+    shown = alignment.covered * alignment.structured * alignment.explained.size
+    return alignment.telling >= TELLING * alignment.agreeing and alignment.telling * shown >= fewest

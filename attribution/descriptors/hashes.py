@@ -67,6 +67,18 @@ def agreement(
     return score
 
 
+HASH_NEAR = 91
+"""PDQ bits of 256 within which no unrelated pictures were: see `fusion.from_hashes`."""
+
+
+def nearest_turn(turns: Sequence[str], word: NDArray[np.uint64]) -> int | None:
+    """Which of a picture's turns has the hash nearest to one (4,); None where none is near."""
+    words, there = pack(turns, BITS["pdq"])
+    distances = np.where(there, hamming(words, word[None])[:, 0], BITS["pdq"])
+    nearest = int(distances.argmin())
+    return nearest if distances[nearest] <= HASH_NEAR else None
+
+
 PDQ_MATCH = 1 - 31 / 256
 """PDQ's own threshold, 31 of 256 bits.
 

@@ -155,7 +155,7 @@ def _ask(
         [
             (verdict, name, gallery.ids[row])
             for verdict, row in zip(verdicts, compared.rows, strict=True)
-            if verdict in {Verdict.NEAR_COPY, Verdict.REPLICATION}
+            if verdict in {Verdict.NEAR_COPY, Verdict.ALTERED, Verdict.REPLICATION}
         ],
         {channel: _alone(images.z[channel], null, drawn) for channel, null in images.null.items()},
     )

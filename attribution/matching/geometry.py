@@ -20,6 +20,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from attribution.matching.alignment import Movement
 from attribution.matching.local_features import (
     MAX_SCALE,
     MIN_SCALE,
@@ -61,6 +62,8 @@ class Region:
     Attributes:
         query: box in the query as it is, also where its mirror image matched.
         inliers: matched places that one movement explains, those that fall together counted once.
+        movement: where the candidate lies in the query; None of a region that was read and not
+            found.
     """
 
     query: Box
@@ -68,6 +71,7 @@ class Region:
     inliers: int
     method: MatchMethod
     mirrored: bool
+    movement: Movement | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,6 +157,7 @@ def _region(
         inliers=min(_distinct(w), _distinct(z)),
         method=method,
         mirrored=mirrored,
+        movement=Movement(*_affine(w, z, skews=method == "sift"), mirrored),
     )
 
 
@@ -190,16 +195,26 @@ def _fitted(
 
     Without `skews` it is the similarity through them.
     """
-    # Any affine of the plane is turn · z + skew · conj(z) + shift; without skew, a similarity.
-    skew = z.conj() if skews else np.zeros_like(z)
-    terms = np.stack([z, skew, np.ones_like(z)], axis=1).astype(np.complex128)
-    affine = np.linalg.lstsq(terms[inliers], w[inliers].astype(np.complex128), rcond=None)[0]
+    affine = _affine(w[inliers], z[inliers], skews=skews)
     longest = abs(affine[0]) + abs(affine[1])
     shortest = abs(affine[0]) - abs(affine[1])  # below 0 it mirrors
     if shortest < MIN_SCALE or longest > MAX_SCALE or longest > _STRETCH * shortest:
         return None
-    off = np.abs(terms @ affine - w)
+    off = np.abs(affine[0] * z + affine[1] * z.conj() + affine[2] - w)
     return np.asarray(off < tolerance * math.sqrt(longest * shortest) ** 0.5)
+
+
+def _affine(
+    w: NDArray[np.complex64], z: NDArray[np.complex64], *, skews: bool
+) -> tuple[complex, complex, complex]:
+    """The affine of the plane that brings z nearest to w; without `skews` the similarity.
+
+    Any is turn · z + skew · conj(z) + shift; without skew, a similarity.
+    """
+    skew = z.conj() if skews else np.zeros_like(z)
+    terms = np.stack([z, skew, np.ones_like(z)], axis=1).astype(np.complex128)
+    solved = np.linalg.lstsq(terms, w.astype(np.complex128), rcond=None)[0]
+    return complex(solved[0]), complex(solved[1]), complex(solved[2])
 
 
 def _spread(points: NDArray[np.complex64]) -> float:

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from attribution.calibration import fusion
+from attribution.calibration.shares import shares_of
 from attribution.calibration.significance import (
     false_discovery_rates,
     follow_gallery,
@@ -21,10 +22,15 @@ from attribution.ranking.gallery import Gallery
 from attribution.ranking.method import RankingSetup
 from attribution.ranking.query import Query
 from attribution.ranking.scores import QueryVectors, embed_query, score_images, score_prompt
-from attribution.ranking.verification import LocalMatch, verify
+from attribution.ranking.verification import LocalMatch, explained_area, verify
 
+_EXPLAINING = frozenset({Verdict.NEAR_COPY, Verdict.ALTERED, Verdict.REPLICATION, Verdict.TEMPLATE})
 POOL = 1000
 """Candidates that each of the two ways into the pool lets in at most."""
+
+
+COPIES = 100
+"""Near copies by their hash that are compared place by place, beside the head of the order."""
 
 
 def compare(
@@ -55,7 +61,8 @@ def compare(
         if not gallery.check_hashes({*compared.rows[best], *np.flatnonzero(compared.copies)}):
             break
     if not compared.is_flat:
-        compared.verify(best[: setup.verified])
+        copies = np.flatnonzero(compared.is_copy)[:COPIES]
+        compared.verify(np.union1d(best[: setup.verified], copies))
     return compared
 
 
@@ -101,7 +108,7 @@ class Comparison:
                 self.scores, query.words, setup.embedders, vectors, setup.background
             )
         nearest = (near["whole"] @ gallery.vectors[space][self.rows].T).argmax(axis=0)
-        hashed = self.hashed[self.rows]
+        hashed = self._hashed = self.hashed[self.rows]
         self.view = np.where(
             hashed > 0, copy_view[self.rows], query_vectors.view[space, "whole"][nearest]
         )
@@ -125,7 +132,7 @@ class Comparison:
 
     def verify(self, indices: NDArray[np.int64]) -> None:
         """Compare some candidates place by place, and count what agrees."""
-        views = [self.query.views[number].picture for number in self.view[indices]]
+        views = [self.query.views[number] for number in self.view[indices]]
         local_matches = verify(views, self.gallery, self.rows[indices], self._setup)
         for index, local_match in zip(indices.tolist(), local_matches, strict=True):
             if local_match is None:  # of one colour, or not decodable: nothing was compared
@@ -134,6 +141,11 @@ class Comparison:
                 self.log_odds[index] = self._proven[index] = -math.inf
                 continue
             self.verified[index] = local_match
+            if self.is_copy[index] and not self._is_near(index):
+                # The hash sees neither colour nor words: what it took for a copy is none.
+                self.is_copy[index] = False
+                self.log_odds[index] -= self._hashed[index]
+                self._proven[index] -= self._hashed[index]
             self.log_odds[index] += self._setup.fusion.from_regions(local_match.inliers)
             accepted: dict[str, int] = {
                 region.method: region.inliers for region in local_match.regions
@@ -158,18 +170,39 @@ class Comparison:
         """Of every candidate in the pool; those outside have no evidence."""
         if self.is_flat:
             return [Verdict.NO_EVIDENCE] * len(self.rows)
-        return [
-            judge(
-                is_copy=bool(self.is_copy[index]),
-                has_region=index in self.verified and bool(self.verified[index].regions),
-                ratio=float(self.ratio[index]),
-                q=float(self.q[index]),
-            )
-            for index in range(len(self.rows))
-        ]
+        return [self._verdict(index) for index in range(len(self.rows))]
+
+    def _verdict(self, index: int) -> Verdict:
+        verified = self.verified.get(index)
+        return judge(
+            alignment=verified.alignment if verified else None,
+            is_alike=verified is not None
+            and (bool(verified.regions) or bool(self.copies[self.rows[index]])),
+            q=float(self.q[index]),
+        )
+
+    def _is_near(self, index: int) -> bool:
+        return self._verdict(index) is Verdict.NEAR_COPY
 
     def shares(self) -> tuple[NDArray[np.float64], float]:
-        """Of the influence, and what is left unattributed.
+        """Of the influence, and what is left unattributed."""
+        shares = np.zeros(len(self.rows))
+        if self.is_flat:
+            return shares, 1.0
+        explaining, areas, is_template = [], [], []
+        for index, verified in self.verified.items():
+            verdict = self._verdict(index)
+            if verdict not in _EXPLAINING:
+                continue
+            explaining.append(index)
+            tile = self.query.views[self.view[index]].tile
+            areas.append(explained_area(verified, tile, is_whole=verdict is Verdict.NEAR_COPY))
+            is_template.append(verdict is Verdict.TEMPLATE)
+        shares[explaining], rest = shares_of(areas, is_template)
+        return shares, rest
+
+    def odds_shares(self) -> tuple[NDArray[np.float64], float]:
+        """What the log-odds make of the influence: a soft maximum, for the proof on a model.
 
         Words and points that chance explains have no part: unrelated candidates that were searched
         for by the prompt have them as well, and the background's pictures have no words.

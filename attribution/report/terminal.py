@@ -34,7 +34,9 @@ WIDE = 130
 """Columns from which each match has a line of its own; below, its facts stand under each other."""
 _STYLES = {
     Verdict.NEAR_COPY: "bold red",
+    Verdict.ALTERED: "bold magenta",
     Verdict.REPLICATION: "bold blue",
+    Verdict.TEMPLATE: "yellow",
     Verdict.ABOVE_CHANCE: "green",
     Verdict.NO_EVIDENCE: "dim",
     None: "dim",

@@ -17,6 +17,75 @@ UNTESTED = "not tested"
 SMALLEST = 1e-9
 """Chances below are shown as below it: a fitted tail cannot tell them apart."""
 _METHODS = {"sift": "SIFT", "cells": "ResNet cells"}
+_CONCLUSIONS = {
+    Verdict.NEAR_COPY: (
+        "Among {searched} searched there is a near copy of {either}.",
+        "Among {searched} searched there are {count} near copies of {either}.",
+    ),
+    Verdict.ALTERED: (
+        (
+            "An altered version: among {searched} searched one is in {subject}, whole or nearly so, or "
+            "{subject} is a part of it. It is no near copy of the whole."
+        ),
+        (
+            "Altered versions: among {searched} searched {count} are each in {subject}, whole or "
+            "nearly so, or {subject} is a part of them. None is a near copy of the whole."
+        ),
+    ),
+    Verdict.REPLICATION: (
+        (
+            "A part agrees: among {searched} searched one agrees place by place with a part of "
+            "{subject}. None is a near copy of the whole."
+        ),
+        (
+            "A part agrees: among {searched} searched {count} agree place by place with a part of "
+            "{subject}. None is a near copy of the whole."
+        ),
+    ),
+    Verdict.TEMPLATE: (
+        (
+            "The same template: among {searched} searched one is built as {subject} is. A layout, a "
+            "frame, a pattern, a typeface or a logo is the same; what it shows is not."
+        ),
+        (
+            "The same template: among {searched} searched {count} are built as {subject} is. A layout, "
+            "a frame, a pattern, a typeface or a logo is the same; what they show is not."
+        ),
+    ),
+    Verdict.ABOVE_CHANCE: (
+        (
+            "No copy: among {searched} searched one is nearer to {subject} than unrelated pictures "
+            "are. A shared subject can be the whole reason."
+        ),
+        (
+            "No copy: among {searched} searched {count} are nearer to {subject} than unrelated "
+            "pictures are. A shared subject can be the whole reason."
+        ),
+    ),
+    Verdict.NO_EVIDENCE: (
+        (
+            "No evidence: among {searched} searched none is nearer to {subject} than unrelated "
+            "pictures can be. They are listed in order all the same. A source that was not among them "
+            "is not ruled out."
+        ),
+    )
+    * 2,
+}
+"""By the highest rung that is reached, what the ranking amounts to: by one, by several."""
+_BADGES = {
+    Verdict.NEAR_COPY: ("near copy", "near copies"),
+    Verdict.ALTERED: ("altered version", "altered versions"),
+    Verdict.REPLICATION: ("replication", "replications"),
+    Verdict.TEMPLATE: ("of one template", "of one template"),
+    Verdict.ABOVE_CHANCE: ("above chance", "above chance"),
+}
+_BESIDES = {
+    Verdict.ALTERED: ("is an altered version", "are altered versions"),
+    Verdict.REPLICATION: ("agrees in a part", "agree in a part"),
+    Verdict.TEMPLATE: ("is built on the same template", "are built on the same template"),
+    Verdict.ABOVE_CHANCE: ("is above chance", "are above chance"),
+}
+"""By rung, what one candidate that reaches it does, and what several do."""
 _PLACES = {
     ("upper", "middle"): "upper middle",
     ("lower", "middle"): "lower middle",
@@ -45,30 +114,11 @@ def conclusion(ranking: Ranking) -> str:
             f"Nothing can be compared: {subject} is of one flat colour. {searched} searched; "
             "their order means nothing."
         )
-    match ranking.verdict:
-        case Verdict.NEAR_COPY:
-            count = found[Verdict.NEAR_COPY]
-            clause = "there is a near copy" if count == 1 else f"there are {count:,} near copies"
-            return f"Among {searched} searched {clause} of {either}.{_besides(ranking)}"
-        case Verdict.REPLICATION:
-            count = found[Verdict.REPLICATION]
-            clause = "one agrees" if count == 1 else f"{count:,} agree"
-            return (
-                f"A part agrees: among {searched} searched {clause} place by place with a part of "
-                f"{subject}. None is a near copy of the whole.{_besides(ranking)}"
-            )
-        case Verdict.ABOVE_CHANCE:
-            count = found[Verdict.ABOVE_CHANCE]
-            clause = "one is" if count == 1 else f"{count:,} are"
-            return (
-                f"No copy: among {searched} searched {clause} nearer to {subject} than unrelated "
-                "pictures are. A shared subject can be the whole reason."
-            )
-    return (
-        f"No evidence: among {searched} searched none is nearer to {subject} than unrelated "
-        "pictures can be. They are listed in order all the same. A source that was not among them "
-        "is not ruled out."
-    )
+    verdict = ranking.verdict or Verdict.NO_EVIDENCE
+    count = found.get(verdict, 0)
+    sentence = _CONCLUSIONS[verdict][count != 1]
+    said = sentence.format(searched=searched, count=f"{count:,}", subject=subject, either=either)
+    return said + _besides(ranking)
 
 
 def summary(ranking: Ranking) -> str:
@@ -78,15 +128,10 @@ def summary(ranking: Ranking) -> str:
     if ranking.is_flat:
         return "nothing to compare"
     verdict = ranking.verdict or Verdict.NO_EVIDENCE
+    if verdict is Verdict.NO_EVIDENCE:
+        return verdict.value
     many = ranking.found.get(verdict, 0)
-    match verdict:
-        case Verdict.NEAR_COPY:
-            return f"{many:,} near {'copy' if many == 1 else 'copies'}"
-        case Verdict.REPLICATION:
-            return f"{many:,} replication{'' if many == 1 else 's'}"
-        case Verdict.ABOVE_CHANCE:
-            return f"{many:,} above chance"
-    return verdict.value
+    return f"{many:,} {_BADGES[verdict][many != 1]}"
 
 
 def shares_line(ranking: Ranking, most: int = 3) -> str | None:
@@ -176,15 +221,17 @@ def short_regions(match: Match) -> str:
 
 def _besides(ranking: Ranking) -> str:
     """How many candidates reach the rungs below the highest."""
-    counts, verdict = ranking.found or {}, ranking.verdict
-    others = []
-    parts = counts.get(Verdict.REPLICATION, 0)
-    if verdict is Verdict.NEAR_COPY and parts:
-        others.append(f"{parts:,} agree{'s' if parts == 1 else ''} in a part")
-    above = counts.get(Verdict.ABOVE_CHANCE, 0)
-    if above:
-        others.append(f"{above:,} {'is' if above == 1 else 'are'} above chance")
-    return f" Of the others, {' and '.join(others)}." if others else ""
+    counts = ranking.found or {}
+    rungs = tuple(Verdict)
+    below = rungs[rungs.index(ranking.verdict or Verdict.NO_EVIDENCE) + 1 :]
+    others = [
+        f"{counts[rung]:,} {_BESIDES[rung][counts[rung] != 1]}"
+        for rung in below
+        if rung in _BESIDES and counts.get(rung)
+    ]
+    *first, last = others or [""]
+    said = f"{', '.join(first)} and {last}" if first else last
+    return f" Of the others, {said}." if said else ""
 
 
 def _place(box: Box) -> str:

@@ -156,7 +156,7 @@ class Rankers:
             return shares(log_odds.astype(np.float64), 0.0)[0].astype(np.float32)
 
         by_method = {
-            WHENCE: compared.shares()[0],
+            WHENCE: compared.odds_shares()[0],
             **compared.shares_by_images(),
         }
         return {

@@ -12,46 +12,91 @@ import pytest
 
 from attribution.calibration.verdicts import FALSE_DISCOVERIES, Verdict, judge
 from attribution.descriptors.hashes import PDQ_QUALITY, is_flat, near_copies
+from attribution.matching.alignment import Alignment
 from tests.support.tiny import scene
 
 RUNGS = list(Verdict)
 
-evidence = st.fixed_dictionaries(
-    {
-        "is_copy": st.booleans(),
-        "has_region": st.booleans(),
-        "ratio": st.floats(0, 3, allow_nan=False),
-        "q": st.floats(0, 1, allow_nan=False),
-    }
-)
+BLOCKS = (12, 16)
+SHARES = st.floats(0, 1)
 
 
-@hypothesis.given(evidence, evidence)
-def test_more_evidence_never_lowers_the_rung(one, other):
-    more = {
-        "is_copy": one["is_copy"] or other["is_copy"],
-        "has_region": one["has_region"] or other["has_region"],
-        "ratio": min(one["ratio"], other["ratio"]),
-        "q": min(one["q"], other["q"]),
+def laid(**given) -> Alignment:
+    """A candidate laid over the query; a whole copy unless told otherwise."""
+    values = {
+        "covered": 1.0,
+        "inside": 1.0,
+        "structured": 0.8,
+        "agreeing": 1.0,
+        "telling": 0.8,
+        "drawn": 0.0,
+        "tones": 1.0,
+        "colour_gap": 0.0,
+        "explained": np.ones(BLOCKS, np.bool_),
     }
-    assert RUNGS.index(judge(**more)) <= min(RUNGS.index(judge(**one)), RUNGS.index(judge(**other)))
+    return Alignment(**values | given)
 
 
 @pytest.mark.parametrize(
-    ("is_copy", "has_region", "ratio", "q", "rung"),
+    ("alignment", "is_alike", "q", "rung"),
     [
-        (True, False, 2.0, 1.0, Verdict.NEAR_COPY),
-        (False, True, 0.99, 1.0, Verdict.NEAR_COPY),
-        (False, True, 1.0, 1.0, Verdict.REPLICATION),
-        (False, True, float("nan"), 1.0, Verdict.REPLICATION),
-        (False, False, 0.1, FALSE_DISCOVERIES, Verdict.ABOVE_CHANCE),
-        (False, False, 0.1, 0.0501, Verdict.NO_EVIDENCE),
-        (False, False, float("nan"), float("nan"), Verdict.NO_EVIDENCE),
+        (laid(), False, 1.0, Verdict.NEAR_COPY),
+        (laid(colour_gap=200.0), False, 1.0, Verdict.NEAR_COPY),  # sepia, another hue
+        (laid(agreeing=0.55, telling=0.4, tones=0.6), True, 1.0, Verdict.NEAR_COPY),  # a slogan
+        (laid(telling=0.08), True, 1.0, Verdict.NEAR_COPY),  # blurred; or a pattern, the same one
+        (laid(telling=0.08, colour_gap=90.0), True, 1.0, Verdict.TEMPLATE),  # in other colours
+        (laid(telling=0.02, tones=0.2), True, 1.0, Verdict.TEMPLATE),  # bricks of other tones
+        (laid(agreeing=0.75, telling=0.15, tones=0.8), True, 1.0, Verdict.TEMPLATE),  # a card
+        (laid(drawn=1.0, colour_gap=200.0), True, 1.0, Verdict.TEMPLATE),  # a heart, blue for red
+        (laid(drawn=1.0), True, 1.0, Verdict.NEAR_COPY),
+        (laid(inside=0.5), True, 1.0, Verdict.ALTERED),  # a crop
+        (laid(covered=0.1), True, 1.0, Verdict.ALTERED),  # in a collage
+        (laid(covered=0.5, inside=0.6), True, 1.0, Verdict.REPLICATION),
+        (laid(agreeing=0.3, telling=0.25), True, 1.0, Verdict.REPLICATION),  # a part was pasted
+        (
+            laid(agreeing=0.2, telling=0.15, explained=np.eye(*BLOCKS, dtype=np.bool_)),
+            True,
+            1.0,
+            Verdict.TEMPLATE,  # a logo
+        ),
+        (None, True, 1.0, Verdict.TEMPLATE),
+        (None, False, FALSE_DISCOVERIES, Verdict.ABOVE_CHANCE),
+        (laid(agreeing=0.2, telling=0.02), False, 0.0501, Verdict.NO_EVIDENCE),
+        (None, False, float("nan"), Verdict.NO_EVIDENCE),
     ],
 )
-def test_each_rung_has_its_own_evidence(is_copy, has_region, ratio, q, rung):
-    """Nearness alone is no copy: without a region the ratio has no part."""
-    assert judge(is_copy=is_copy, has_region=has_region, ratio=ratio, q=q) is rung
+def test_each_rung_has_its_own_evidence(alignment, is_alike, q, rung):
+    assert judge(alignment=alignment, is_alike=is_alike, q=q) is rung
+
+
+@hypothesis.given(
+    st.fixed_dictionaries(
+        {
+            "covered": SHARES,
+            "inside": SHARES,
+            "structured": SHARES,
+            "agreeing": SHARES,
+            "telling": SHARES,
+            "drawn": SHARES,
+            "tones": SHARES,
+            "colour_gap": st.floats(0, 441),
+        }
+    ),
+    st.booleans(),
+    SHARES,
+)
+def test_more_evidence_never_lowers_the_rung(values, is_alike, q):
+    values["telling"] = min(values["telling"], values["agreeing"])
+    rung = RUNGS.index(judge(alignment=laid(**values), is_alike=is_alike, q=q))
+    for more in (
+        {"covered": 1.0, "inside": 1.0},
+        {"agreeing": 1.0, "telling": 1.0},
+        {"tones": 1.0, "colour_gap": 0.0},
+        {"drawn": 0.0},
+    ):
+        assert RUNGS.index(judge(alignment=laid(**values | more), is_alike=is_alike, q=q)) <= rung
+    assert RUNGS.index(judge(alignment=laid(**values), is_alike=True, q=q)) <= rung
+    assert RUNGS.index(judge(alignment=laid(**values), is_alike=is_alike, q=0.0)) <= rung
 
 
 def test_a_hash_decides_at_31_bits_and_only_with_structure():

@@ -31,7 +31,7 @@ from attribution.evaluate.tables import (
 )
 from tests.golden.attribution.evaluate.oracles import micro_average_precision
 
-NEAR, REPLICATION, ABOVE, NONE = range(len(RUNGS))
+NEAR, ALTERED, REPLICATION, TEMPLATE, ABOVE, NONE = range(len(RUNGS))
 
 
 class Candidates:
@@ -90,13 +90,15 @@ def test_recalls_and_precision_are_those_that_a_person_counts(suite, answers):
 
 
 def test_verdicts_are_counted_by_severity_and_twins_are_no_false_alarms(suite, answers):
-    near, replication, above = figures_of_found(suite, answers).verdicts
+    near, altered, replication, template, above = figures_of_found(suite, answers).verdicts
     assert {kind: found.value for kind, found in near.recall.items()} == {"mild": 1, "strong": 0}
     assert replication.recall["strong"].value == 0.5
     assert above.recall["strong"].value == 0.5
-    assert [(one.right, one.wrong) for one in (near, replication, above)] == [
+    assert [(one.right, one.wrong) for one in (near, altered, replication, template, above)] == [
         (2, 0),
+        (0, 0),
         (1, 1),
+        (0, 0),
         (0, 1),
     ]
     assert (near.precision, replication.precision, above.precision) == (1.0, 0.5, 0.0)
@@ -181,7 +183,7 @@ def test_pairs_without_edits_have_no_families(answers):
 def test_a_record_is_what_json_can_hold(suite, answers, null_figures):
     told = json.loads(json.dumps(record(figures_of_found(suite, answers)), allow_nan=False))
     assert told["ways"][0]["micro_ap"] == {"value": 1.0, "low": 1.0, "high": 1.0}
-    assert told["verdicts"][1]["verdict"] == "replication"
+    assert [one["verdict"] for one in told["verdicts"]] == [rung.value for rung in Verdict][:-1]
     told = json.loads(json.dumps(record(null_figures), allow_nan=False))
     assert told["worst"] == [["near copy", "a", "b"]]
     assert told["below"]["0.001"]["value"] == 0.0012

@@ -12,6 +12,7 @@ from attribution.descriptors.resnet50 import ResNet50Gem
 from attribution.matching.geometry import Box
 from attribution.ranking.gallery import Gallery, load_gallery
 from attribution.ranking.method import RankingSetup
+from attribution.ranking.query import View
 from attribution.ranking.verification import verify
 from harvester.dataset import shards
 from harvester.pictures.decode import open_picture
@@ -52,6 +53,11 @@ def gallery(tmp_path_factory, sample, network) -> Gallery:
     return load_gallery([store(tmp_path_factory.mktemp("sample") / "c", sample)], [network])
 
 
+def view(picture: np.ndarray) -> View:
+    """A picture as a view without hashes, so that regions alone propose movements."""
+    return View(None, picture, {"pdq": ("0" * 64,) * 8}, 0)
+
+
 def pictures(sample: list[Candidate]) -> list[np.ndarray]:
     return [open_picture(one.image).rgb for one in sample]
 
@@ -90,7 +96,7 @@ def test_a_pasted_part_is_found_where_it_is_in_both_pictures(sample, gallery, me
         part = part[:, ::-1] if mirrored else part
         query = pasted(part, scene(number), 0.4, 0.3, 0.46)
         rows = np.arange(len(gallery.ids))
-        verified = verify([query] * len(rows), gallery, rows, method)
+        verified = verify([view(query)] * len(rows), gallery, rows, method)
         source = gallery.ids.index(sample[number].id)
         assert not [one for n, one in enumerate(verified) if n != source and one.regions]
         if verified[source].regions:
@@ -106,7 +112,7 @@ def test_a_pasted_part_is_found_where_it_is_in_both_pictures(sample, gallery, me
 
 def test_a_candidate_is_compared_with_its_own_view(sample, gallery, method):
     """Two views, each of another candidate: crossed over, nothing agrees."""
-    views = pictures(sample)[:2]
+    views = [view(one) for one in pictures(sample)[:2]]
     rows = np.array([gallery.ids.index(one.id) for one in sample[:2]])
     straight = verify(views, gallery, rows, method)
     crossed = verify(views[::-1], gallery, rows, method)
@@ -118,7 +124,7 @@ def test_a_candidate_is_compared_with_its_own_view(sample, gallery, method):
 def test_what_chance_reaches_is_counted_and_not_accepted(gallery, method):
     rows = np.arange(len(gallery.ids))
     for number in range(3):
-        for one in verify([scene(number)] * len(rows), gallery, rows, method):
+        for one in verify([view(scene(number))] * len(rows), gallery, rows, method):
             assert one.regions == ()
             assert set(one.inliers) == {"sift", "cells"}
 
@@ -126,7 +132,7 @@ def test_what_chance_reaches_is_counted_and_not_accepted(gallery, method):
 def test_a_method_without_cells_compares_keypoints_alone(sample, gallery, network):
     bare = RankingSetup((network,), read_background(), Fusion(0, {}, {}, {}))
     row = np.array([gallery.ids.index(sample[0].id)])
-    [one] = verify(pictures(sample)[:1], gallery, row, bare)
+    [one] = verify([view(pictures(sample)[0])], gallery, row, bare)
     assert one.inliers["cells"] == 0
     assert [region.method for region in one.regions] == ["sift"]
 
@@ -148,7 +154,7 @@ def test_a_candidate_that_cannot_be_decoded_or_is_flat_is_skipped(tmp_path, netw
     gallery = load_gallery([folder], [TinyEmbedder()])
     method = RankingSetup((TinyEmbedder(),), tiny_background(), Fusion(0, {}, {}, {}), network)
     rows = np.arange(3)
-    found = dict(zip(gallery.ids, verify([scene(2)] * 3, gallery, rows, method), strict=True))
+    found = dict(zip(gallery.ids, verify([view(scene(2))] * 3, gallery, rows, method), strict=True))
     assert found[whole[0].id] is None
     assert found[flat.id] is None
     assert found[whole[1].id].regions

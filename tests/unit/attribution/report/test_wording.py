@@ -27,7 +27,7 @@ from attribution.report.wording import (
     summary,
 )
 
-COPY, PART, ABOVE, NONE = Verdict
+COPY, ALTERED, PART, TEMPLATE, ABOVE, NONE = Verdict
 PICTURE = np.zeros((8, 8, 3), np.uint8)
 
 
