@@ -108,7 +108,7 @@ class Comparison:
                 self.scores, query.words, setup.embedders, vectors, setup.background
             )
         nearest = (near["whole"] @ gallery.vectors[space][self.rows].T).argmax(axis=0)
-        hashed = self._hashed = self.hashed[self.rows]
+        hashed = self.hashed[self.rows]
         self.view = np.where(
             hashed > 0, copy_view[self.rows], query_vectors.view[space, "whole"][nearest]
         )
@@ -144,8 +144,6 @@ class Comparison:
             if self.is_copy[index] and not self._is_near(index):
                 # The hash sees neither colour nor words: what it took for a copy is none.
                 self.is_copy[index] = False
-                self.log_odds[index] -= self._hashed[index]
-                self._proven[index] -= self._hashed[index]
             self.log_odds[index] += self._setup.fusion.from_regions(local_match.inliers)
             accepted: dict[str, int] = {
                 region.method: region.inliers for region in local_match.regions

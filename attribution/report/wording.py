@@ -24,8 +24,8 @@ _CONCLUSIONS = {
     ),
     Verdict.ALTERED: (
         (
-            "An altered version: among {searched} searched one is in {subject}, whole or nearly so, or "
-            "{subject} is a part of it. It is no near copy of the whole."
+            "An altered version: among {searched} searched one is in {subject}, whole or nearly "
+            "so, or {subject} is a part of it. It is no near copy of the whole."
         ),
         (
             "Altered versions: among {searched} searched {count} are each in {subject}, whole or "
@@ -44,12 +44,12 @@ _CONCLUSIONS = {
     ),
     Verdict.TEMPLATE: (
         (
-            "The same template: among {searched} searched one is built as {subject} is. A layout, a "
-            "frame, a pattern, a typeface or a logo is the same; what it shows is not."
+            "The same template: among {searched} searched one is built as {subject} is. A layout, "
+            "a frame, a pattern, a typeface or a logo is the same; what it shows is not."
         ),
         (
-            "The same template: among {searched} searched {count} are built as {subject} is. A layout, "
-            "a frame, a pattern, a typeface or a logo is the same; what they show is not."
+            "The same template: among {searched} searched {count} are built as {subject} is. A "
+            "layout, a frame, a pattern, a typeface or a logo is the same; what they show is not."
         ),
     ),
     Verdict.ABOVE_CHANCE: (
@@ -65,8 +65,8 @@ _CONCLUSIONS = {
     Verdict.NO_EVIDENCE: (
         (
             "No evidence: among {searched} searched none is nearer to {subject} than unrelated "
-            "pictures can be. They are listed in order all the same. A source that was not among them "
-            "is not ruled out."
+            "pictures can be. They are listed in order all the same. A source that was not among "
+            "them is not ruled out."
         ),
     )
     * 2,
