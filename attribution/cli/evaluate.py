@@ -5,14 +5,18 @@ Part of the shell, as `attribution.cli.app` is. Nothing heavy is imported before
 
 from __future__ import annotations
 
+import tempfile
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from attribution.cli.evaluate_options import GalleryPath, SuiteOptions, SystemOptions
+from attribution.cli.evaluate_options import STOPPED, GalleryPath, SuiteOptions, SystemOptions
 from attribution.cli.inputs import read_jobs
-from harvester.cli.console import given_path, new_app, set_up_logging, stderr
+from attribution.cli.prepare import PATH
+from harvester.cli.console import given_path, interruptible, new_app, set_up_logging, stderr
 from harvester.cli.options import takes
 
 evaluate_app = new_app(no_args_is_help=True)
@@ -169,3 +173,90 @@ def null(
                 for is_split in splits
             ][::-1]
     options.show({"backgrounds": record(figures)}, null_text(figures))
+
+
+@evaluate_app.command()
+@takes(SuiteOptions, without=("work", "same"))
+def lookalikes(
+    *,
+    each: Annotated[
+        int,
+        typer.Option(
+            "--each", min=2, max=99, help="Pictures to draw of each template; 9 unless given."
+        ),
+    ] = 9,
+    queries: Annotated[
+        int, typer.Option("--queries", min=1, help="Pictures of each to ask for; 2 unless given.")
+    ] = 2,
+    keep: Annotated[
+        Path | None,
+        typer.Option(
+            "--keep",
+            help="Folder for the pictures, made if missing; they are thrown away unless given.",
+            **PATH,
+        ),
+    ] = None,
+    options: SuiteOptions,
+) -> None:
+    """See what is said of pictures that share a template and nothing else.
+
+    They are drawn anew: text cards, charts, flags, calendars and others. No list of pictures is
+    needed.
+
+    Example: attribute evaluate lookalikes --keep ~/lookalikes
+    """
+    set_up_logging(verbose=options.verbose)
+    from attribution.evaluate.lookalike_figures import figures_of_lookalikes
+    from attribution.evaluate.lookalikes import count_lookalikes, draw_lookalikes
+    from attribution.evaluate.suites import make_lookalikes
+    from attribution.evaluate.tables import lookalikes_text, record
+    from harvester.progress.display import Counting
+
+    with _kept(keep) as folder:
+        with (
+            interruptible(STOPPED),
+            Counting(stderr(), "drawing", count_lookalikes(each)) as counting,
+        ):
+            draw_lookalikes(folder, each=each, seed=options.seed, step=counting.advance)
+        with options.opened(folder) as (candidates, setup):
+            suite = make_lookalikes(candidates, queries_each=queries, seed=options.seed)
+            with Counting(stderr(), "asking", len(suite.cases)) as counting:
+                figures = figures_of_lookalikes(suite, setup, counting.advance)
+    options.show(record(figures), lookalikes_text(figures))
+
+
+@contextmanager
+def _kept(keep: Path | None) -> Iterator[Path]:
+    """A folder to draw to, which becomes `keep` when all is done, and is gone if it is not.
+
+    So the same command can be given again after Ctrl-C.
+    """
+    from attribution.errors import SuiteError
+    from harvester.errors import reason_of
+    from harvester.paths import what_is
+
+    with ExitStack() as stack:
+        if keep is None:
+            yield Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="whence-"))) / "drawn"
+            return
+        found = what_is(keep)
+        try:
+            keep = keep.resolve()
+            if found == "a folder":
+                found = "a folder with files" if any(keep.iterdir()) else "nothing"
+            if found == "nothing":
+                keep.parent.mkdir(parents=True, exist_ok=True)
+                # Beside it, so that it can be renamed.
+                beside = tempfile.TemporaryDirectory(prefix=".whence-", dir=keep.parent)
+                drawn = Path(stack.enter_context(beside)) / keep.name
+        except OSError as exc:
+            found = reason_of(exc)
+        if found != "nothing":
+            raise SuiteError(
+                f"{keep}: expected an empty folder or none for the pictures, found {found}; name "
+                "another with --keep"
+            )
+        yield drawn
+        if keep.is_dir():
+            keep.rmdir()
+        drawn.rename(keep)

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from attribution.ranking.method import RankingSetup
 
 
-_STOPPED = "figures are of whole suites only; run the same command again"
+STOPPED = "figures are of whole suites only; run the same command again"
 GalleryPath = Annotated[
     Path,
     typer.Argument(
@@ -133,7 +133,7 @@ class SuiteOptions:
 
         with needs_extra("evaluate", "evaluate", "scipy"):
             pass
-        with tempfile.TemporaryDirectory(prefix="whence-") as temporary, interruptible(_STOPPED):
+        with tempfile.TemporaryDirectory(prefix="whence-") as temporary, interruptible(STOPPED):
             folder = gallery
             if not shard_paths(gallery, Candidate):
                 folder = self.work or Path(temporary) / "pictures"

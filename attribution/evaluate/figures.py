@@ -168,8 +168,13 @@ def figures_of_prompts(suite: Suite, answers: Answers) -> PromptFigures:
     )
 
 
-def share_of_groups(hits: NDArray[np.bool_], groups: NDArray[np.int64], seed: int) -> Interval:
-    """A share of queries (m,), with its interval by groups (m,) that are drawn together."""
+def share_of_groups(
+    hits: NDArray[np.bool_] | NDArray[np.float64], groups: NDArray[np.int64], seed: int
+) -> Interval:
+    """A share of queries, or the mean of their values (m,).
+
+    Its interval is by groups (m,) that are drawn together.
+    """
     _, group = np.unique(groups, return_inverse=True)
     counts = np.bincount(group)
     hits_by_group = np.bincount(group, weights=hits)

@@ -61,12 +61,27 @@ def folders_of(gallery: Gallery) -> dict[str, list[int]]:
     row_of = {name: row for row, name in enumerate(gallery.ids)}
     by_folder: dict[str, dict[int, None]] = {}
     for record in _findings(gallery):
-        row = row_of.get(record["candidate_id"] or "")
-        if record["source"] == "folder" and row is not None:
-            # `file:pictures/cats/1.jpg`: between the folder's own name and the file's.
-            below = "/".join((record["url"] or "").split("/")[1:-1])
-            by_folder.setdefault(below, {})[row] = None
+        row, path = row_of.get(record["candidate_id"] or ""), _path_of(record)
+        if path is not None and row is not None:
+            by_folder.setdefault(path.rpartition("/")[0], {})[row] = None
     return {name: sorted(rows) for name, rows in by_folder.items()} if len(by_folder) > 1 else {}
+
+
+def paths_of(gallery: Gallery) -> list[str]:
+    """By row, the path below the folder that it was harvested from; its id where there is none."""
+    names = {name: name for name in gallery.ids}
+    for record in _findings(gallery):
+        name, path = record["candidate_id"] or "", _path_of(record)
+        if path is not None and names.get(name) == name:
+            names[name] = path
+    return [names[name] for name in gallery.ids]
+
+
+def _path_of(record: Mapping[str, str | None]) -> str | None:
+    if record["source"] != "folder":
+        return None
+    # `file:pictures/cats/1.jpg`: what stands behind the folder's own name.
+    return (record["url"] or "").partition("/")[2]
 
 
 def prompts_of(gallery: Gallery) -> list[set[str]]:

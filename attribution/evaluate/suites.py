@@ -1,8 +1,9 @@
 """These are the test suites of a ranking: queries, the gallery they are asked of, and the truth.
 
-Four suites. *Copies*: seeded edits of the gallery's own pictures. *Prompts*: generated pictures
+Five suites. *Copies*: seeded edits of the gallery's own pictures. *Prompts*: generated pictures
 against what their own prompt found and what others did. *Pairs*: a list of pictures and their known
-sources. *Null*: pictures whose source is not there.
+sources. *Null*: pictures whose source is not there. *Look-alikes*: pictures beside others that
+share a template with them and nothing else.
 
 Pictures that are as good as a source (PDQ within its threshold, or in a list that a person made:
 most collections hold some twice) are neither sources nor false alarms; how many were passed over is
@@ -28,7 +29,8 @@ from attribution.batch.jobs import BatchJob, open_job
 from attribution.errors import SuiteError
 from attribution.evaluate.compositions import MIN_SIDE
 from attribution.evaluate.edits import EDITS, Edit, make_copy, rng_for
-from attribution.evaluate.galleries import Same, folders_of, only, prompts_of, twins
+from attribution.evaluate.galleries import Same, folders_of, only, paths_of, prompts_of, twins
+from attribution.evaluate.lookalikes import kind_of
 from attribution.ranking.gallery import Gallery
 from attribution.ranking.query import Query, open_query, query_from_bytes
 from harvester.pictures.decode import open_picture
@@ -46,11 +48,12 @@ class Case:
 
     Attributes:
         name: of the query, for a person.
-        kind: the edit's name, or the prompt.
+        kind: the edit's name, the prompt, or the sort of picture.
         group: 0 and up; cases of one group are drawn together when intervals are made.
         open: makes the query; a suite's pictures are not all in memory.
         sources: rows that it is made from.
         passed_over: rows that are neither sources nor false alarms.
+        lookalikes: rows that share a template with it and nothing else.
     """
 
     name: str
@@ -59,6 +62,7 @@ class Case:
     open: Callable[[], Query] = field(repr=False)
     sources: NDArray[np.int64]
     passed_over: NDArray[np.int64] = field(default_factory=lambda: _NOTHING)
+    lookalikes: NDArray[np.int64] = field(default_factory=lambda: _NOTHING)
 
 
 @dataclass(frozen=True)
@@ -114,7 +118,7 @@ def make_copies(
             f"them for collages to take from, found {len(rows)}; add pictures or ask for fewer "
             "queries"
         )
-    others = _pictures(gallery, rows[:SPARE])
+    others = _pictures(gallery, rows[:SPARE].tolist())
     taken = {
         row for spare in rows[:SPARE] for row in (int(spare), *twins(gallery, int(spare), same))
     }
@@ -240,6 +244,38 @@ def make_null(
     return Suite(gallery, tuple(cases), seed)
 
 
+def make_lookalikes(gallery: Gallery, *, queries_each: int = 2, seed: int = 1) -> Suite:
+    """Pictures that `lookalikes.draw_lookalikes` drew, each asked beside the rest of its folder.
+
+    Args:
+        gallery: harvested from a folder whose sub-folders are families.
+        queries_each: pictures drawn of each family.
+        seed: of all draws.
+
+    Raises:
+        SuiteError: if there are not two families of two pictures or more.
+    """
+    by_folder, paths = folders_of(gallery), paths_of(gallery)
+    cases = []
+    for group, folder in enumerate(sorted(by_folder)):
+        rows = by_folder[folder]
+        pictures = dict(zip(rows, _pictures(gallery, rows), strict=True))
+        drawn = rng_for(seed, folder, "queries").permutation(rows)[:queries_each].tolist()
+        for row in drawn:
+            own = [other for other in rows if np.array_equal(pictures[other], pictures[row])]
+            alike = np.array(sorted(set(rows) - set(own)), np.int64)
+            if alike.size:
+                make, out = partial(_open_stored, gallery, row, None), np.array(own, np.int64)
+                kind = kind_of(folder)
+                cases.append(Case(paths[row], kind, group, make, _NOTHING, out, alike))
+    if len({case.group for case in cases}) < 2:
+        raise SuiteError(
+            f"{_where(gallery)}: expected two or more sub-folders of different pictures, found "
+            f"{len({case.group for case in cases})}; give the folder that look-alikes were drawn to"
+        )
+    return Suite(gallery, tuple(cases), seed)
+
+
 def check_edits(names: Sequence[str]) -> list[Edit]:
     """Edits by their names; all of them if there are none.
 
@@ -259,8 +295,8 @@ def _bodies(gallery: Gallery, rows: Sequence[int]) -> list[bytes]:
     return [picked[gallery.ids[row]].image or b"" for row in rows]
 
 
-def _pictures(gallery: Gallery, rows: NDArray[np.int64]) -> list[NDArray[np.uint8]]:
-    return [open_picture(body).rgb for body in _bodies(gallery, rows.tolist())]
+def _pictures(gallery: Gallery, rows: Sequence[int]) -> list[NDArray[np.uint8]]:
+    return [open_picture(body).rgb for body in _bodies(gallery, rows)]
 
 
 def _copy(

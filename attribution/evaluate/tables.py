@@ -12,6 +12,7 @@ from dataclasses import fields, is_dataclass
 from typing import Any
 
 from attribution.evaluate.figures import PromptFigures, SuiteFigures, VerdictFigures
+from attribution.evaluate.lookalike_figures import STRONG, KindFigures, LookalikeFigures
 from attribution.evaluate.metrics import Interval, Uniformity
 from attribution.evaluate.null import NullFigures
 from attribution.evaluate.systems import FUSION
@@ -138,6 +139,42 @@ def null_text(all_figures: Sequence[NullFigures]) -> str:
             table(["a channel alone: KS p, queries with q ≤ .05", *columns[1:]], alone),
         ]
     )
+
+
+def lookalikes_text(figures: LookalikeFigures) -> str:
+    """Look-alikes: by kind, how often a shared template is taken for a shared picture."""
+    strong = " or ".join(verdict for verdict in figures.verdicts if verdict in STRONG)
+    parts = [
+        _wrapped(
+            f"{_asked_text(figures.queries, figures.candidates)}, of {figures.families} templates; "
+            "95 % intervals in brackets. The others of its template are a query's look-alikes. "
+            f"None is its source, so that each near copy and {strong} among them is wrong: the "
+            "table has the share of queries with one. Influence is what the look-alike with the "
+            "most of it is given, mean over queries"
+        ),
+        table(
+            ["", "queries", "near copy", strong, "influence"],
+            [_kind_row(row) for row in (*figures.kinds, figures.pooled)],
+        ),
+        table(
+            ["pairs with the verdict", "look-alikes"],
+            [[str(verdict), f"{count:,}"] for verdict, count in figures.verdicts.items()],
+        ),
+        _wrapped(
+            f"near copy or {strong} beside them: {figures.of_other_families:,} pairs with a "
+            f"picture of the same kind and another template, {figures.of_other_kinds:,} with one "
+            "of another kind"
+        ),
+    ]
+    if figures.worst:
+        rows = [[str(verdict), query, candidate] for verdict, query, candidate in figures.worst]
+        parts.append(table(["to be looked at", "query", "candidate"], rows))
+    return "\n\n".join(parts)
+
+
+def _kind_row(figures: KindFigures) -> list[str]:
+    shares = (figures.near_copy, figures.strong, figures.largest_share)
+    return [_shortened(figures.kind), f"{figures.queries:,}", *map(shown, shares)]
 
 
 def _uniform_text(pair: tuple[Uniformity, Interval]) -> str:

@@ -117,6 +117,7 @@ def test_the_same_seed_gives_the_same_figures(run, dataset):
         (("prompts", "pictures/subject 0", *QUICK), "two or more sub-folders of pictures, found 0"),
         (("pairs", "pairs.csv", "pictures", *QUICK), "columns image and source, found a, b"),
         (("null", "pictures", "--split"), "at least 400 pictures beside a query"),
+        (("lookalikes", "--keep", "pictures"), "an empty folder or none for the pictures, found a"),
     ],
 )
 def test_what_cannot_be_evaluated_is_refused_in_a_line(run, folder, tmp_path, arguments, found):

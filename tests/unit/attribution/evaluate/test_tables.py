@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import math
+import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -16,12 +18,14 @@ from attribution.evaluate.figures import (
     most_per_million,
     share_of_groups,
 )
+from attribution.evaluate.lookalike_figures import KindFigures, LookalikeFigures
 from attribution.evaluate.metrics import Interval, Uniformity
 from attribution.evaluate.null import NullFigures
 from attribution.evaluate.suites import Case, Suite
 from attribution.evaluate.systems import FUSED_IMAGES, FUSION, PUBLISHED, RUNGS, Answers
 from attribution.evaluate.tables import (
     found_text,
+    lookalikes_text,
     null_text,
     number,
     prompts_text,
@@ -156,7 +160,36 @@ def null_figures():
     )
 
 
-def test_tables_fit_a_hundred_columns(suite, answers, null_figures):
+@pytest.fixture
+def lookalike_figures():
+    whole = Interval(1.0, 1.0, 1.0)
+    kind = KindFigures("a-very-long-name-of-a-kind", 6, whole, whole, Interval(0.4, 0.2, 0.6))
+    return LookalikeFigures(
+        queries=6,
+        candidates=621,
+        families=3,
+        pooled=KindFigures("all", 6, whole, whole, Interval(0.4, 0.2, 0.6)),
+        kinds=(kind,),
+        verdicts=dict.fromkeys(Verdict, 1_234),
+        of_other_families=12,
+        of_other_kinds=0,
+        worst=((Verdict.NEAR_COPY, "recoloured-icon-2/03.png", "recoloured-icon-2/09.png"),),
+    )
+
+
+def test_look_alikes_are_told_by_kind_and_together(lookalike_figures):
+    text = lookalikes_text(lookalike_figures)
+    assert "6 queries against 621 candidates, of 3 templates" in text
+    assert re.search(r"^a-very-long-name-of-a-k… +6 +1\.000 \[1\.000, 1\.000\]", text, re.MULTILINE)
+    assert re.search(r"^all +6 .* \.400 \[\.200, \.600\]$", text, re.MULTILINE)
+    assert re.search(r"^near copy +1,234$", text, re.MULTILINE)
+    assert "12 pairs with a picture of the same kind" in text
+    assert "recoloured-icon-2/03.png  recoloured-icon-2/09.png" in text
+    none = replace(lookalike_figures, worst=())
+    assert "to be looked at" not in lookalikes_text(none)
+
+
+def test_tables_fit_a_hundred_columns(suite, answers, null_figures, lookalike_figures):
     longest = "resnet50-whitened-and-more z"
     wide = Answers(
         {**answers.scores, longest: -answers.scores["worse"]}, answers.verdicts, answers.seconds
@@ -165,6 +198,7 @@ def test_tables_fit_a_hundred_columns(suite, answers, null_figures):
         found_text(figures_of_found(suite, wide)),
         prompts_text(figures_of_prompts(suite, wide)),
         null_text([null_figures, null_figures]),
+        lookalikes_text(lookalike_figures),
     ]
     for text in texts:
         assert max(map(len, text.splitlines())) <= 100, text
@@ -180,13 +214,15 @@ def test_pairs_without_edits_have_no_families(answers):
     assert "by family" not in found_text(figures)
 
 
-def test_a_record_is_what_json_can_hold(suite, answers, null_figures):
+def test_a_record_is_what_json_can_hold(suite, answers, null_figures, lookalike_figures):
     told = json.loads(json.dumps(record(figures_of_found(suite, answers)), allow_nan=False))
     assert told["ways"][0]["micro_ap"] == {"value": 1.0, "low": 1.0, "high": 1.0}
     assert [one["verdict"] for one in told["verdicts"]] == [rung.value for rung in Verdict][:-1]
     told = json.loads(json.dumps(record(null_figures), allow_nan=False))
     assert told["worst"] == [["near copy", "a", "b"]]
     assert told["below"]["0.001"]["value"] == 0.0012
+    told = json.loads(json.dumps(record(lookalike_figures), allow_nan=False))
+    assert told["pooled"]["largest_share"] == {"value": 0.4, "low": 0.2, "high": 0.6}
     assert record(math.nan) is None
 
 
