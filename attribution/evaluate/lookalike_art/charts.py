@@ -178,7 +178,7 @@ def draw_floor_plan(sheet: Sheet) -> None:
         sheet.write(at, some_words(content, 1), 3 * sheet.unit, wall, room=0.8 * (right - left))
         metres = (right - left) * (bottom - top) / sheet.unit**2 / 60
         below = (at[0], at[1] + 4 * sheet.unit)
-        sheet.write(below, f"{metres:.1f} m²", 2.4 * sheet.unit, wall, room=0.8 * (right - left))
+        sheet.write(below, f"{metres:.1f} sq m", 2.4 * sheet.unit, wall, room=0.8 * (right - left))
 
 
 def _frame_chart(sheet: Sheet, *, is_lying: bool = False) -> Box:

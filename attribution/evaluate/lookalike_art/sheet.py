@@ -215,7 +215,7 @@ class Sheet:
         """One line of letters, made smaller where it is wider than its room."""
         if room is not None:
             size *= min(1.0, room / max(1.0, self.draw.textlength(text, _face(size))))
-        rim = max(1, round(size / 24)) if is_bold else 0
+        rim = max(1, round(size / 40)) if is_bold else 0
         self.draw.text(at, text, ink, _face(size), anchor=anchor, stroke_width=rim)
 
     def write_block(
