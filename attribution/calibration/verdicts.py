@@ -62,9 +62,9 @@ _EXPLANATIONS = {
         "same picture but for small edits."
     ),
     Verdict.ALTERED: (
-        "This candidate, found on the web, or most of it, is in the generated picture, or the "
-        "generated picture is a part of it: cropped, pasted, framed or drawn over. The marked "
-        "regions show where."
+        "This candidate, found on the web, agrees place by place with the generated picture over "
+        "most of the one or of the other, as after cropping, pasting, mirroring or redrawing; the "
+        "marked regions show where."
     ),
     Verdict.REPLICATION: (
         "A part of this candidate, found on the web, agrees with a part of the generated picture "

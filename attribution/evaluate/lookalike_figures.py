@@ -28,7 +28,7 @@ from attribution.evaluate.systems import RUNGS
 from attribution.ranking.comparison import compare
 from attribution.ranking.method import RankingSetup
 
-STRONG = frozenset(RUNGS[: RUNGS.index(Verdict.ABOVE_CHANCE)]) - {Verdict.NEAR_COPY}
+STRONG = frozenset({Verdict.ALTERED, Verdict.REPLICATION})
 """Verdicts beside a near copy that are wrong of a picture which shares a template alone."""
 _WRONG = STRONG | {Verdict.NEAR_COPY}
 _SHOWN = 20

@@ -134,12 +134,16 @@ def _verify(
     ]
     if picture is None and (proposed or turn is not None):
         picture = _open_structured(body)
-    alignment = None if picture is None else _aligned(query.view, picture, proposed, turn)
+    alignment, told_by = None, None
+    if picture is not None:
+        alignment, told_by = _aligned(query.view, picture, proposed, turn)
+    if alignment is None or not (holds_content(alignment) or shares_part(alignment)):
+        told_by = None
+    thresholds = setup.background.thresholds
     regions = tuple(
         region
         for region in proposed
-        if region.inliers >= setup.background.thresholds.get(region.method, np.inf)
-        or (alignment is not None and (holds_content(alignment) or shares_part(alignment)))
+        if region is told_by or region.inliers >= thresholds.get(region.method, np.inf)
     )
     parts = None
     if query.parts is not None and picture is not None:
@@ -149,21 +153,26 @@ def _verify(
 
 def _aligned(
     view: View, picture: NDArray[np.uint8], proposed: Sequence[Region], turn: int | None
-) -> Alignment | None:
-    """The candidate laid over the view, by whichever movement explains the most of it."""
-    laid = [
-        align(view.picture, picture, region.movement, is_rough=region.method == "cells")
-        for region in proposed
-        if region.movement is not None
-    ]
-    alignments = [one for one in laid if one is not None]
-    if turn is not None and not any(one.is_whole and _is_near(one) for one in alignments):
+) -> tuple[Alignment | None, Region | None]:
+    """The candidate laid over the view, by whichever movement explains the most of it.
+
+    With the region that it is the movement of; None where it is a turn of the whole.
+    """
+    laid: list[tuple[Alignment, Region | None]] = []
+    for region in proposed:
+        # Cells lie coarser than keypoints: where these say it all, they add nothing.
+        if region.movement is not None and not any(holds_content(one) for one, _ in laid):
+            is_rough = region.method == "cells"
+            one = align(view.picture, picture, region.movement, is_rough=is_rough)
+            if one is not None:
+                laid.append((one, region))
+    if turn is not None and not any(one.is_whole and _is_near(one) for one, _ in laid):
         turned = dihedral(view.picture)[turn]
         whole = align(turned, picture, stretched(turned, picture))
         if whole is not None:
             back = np.rot90(whole.explained[:, :: -1 if turn % 2 else 1], -(turn // 2))
-            alignments.append(replace(whole, explained=np.ascontiguousarray(back)))
-    return max(alignments, key=_extent, default=None)
+            laid.append((replace(whole, explained=np.ascontiguousarray(back)), None))
+    return max(laid, key=lambda pair: _extent(pair[0]), default=(None, None))
 
 
 def _extent(alignment: Alignment) -> tuple[bool, float]:

@@ -24,12 +24,14 @@ _CONCLUSIONS = {
     ),
     Verdict.ALTERED: (
         (
-            "An altered version: among {searched} searched one is in {subject}, whole or nearly "
-            "so, or {subject} is a part of it. It is no near copy of the whole."
+            "An altered version: among {searched} searched one agrees place by place with "
+            "{subject} over most of the one or of the other, as after cropping, pasting or "
+            "redrawing. None is a near copy of the whole."
         ),
         (
-            "Altered versions: among {searched} searched {count} are each in {subject}, whole or "
-            "nearly so, or {subject} is a part of them. None is a near copy of the whole."
+            "Altered versions: among {searched} searched {count} agree place by place with "
+            "{subject} over most of the one or of the other, as after cropping, pasting or "
+            "redrawing. None is a near copy of the whole."
         ),
     ),
     Verdict.REPLICATION: (
