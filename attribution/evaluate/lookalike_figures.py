@@ -64,8 +64,8 @@ class LookalikeFigures:
         of_other_families: pairs of a query and a picture of its kind, but of another template, with
             any strong verdict.
         of_other_kinds: pairs with a picture of another kind that have one; there should be none.
-        worst: verdict, query and candidate of wrong pairs, some of them, to be looked at: those of
-            other kinds first, then one of each query before a second one of any.
+        worst: verdict, query and candidate of some wrong pairs, to be looked at: those with a
+            picture of another kind first, then one of each kind before a second one of any.
     """
 
     queries: int
@@ -84,7 +84,7 @@ class _WrongPair:
     """A strong verdict; `distance` is 0 of a look-alike, 1 of its kind, 2 of another kind."""
 
     distance: int
-    place: int
+    kind: str
     verdict: Verdict
     query: str
     candidate: str
@@ -120,7 +120,6 @@ def figures_of_lookalikes(
     numbers = list(range(len(asked)))
     own = {kind: [n for n in numbers if suite.cases[n].kind == kind] for kind in _kinds(suite)}
     wrong = [pair for one in asked for pair in one.wrong]
-    worst = sorted(wrong, key=_turn)
     verdicts = sum((one.verdicts for one in asked), Counter[Verdict]())
     return LookalikeFigures(
         queries=len(asked),
@@ -131,7 +130,7 @@ def figures_of_lookalikes(
         verdicts={verdict: verdicts[verdict] for verdict in RUNGS},
         of_other_families=sum(pair.distance == 1 for pair in wrong),
         of_other_kinds=sum(pair.distance == 2 for pair in wrong),
-        worst=tuple((pair.verdict, pair.query, pair.candidate) for pair in worst[:_SHOWN]),
+        worst=tuple((pair.verdict, pair.query, pair.candidate) for pair in _worst(wrong)),
     )
 
 
@@ -153,15 +152,20 @@ def _ask(
             largest = max(largest, float(shares[index]))
         if verdict in _WRONG:
             distance = 0 if row in alike else 1 if kinds.get(row) == case.kind else 2
-            wrong.append(_WrongPair(distance, len(wrong), verdict, case.name, names[row]))
+            wrong.append(_WrongPair(distance, case.kind, verdict, case.name, names[row]))
     # What is outside the pool was not even compared.
     verdicts[Verdict.NO_EVIDENCE] += len(alike) - verdicts.total()
     return _OneAsked(verdicts, largest, wrong)
 
 
-def _turn(pair: _WrongPair) -> tuple[bool, int, int]:
-    """Where a pair stands among the worst."""
-    return pair.distance < 2, pair.place, RUNGS.index(pair.verdict)
+def _worst(wrong: Sequence[_WrongPair]) -> list[_WrongPair]:
+    seen = Counter[str]()
+    turns: list[tuple[bool, int, int]] = []
+    strongest_first = sorted(wrong, key=lambda pair: RUNGS.index(pair.verdict))
+    for number, pair in enumerate(strongest_first):
+        seen[pair.kind] += 1
+        turns.append((pair.distance < 2, seen[pair.kind], number))
+    return [strongest_first[number] for *_, number in sorted(turns)[:_SHOWN]]
 
 
 def _kinds(suite: Suite) -> list[str]:
