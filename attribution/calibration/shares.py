@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 SIDE = 32
-"""Places of the picture across and down."""
+"""Places of a whole picture across and down."""
 TEMPLATES_MOST = 0.05
 """Share that all templates have together at most."""
 
@@ -29,7 +29,7 @@ def shares_of(
     """Each candidate's share (n,) of an influence of 1, and the share left unattributed.
 
     Args:
-        explained: by candidate, (32, 32) float32, how far it explains each place, 0 to 1.
+        explained: by candidate, (rows, columns) float32, how far it explains each place, 0 to 1.
         is_template: by candidate, whether it is no more than that.
     """
     if not explained:

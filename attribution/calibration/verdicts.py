@@ -58,8 +58,8 @@ class Verdict(StrEnum):
 
 _EXPLANATIONS = {
     Verdict.NEAR_COPY: (
-        "This candidate, found on the web, and the generated picture, or a tile of it, are the "
-        "same picture but for small edits."
+        "This candidate, found on the web, and the generated picture, a tile of it or what stands "
+        "on its blank canvas, are the same picture but for small edits."
     ),
     Verdict.ALTERED: (
         "This candidate, found on the web, agrees place by place with the generated picture over "

@@ -22,7 +22,7 @@ from attribution.ranking.gallery import Gallery
 from attribution.ranking.method import RankingSetup
 from attribution.ranking.query import Query
 from attribution.ranking.scores import QueryVectors, embed_query, score_images, score_prompt
-from attribution.ranking.verification import LocalMatch, explained_area, verify
+from attribution.ranking.verification import LocalMatch, explained_area, places_in, verify
 
 _EXPLAINING = frozenset({Verdict.NEAR_COPY, Verdict.ALTERED, Verdict.REPLICATION, Verdict.TEMPLATE})
 POOL = 1000
@@ -193,10 +193,11 @@ class Comparison:
             if verdict not in _EXPLAINING:
                 continue
             explaining.append(index)
-            tile = self.query.views[self.view[index]].tile
-            areas.append(explained_area(verified, tile, is_whole=verdict is Verdict.NEAR_COPY))
+            window = self.query.views[self.view[index]].window
+            areas.append(explained_area(verified, window, is_whole=verdict is Verdict.NEAR_COPY))
             is_template.append(verdict is Verdict.TEMPLATE)
-        shares[explaining], rest = shares_of(areas, is_template)
+        rows, columns = places_in(self.query.content)
+        shares[explaining], rest = shares_of([one[rows, columns] for one in areas], is_template)
         return shares, rest
 
     def odds_shares(self) -> tuple[NDArray[np.float64], float]:

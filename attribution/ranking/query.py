@@ -18,8 +18,10 @@ from PIL import Image, ImageOps
 
 from attribution.descriptors.hashes import dihedral
 from attribution.errors import QueryImageError
+from attribution.matching.geometry import Box
 from attribution.prompt import NotFetched, PromptParts, ReferencePicture, from_plain
 from attribution.provenance.origin import Origin, read_origin
+from attribution.ranking.borders import content_box, cut_out
 from attribution.ranking.tiles import looks_like_grid, split_tiles
 from harvester.errors import reason_of
 from harvester.pictures.decode import PictureError, compute_hashes, open_picture
@@ -29,6 +31,8 @@ MAX_SIDE = 1024
 CANDIDATE_SIDE = 512
 """Pixels of a stored candidate's longest side, as harvested by default."""
 MAX_BYTES = 256 << 20
+WHOLE = Box(0, 0, 1, 1)
+TILE_WINDOWS = tuple(Box(x, y, x + 0.5, y + 0.5) for y in (0, 0.5) for x in (0, 0.5))
 UNNAMED = "a picture without a name"
 GridMode = Literal["auto", "yes", "no"]
 Picture = str | Path | bytes | Image.Image | NDArray[np.uint8]
@@ -38,18 +42,20 @@ _LOSSLESS_MODES = frozenset({"1", "L", "LA", "P", "RGB", "RGBA"})
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """One picture to compare: the whole query, or one tile.
+    """One picture to compare: the whole query, the whole without its borders, or one tile.
 
     Attributes:
         tile: 1 to 4 in reading order; None for the whole.
         picture: (h, w, 3) uint8 RGB.
         hashes: by channel, one hexadecimal hash for each of the eight turns.
+        window: where in the query it is.
     """
 
     tile: int | None
     picture: NDArray[np.uint8]
     hashes: dict[str, tuple[str, ...]]
     pdq_quality: int
+    window: Box = WHOLE
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +65,8 @@ class Query:
     Attributes:
         name: for a person; the file's name.
         prompt: as a person sees it, flags and all.
-        views: the whole first; then four tiles if it is a grid.
+        views: the whole first; then four tiles if it is a grid, else the whole without its borders
+            if they are wide.
         prompt_parts: what the prompt asks for; None without a prompt.
         fetched_references: the pictures that the prompt itself names, once somebody fetched them.
         origin: what the file says of itself, whatever prompt was given.
@@ -85,9 +92,15 @@ class Query:
         return tuple(NotFetched(one.url, one.role) for one in self.prompt_parts.references)
 
     @property
+    def content(self) -> Box:
+        """Where the query shows something: the whole of it, but for wide borders."""
+        last = self.views[-1]
+        return last.window if last.tile is None else WHOLE
+
+    @property
     def is_grid(self) -> bool:
         """Whether the tiles are ranked too."""
-        return len(self.views) > 1
+        return any(view.tile is not None for view in self.views)
 
 
 def open_query(
@@ -141,7 +154,10 @@ def query_from_bytes(
         ) from exc
     is_grid = grid == "yes" or (grid == "auto" and looks_like_grid(picture))
     tiles = split_tiles(picture) if is_grid and min(picture.shape[:2]) > 1 else ()
-    views = [_view(None, picture), *(_view(n, tile) for n, tile in enumerate(tiles, 1))]
+    views = [_view(None, picture), *map(_view, range(1, 5), tiles, TILE_WINDOWS)]
+    box = None if tiles else content_box(picture)
+    if box is not None:
+        views.append(_view(None, cut_out(picture, box), box))
     if prompt_parts is None and prompt:
         prompt_parts = from_plain(prompt)
     return Query(Path(name).name, prompt, tuple(views), prompt_parts, origin=read_origin(body))
@@ -206,7 +222,7 @@ def _read_regular(path: Path) -> bytes:
     return body
 
 
-def _view(tile: int | None, picture: NDArray[np.uint8]) -> View:
+def _view(tile: int | None, picture: NDArray[np.uint8], window: Box = WHOLE) -> View:
     turns = [compute_hashes(turned) for turned in dihedral(_as_large_as_candidates(picture))]
     return View(
         tile,
@@ -217,6 +233,7 @@ def _view(tile: int | None, picture: NDArray[np.uint8]) -> View:
             "dhash": tuple(turn.dhash for turn in turns),
         },
         turns[0].pdq_quality,
+        window,
     )
 
 

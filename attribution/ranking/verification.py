@@ -6,6 +6,7 @@ network and NumPy let other threads run.
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -23,7 +24,7 @@ from attribution.descriptors.crop_resistant import describe_parts, found_share
 from attribution.descriptors.embedder import CellEmbedder
 from attribution.descriptors.hashes import dihedral, is_flat, nearest_turn
 from attribution.matching.alignment import Alignment, align, stretched
-from attribution.matching.geometry import Agreement, Region, match
+from attribution.matching.geometry import Agreement, Box, Region, match
 from attribution.matching.local_features import (
     LocalFeatures,
     QueryFeatures,
@@ -31,7 +32,7 @@ from attribution.matching.local_features import (
 )
 from attribution.ranking.gallery import Gallery
 from attribution.ranking.method import RankingSetup
-from attribution.ranking.query import View
+from attribution.ranking.query import WHOLE, View
 from harvester.pictures.decode import try_open
 
 PROPOSED: Mapping[str, int] = {"sift": 4, "cells": 16}
@@ -140,8 +141,10 @@ def _verify(
     if alignment is None or not (holds_content(alignment) or shares_part(alignment)):
         told_by = None
     thresholds = setup.background.thresholds
+    # A tile is shown as it is; what is on a canvas is shown on it.
+    window = query.view.window if query.view.tile is None else WHOLE
     regions = tuple(
-        region
+        replace(region, query=_within(window, region.query))
         for region in proposed
         if region is told_by or region.inliers >= thresholds.get(region.method, np.inf)
     )
@@ -149,6 +152,17 @@ def _verify(
     if query.parts is not None and picture is not None:
         parts = found_share(query.parts, describe_parts(picture))
     return LocalMatch(inliers_of(agreement), regions, alignment, parts)
+
+
+def _within(window: Box, box: Box) -> Box:
+    """A box of a window's as one of the whole's."""
+    width, height = window.right - window.left, window.bottom - window.top
+    return Box(
+        window.left + box.left * width,
+        window.top + box.top * height,
+        window.left + box.right * width,
+        window.top + box.bottom * height,
+    )
 
 
 def _aligned(
@@ -185,36 +199,36 @@ def _is_near(alignment: Alignment) -> bool:
     return is_equal(alignment) or holds_content(alignment)
 
 
-def explained_area(
-    verified: LocalMatch, tile: int | None, *, is_whole: bool
-) -> NDArray[np.float32]:
+def explained_area(verified: LocalMatch, window: Box, *, is_whole: bool) -> NDArray[np.float32]:
     """How far a candidate explains each place of the whole query: (32, 32) float32, 0 to 1.
 
     Args:
         verified: what comparing it found.
-        tile: the quarter of the query that it was compared with; None for the whole.
-        is_whole: it is as good as the same picture, and explains all.
+        window: where in the query the view is that it was compared with.
+        is_whole: it is as good as the same picture, and explains all of that.
     """
-    area = np.zeros((SIDE, SIDE), np.float32)
+    rows, columns = places_in(window)
+    whole = np.zeros((SIDE, SIDE), np.float32)
+    area = whole[rows, columns]
     alignment = verified.alignment
     if is_whole:
         area[:] = 1
     elif alignment is not None and alignment.explained.any():
         blocks = alignment.explained.astype(np.float32)
-        area[:] = cv2.resize(blocks, (SIDE, SIDE), interpolation=cv2.INTER_LINEAR)
+        area[:] = cv2.resize(blocks, area.shape[::-1], interpolation=cv2.INTER_AREA)
     else:
         for region in verified.regions:
-            box = region.query
-            rows = slice(round(box.top * SIDE), round(box.bottom * SIDE))
-            area[rows, round(box.left * SIDE) : round(box.right * SIDE)] = 0.5
-    if tile is None:
-        return area
-    whole, half = np.zeros((SIDE, SIDE), np.float32), SIDE // 2
-    down, across = divmod(tile - 1, 2)
-    whole[down * half : (down + 1) * half, across * half : (across + 1) * half] = cv2.resize(
-        area, (half, half), interpolation=cv2.INTER_AREA
-    )
+            box, (height, width) = region.query, area.shape
+            down = slice(round(box.top * height), round(box.bottom * height))
+            area[down, round(box.left * width) : round(box.right * width)] = 0.5
     return whole
+
+
+def places_in(box: Box) -> tuple[slice, slice]:
+    """Rows and columns of the places that a box of the query covers, at least one each way."""
+    top, left = (min(math.floor(edge * SIDE), SIDE - 1) for edge in (box.top, box.left))
+    bottom, right = (math.ceil(edge * SIDE) for edge in (box.bottom, box.right))
+    return slice(top, max(bottom, top + 1)), slice(left, max(right, left + 1))
 
 
 def describe_queries(

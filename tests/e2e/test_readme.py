@@ -69,6 +69,6 @@ def test_make_demo_ranks_the_true_source_first(environment):
         ["make", "demo"], cwd=ROOT, env=environment, capture_output=True, text=True, check=False
     )
     assert ran.returncode == 0, ran.stderr
-    assert re.search(r"^ 1   replication .* Kingfisher", ran.stdout, re.MULTILINE), ran.stdout
+    assert re.search(r"^ 1   altered version .* Kingfisher", ran.stdout, re.MULTILINE), ran.stdout
     assert "13 new" in ran.stdout or "13 known" in ran.stdout
     assert (ROOT / "build/demo/report.html").exists()
