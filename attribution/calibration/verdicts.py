@@ -23,21 +23,28 @@ EXTRACTION_RATIO = 1.0
 """Below it a candidate is extraction-like (Carlini et al. 2023). It is shown and decides nothing:
 any cluster of some ten look-alikes is below, and what was memorised is not always."""
 TELLING = 0.4
-"""Share of the agreeing blocks that must tell: of pictures on one template at most .3 did, of
+"""Share of the agreeing blocks that must tell: of pictures on one template at most .4 did, of
 edited photographs .45 and more, but for heavily blurred ones."""
 FEWEST_TELLING = 6
 """Blocks that tell, without which nothing is content."""
 AGREEING = 0.5
 """Share of the blocks that show something which must agree where a picture lies whole."""
-PART, PART_TELLING = 0.1, 12
-"""Share of the query, and blocks that tell, which a part must have to be more than a logo."""
+PART, PART_TELLING, PART_SHARE = 0.1, 12, 0.5
+"""Share of the query, blocks that tell, and their share of those that agree, which a part must have
+to be more than a logo."""
+DRAWN = 0.55
+"""Share of the agreeing blocks that have few tones from which on a picture is letters or flat
+colours: shapes as simple are everybody's, so that it must be the same in every respect."""
 EQUAL_AGREEING, EQUAL_TONES = 0.85, 0.97
-"""What makes two pictures the same where hardly a block tells: patterns, text, blurred copies."""
-COLOUR_GAP = 80.0
+"""What makes two photographs the same where hardly a block tells, since both are blurred."""
+NO_LETTERS = 0.15
+"""Share of blocks with few tones up to which these are photographs, and no text or pattern."""
+EXACT_LIKENESS, EXACT_AGREEING, EXACT_TONES = 0.96, 0.95, 0.98
+"""What makes two pictures the same whatever they show. Drawn pictures that were compressed, shrunk,
+blurred a little or made lighter had .978, 1 and .995 and more; where other words, bars or pieces
+stand in the same places, one of the three is below."""
+COLOUR_GAP = 72.0
 """RGB distance up to which colours are alike: black and navy are, red and orange are not."""
-DRAWN = 0.6
-"""Share of the agreeing blocks from which on a picture is flat colours or letters, whose colours
-are most of what it is."""
 
 
 class Verdict(StrEnum):
@@ -107,35 +114,40 @@ def judge(*, alignment: Alignment | None, is_alike: bool, q: float) -> Verdict:
 
 def holds_content(alignment: Alignment) -> bool:
     """Whether most of what lies over the query agrees there, and is content."""
-    agrees = alignment.agreeing >= AGREEING and _is_its_own(alignment)
-    return agrees and _tells(alignment, FEWEST_TELLING)
+    if alignment.agreeing < AGREEING or not _tells(alignment, TELLING, FEWEST_TELLING):
+        return False
+    return alignment.drawn < DRAWN or _is_exact(alignment)
 
 
 def shares_part(alignment: Alignment) -> bool:
     """Whether a part agrees that is content, and more than a logo."""
     is_large = float(alignment.explained.mean()) >= PART
-    return is_large and _is_its_own(alignment) and _tells(alignment, PART_TELLING)
+    is_content = alignment.drawn < DRAWN and _tells(alignment, PART_SHARE, PART_TELLING)
+    return is_large and is_content
 
 
 def is_equal(alignment: Alignment) -> bool:
-    """Whether two pictures are equal in drawing, light and colour, whatever they show."""
-    return (
-        alignment.agreeing >= EQUAL_AGREEING
+    """Whether two pictures are the same although hardly a block tells."""
+    is_blurred = (
+        alignment.drawn <= NO_LETTERS
+        and alignment.agreeing >= EQUAL_AGREEING
         and alignment.tones >= EQUAL_TONES
-        and _has_its_colours(alignment)
+        and alignment.colour_gap <= COLOUR_GAP
+    )
+    return is_blurred or _is_exact(alignment)
+
+
+def _is_exact(alignment: Alignment) -> bool:
+    """Whether drawing, tones and colours are the same nearly everywhere."""
+    return (
+        alignment.likeness >= EXACT_LIKENESS
+        and alignment.agreeing >= EXACT_AGREEING
+        and alignment.tones >= EXACT_TONES
+        and alignment.colour_gap <= COLOUR_GAP
     )
 
 
-def _is_its_own(alignment: Alignment) -> bool:
-    """Shapes as simple as a heart are everybody's: their colours must agree too."""
-    return alignment.drawn < DRAWN or _has_its_colours(alignment)
-
-
-def _has_its_colours(alignment: Alignment) -> bool:
-    return alignment.colour_gap <= COLOUR_GAP
-
-
-def _tells(alignment: Alignment, fewest: int) -> bool:
+def _tells(alignment: Alignment, share: float, fewest: int) -> bool:
     """Whether blocks agree that agree nowhere else: text, patterns and edges do so everywhere."""
     shown = alignment.covered * alignment.structured * alignment.explained.size
-    return alignment.telling >= TELLING * alignment.agreeing and alignment.telling * shown >= fewest
+    return alignment.telling >= share * alignment.agreeing and alignment.telling * shown >= fewest

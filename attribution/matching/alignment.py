@@ -78,6 +78,8 @@ class Alignment:
         telling: share of them that agree, and with nothing else around as well: blocks of text, of
             a pattern or of a straight edge agree with their neighbours too.
         drawn: share of those that agree which have few tones, as letters and flat colours.
+        likeness: correlation of the structured blocks, a tenth of which have less; 0 where there
+            are none.
         tones: correlation of the mean grey values of covered half-blocks; 1 where neither picture
             has any range.
         colour_gap: how far the mean colours of covered blocks are apart in RGB, each 0 to 255: nine
@@ -91,6 +93,7 @@ class Alignment:
     agreeing: float
     telling: float
     drawn: float
+    likeness: float
     tones: float
     colour_gap: float
     explained: NDArray[np.bool_]
@@ -157,6 +160,7 @@ def align(
         agreeing=_share(agrees, structured),
         telling=_share(telling, structured),
         drawn=_share(agrees & _drawn(grey), agrees),
+        likeness=float(np.quantile(correlations[structured], 0.1)) if structured.any() else 0.0,
         tones=_tone_correlation(grey, other, mask),
         colour_gap=float(np.quantile(gaps[covered], 0.9)) if covered.any() else math.inf,
         explained=_explained(agrees, structured, covered & (gaps < _BLANK_GAP)),

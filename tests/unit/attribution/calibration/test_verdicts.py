@@ -30,6 +30,7 @@ def laid(**given) -> Alignment:
         "agreeing": 1.0,
         "telling": 0.8,
         "drawn": 0.0,
+        "likeness": 1.0,
         "tones": 1.0,
         "colour_gap": 0.0,
         "explained": np.ones(BLOCKS, np.bool_),
@@ -43,7 +44,9 @@ def laid(**given) -> Alignment:
         (laid(), False, 1.0, Verdict.NEAR_COPY),
         (laid(colour_gap=200.0), False, 1.0, Verdict.NEAR_COPY),  # sepia, another hue
         (laid(agreeing=0.55, telling=0.4, tones=0.6), True, 1.0, Verdict.NEAR_COPY),  # a slogan
-        (laid(telling=0.08), True, 1.0, Verdict.NEAR_COPY),  # blurred; or a pattern, the same one
+        (laid(telling=0.08, likeness=0.8), True, 1.0, Verdict.NEAR_COPY),  # blurred
+        (laid(telling=0.0, drawn=0.9), True, 1.0, Verdict.NEAR_COPY),  # a pattern, the same one
+        (laid(telling=0.1, drawn=0.4, likeness=0.9), True, 1.0, Verdict.TEMPLATE),  # a table
         (laid(telling=0.08, colour_gap=90.0), True, 1.0, Verdict.TEMPLATE),  # in other colours
         (laid(telling=0.02, tones=0.2), True, 1.0, Verdict.TEMPLATE),  # bricks of other tones
         (laid(agreeing=0.75, telling=0.15, tones=0.8), True, 1.0, Verdict.TEMPLATE),  # a card
@@ -78,6 +81,7 @@ def test_each_rung_has_its_own_evidence(alignment, is_alike, q, rung):
             "agreeing": SHARES,
             "telling": SHARES,
             "drawn": SHARES,
+            "likeness": SHARES,
             "tones": SHARES,
             "colour_gap": st.floats(0, 441),
         }
@@ -91,7 +95,7 @@ def test_more_evidence_never_lowers_the_rung(values, is_alike, q):
     for more in (
         {"covered": 1.0, "inside": 1.0},
         {"agreeing": 1.0, "telling": 1.0},
-        {"tones": 1.0, "colour_gap": 0.0},
+        {"tones": 1.0, "colour_gap": 0.0, "likeness": 1.0},
         {"drawn": 0.0},
     ):
         assert RUNGS.index(judge(alignment=laid(**values | more), is_alike=is_alike, q=q)) <= rung
