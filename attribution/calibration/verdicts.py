@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 
-from attribution.matching.alignment import WHOLE, Alignment
+from attribution.matching.alignment import Alignment
 
 FALSE_DISCOVERIES = 0.05
 """Expected share of false ones among the candidates that are called above chance."""
@@ -29,6 +29,8 @@ FEWEST_TELLING = 6
 """Blocks that tell, without which nothing is content."""
 AGREEING = 0.5
 """Share of the blocks that show something which must agree where a picture lies whole."""
+MOST = 0.6
+"""Share of the query or of the candidate that must agree to be most of it."""
 PART, PART_TELLING, PART_SHARE = 0.1, 12, 0.5
 """Share of the query, blocks that tell, and their share of those that agree, which a part must have
 to be more than a logo."""
@@ -103,8 +105,8 @@ def judge(*, alignment: Alignment | None, is_alike: bool, q: float) -> Verdict:
     if alignment is not None:
         if alignment.is_whole and (is_equal(alignment) or holds_content(alignment)):
             return Verdict.NEAR_COPY
-        if holds_content(alignment) and max(alignment.covered, alignment.inside) >= WHOLE:
-            return Verdict.ALTERED
+        if holds_content(alignment):
+            return Verdict.ALTERED if _is_most(alignment) else Verdict.REPLICATION
         if shares_part(alignment):
             return Verdict.REPLICATION
     if is_alike:
@@ -124,6 +126,13 @@ def shares_part(alignment: Alignment) -> bool:
     is_large = float(alignment.explained.mean()) >= PART
     is_content = alignment.drawn < DRAWN and _tells(alignment, PART_SHARE, PART_TELLING)
     return is_large and is_content
+
+
+def _is_most(alignment: Alignment) -> bool:
+    """Whether what agrees is most of the query, or of the candidate."""
+    of_query = float(alignment.explained.mean())
+    of_candidate = of_query / max(alignment.covered, of_query, 1e-9) * alignment.inside
+    return max(of_query, of_candidate) >= MOST
 
 
 def is_equal(alignment: Alignment) -> bool:

@@ -18,6 +18,7 @@ from tests.support.tiny import scene
 RUNGS = list(Verdict)
 
 BLOCKS = (12, 16)
+HALF = np.repeat([[True], [False]], BLOCKS[0] // 2, 0) & np.ones(BLOCKS, np.bool_)
 SHARES = st.floats(0, 1)
 
 
@@ -54,7 +55,8 @@ def laid(**given) -> Alignment:
         (laid(drawn=1.0), True, 1.0, Verdict.NEAR_COPY),
         (laid(inside=0.5), True, 1.0, Verdict.ALTERED),  # a crop
         (laid(covered=0.1), True, 1.0, Verdict.ALTERED),  # in a collage
-        (laid(covered=0.5, inside=0.6), True, 1.0, Verdict.REPLICATION),
+        (laid(covered=0.5, inside=0.6, explained=HALF), True, 1.0, Verdict.ALTERED),
+        (laid(covered=0.9, inside=0.6, explained=HALF), True, 1.0, Verdict.REPLICATION),
         (laid(agreeing=0.3, telling=0.25), True, 1.0, Verdict.REPLICATION),  # a part was pasted
         (
             laid(agreeing=0.2, telling=0.15, explained=np.eye(*BLOCKS, dtype=np.bool_)),
