@@ -144,7 +144,9 @@ def own_answer(
     images = score_images(query_vectors, gallery.vectors, setup.background, setup.channels)
     fused = np.full(len(gallery.ids), -np.inf, np.float32)
     # By log-odds, as the order is: scores of the surest are all 1.
-    fused[compared.rows] = np.where(compared.is_copy, 1e6 + compared.pdq, compared.log_odds)
+    fused[compared.rows] = np.where(
+        compared.is_copy, 1e6 + np.nan_to_num(compared.pdq), compared.log_odds
+    )
     verdicts = np.full(len(gallery.ids), RUNGS.index(Verdict.NO_EVIDENCE), np.int8)
     verdicts[compared.rows] = [RUNGS.index(verdict) for verdict in compared.verdicts()]
     scores: dict[str, ScoreRow] = {

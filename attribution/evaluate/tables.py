@@ -153,7 +153,7 @@ def lookalikes_text(figures: LookalikeFigures) -> str:
             "most of it is given, mean over queries"
         ),
         table(
-            ["", "queries", "near copy", strong, "influence"],
+            ["", "queries", "near copy", "other strong", "influence"],
             [_kind_row(row) for row in (*figures.kinds, figures.pooled)],
         ),
         table(

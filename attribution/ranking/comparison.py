@@ -73,7 +73,8 @@ class Comparison:
         rows: the pool.
         copies: over the whole gallery, which are near copies by their hash.
         hashed: likewise, what hashes add to the log-odds.
-        is_copy, pdq: the same, and the PDQ agreement, over the pool.
+        is_copy, pdq: over the pool, near copies, by their hash until they are verified, and the PDQ
+            agreement.
         view: the number of the query's view that each candidate is nearest to.
         scores: of the image channels.
         null: (N,) log-odds of background pictures by the image channels, as the gallery moves them.
@@ -141,9 +142,8 @@ class Comparison:
                 self.log_odds[index] = self._proven[index] = -math.inf
                 continue
             self.verified[index] = local_match
-            if self.is_copy[index] and not self._is_near(index):
-                # The hash sees neither colour nor words: what it took for a copy is none.
-                self.is_copy[index] = False
+            # A hash sees neither colour nor words, and no crop: what lies over the query decides.
+            self.is_copy[index] = self._is_near(index)
             self.log_odds[index] += self._setup.fusion.from_regions(local_match.inliers)
             accepted: dict[str, int] = {
                 region.method: region.inliers for region in local_match.regions
@@ -155,14 +155,14 @@ class Comparison:
 
         By log-odds: scores of the surest are all 1 as float32.
         """
-        return np.lexsort((-self.log_odds, -np.where(self.is_copy, self.pdq, -1)))
+        lift = np.where(self.is_copy, np.nan_to_num(self.pdq), -1)
+        return np.lexsort((-self.log_odds, -lift))
 
     @property
     def score(self) -> NDArray[np.float32]:
-        """0 to 1; near copies by their hash above."""
-        return np.where(self.is_copy, 1 + self.pdq, fusion.probability(self.log_odds)).astype(
-            np.float32
-        )
+        """0 to 1; near copies above, with 1 and their PDQ agreement."""
+        copies = 1 + np.nan_to_num(self.pdq)
+        return np.where(self.is_copy, copies, fusion.probability(self.log_odds)).astype(np.float32)
 
     def verdicts(self) -> list[Verdict]:
         """Of every candidate in the pool; those outside have no evidence."""

@@ -27,7 +27,7 @@ class Match:
 
     Attributes:
         rank: 1-based; equal scores stand in the order of their ids.
-        score: 0 to 1 from all channels and regions; a hash's near copy stands above all, with 1 +
+        score: 0 to 1 from all channels and regions; a near copy stands above all, with 1 +
             its PDQ agreement.
         verdict: None where the ranker gives none.
         tile: the tile of a grid that this candidate is nearest to; None for the whole picture.

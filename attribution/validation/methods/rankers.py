@@ -256,7 +256,7 @@ def as_ranked(compared: Comparison) -> ScoreRow:
     """
     order = compared.order()
     odds = compared.log_odds[order]
-    lift = np.where(compared.is_copy, 1 + compared.pdq, 0)[order].astype(np.float64)
+    lift = np.where(compared.is_copy, 1 + np.nan_to_num(compared.pdq), 0)[order].astype(np.float64)
     others = odds[np.isfinite(odds) & (lift == 0)]
     best, worst = float(others.max(initial=-np.inf)), float(others.min(initial=np.inf))
     if not len(others):

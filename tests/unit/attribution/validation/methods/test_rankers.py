@@ -160,7 +160,7 @@ def test_shares_of_the_only_image_channel_are_whence_s_where_nothing_else_proves
         np.float32(weight) * compared.scores.null["tiny"],
         np.float32(weight) * compared.scores.z["tiny"],
     )
-    whole, _ = compared.shares()
+    whole, _ = compared.odds_shares()
     assert whole.max() > 0
     np.testing.assert_allclose(compared.shares_by_images()["tiny"], whole, atol=1e-6)
 
@@ -179,7 +179,7 @@ def test_shares_by_words_and_by_hashes_are_above_0_for_what_they_prove(scores, g
 def test_arms_are_what_their_sources_say(scores, gallery):
     query = show(PICTURES[0], PROMPTS[0], "q")
     compared = compare(query, gallery, tiny_method())
-    weights, rest = compared.shares()
+    weights, rest = compared.odds_shares()
     np.testing.assert_allclose(scores.by_arm[f"{WHENCE}{AS_SHARES}"][0], weights, atol=1e-6)
     np.testing.assert_array_equal(scores.by_arm[SCORE][0], compared.score)
     odds, found = compared.log_odds.astype(np.float32), scores.by_arm[LOG_ODDS][0]
