@@ -71,4 +71,4 @@ def test_a_ranking_needs_none_of_them(tmp_path):
         check=False,
     )
     assert ran.returncode == 0, ran.stderr
-    assert "replication" in ran.stdout
+    assert "altered version" in ran.stdout

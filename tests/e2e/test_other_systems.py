@@ -74,4 +74,4 @@ def test_the_sample_is_ranked(run_hidden):
     arguments = ["--image", SAMPLE / "gen.png", "--prompt", prompt, "--offline", "--json"]
     ran = run_hidden(code, *arguments, "--candidates", SAMPLE / "candidates", "--top", 1)
     assert ran.returncode == 0, ran.stderr
-    assert json.loads(ran.stdout.splitlines()[0])["verdict"] == "replication"
+    assert json.loads(ran.stdout.splitlines()[0])["verdict"] == "altered version"

@@ -146,6 +146,6 @@ def test_the_sample_is_ranked_outside_the_checkout(run, tmp_path):
     options = ["--candidates", SAMPLE / "candidates", "--offline", "--top", 1, "--json"]
     ran = run("attribute", "--image", SAMPLE / "gen.png", "--prompt", prompt, *options)
     assert ran.returncode == 0, ran.stderr
-    assert json.loads(ran.stdout.splitlines()[0])["verdict"] == "replication"
+    assert json.loads(ran.stdout.splitlines()[0])["verdict"] == "altered version"
     ran = run("harvest", "folder", SAMPLE, "--out", tmp_path / "out")
     assert ran.returncode == 0, ran.stderr
