@@ -59,7 +59,11 @@ def test_a_pasted_part_is_a_replication_with_boxes_in_both_pictures(run, candida
     assert done.code == 0, done.err
     best, *others = (json.loads(line) for line in done.out.splitlines())
     assert (best["candidate_id"], best["verdict"]) == (source.id, "replication")
-    assert not {other["verdict"] for other in others} & {"near copy", "altered version", "replication"}
+    assert not {other["verdict"] for other in others} & {
+        "near copy",
+        "altered version",
+        "replication",
+    }
     [region] = [one for one in best["regions"] if one["method"] == "sift"]
     assert region["mirrored"]
     box = region["query"]
