@@ -6,8 +6,7 @@ shares, and what nobody explains stays unattributed. What is no more than a temp
 frame, a logo) has at most 5 %, all templates together. A candidate that explains no place has no
 share, whatever its score: a shared subject is no evidence of a source.
 
-But: of what was redrawn, nothing agrees block by block; its share is the area of the points that
-agree, by half.
+But: of what was redrawn, nothing agrees block by block, so that it has no more than a template.
 """
 
 from __future__ import annotations

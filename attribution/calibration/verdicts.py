@@ -23,8 +23,9 @@ EXTRACTION_RATIO = 1.0
 """Below it a candidate is extraction-like (Carlini et al. 2023). It is shown and decides nothing:
 any cluster of some ten look-alikes is below, and what was memorised is not always."""
 TELLING = 0.4
-"""Share of the agreeing blocks that must tell: of pictures on one template at most .4 did, of
-edited photographs .45 and more, but for heavily blurred ones."""
+"""Share of the agreeing blocks that must tell. Nine tenths of edited photographs had .45 and more,
+heavily blurred ones .1; text cards, pages, bricks and chessboards of one template .3 at most.
+Charts and playing cards have as much as photographs: see `DRAWN`."""
 FEWEST_TELLING = 6
 """Blocks that tell, without which nothing is content."""
 AGREEING = 0.5
@@ -42,9 +43,9 @@ EQUAL_AGREEING, EQUAL_TONES = 0.85, 0.97
 NO_LETTERS = 0.15
 """Share of blocks with few tones up to which these are photographs, and no text or pattern."""
 EXACT_LIKENESS, EXACT_AGREEING, EXACT_TONES = 0.96, 0.95, 0.98
-"""What makes two pictures the same whatever they show. Drawn pictures that were compressed, shrunk,
-blurred a little or made lighter had .978, 1 and .995 and more; where other words, bars or pieces
-stand in the same places, one of the three is below."""
+"""What makes two pictures the same whatever they show. Nine tenths of the drawn pictures that were
+compressed, shrunk, blurred a little or made lighter had .978, 1 and .995 and more; where other
+words, bars or pieces stand in the same places, one of the three is below."""
 COLOUR_GAP = 72.0
 """RGB distance up to which colours are alike: black and navy are, red and orange are not."""
 
@@ -81,7 +82,8 @@ _EXPLANATIONS = {
     ),
     Verdict.TEMPLATE: (
         "This candidate, found on the web, and the generated picture are built alike: a layout, a "
-        "frame, a pattern, a typeface or a logo is the same, and what they show is not."
+        "frame, a pattern, a typeface or a logo can be all that is the same. What they show was "
+        "not found to agree; a picture redrawn from the other can look so, too."
     ),
     Verdict.ABOVE_CHANCE: (
         "This candidate, found on the web, is nearer than unrelated pictures are. A shared subject "

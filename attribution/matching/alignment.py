@@ -29,9 +29,7 @@ CORRELATION = 0.7
 WHOLE = 0.75
 """Share of both pictures from which on one lies over the whole of the other."""
 _REACH = 3  # pixels around its place where a block is looked for
-_STRUCTURE = (
-    4.0  # standard deviation of a block's grey values, of 255, above which it shows something
-)
+_STRUCTURE = 4.0  # standard deviation of a block's grey values, of 255: above, it shows something
 _AROUND, _OWN = 40, 6  # pixels: how far rivals are looked for, and what is the block's own place
 _RATIO = 0.64
 _PROMISING = 0.15  # share of agreeing blocks below which a movement is given up

@@ -193,11 +193,11 @@ class Comparison:
             if verdict not in _EXPLAINING:
                 continue
             explaining.append(index)
-            window = self.query.views[self.view[index]].window
-            areas.append(explained_area(verified, window, is_whole=verdict is Verdict.NEAR_COPY))
+            view = self.query.views[self.view[index]]
+            areas.append(explained_area(verified, view, is_whole=verdict is Verdict.NEAR_COPY))
             is_template.append(verdict is Verdict.TEMPLATE)
-        rows, columns = places_in(self.query.content)
-        shares[explaining], rest = shares_of([one[rows, columns] for one in areas], is_template)
+        content = places_in(self.query.content)
+        shares[explaining], rest = shares_of([area[content] for area in areas], is_template)
         return shares, rest
 
     def odds_shares(self) -> tuple[NDArray[np.float64], float]:

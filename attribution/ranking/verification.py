@@ -199,17 +199,16 @@ def _is_near(alignment: Alignment) -> bool:
     return is_equal(alignment) or holds_content(alignment)
 
 
-def explained_area(verified: LocalMatch, window: Box, *, is_whole: bool) -> NDArray[np.float32]:
+def explained_area(verified: LocalMatch, view: View, *, is_whole: bool) -> NDArray[np.float32]:
     """How far a candidate explains each place of the whole query: (32, 32) float32, 0 to 1.
 
     Args:
         verified: what comparing it found.
-        window: where in the query the view is that it was compared with.
+        view: of the query, that it was compared with.
         is_whole: it is as good as the same picture, and explains all of that.
     """
-    rows, columns = places_in(window)
     whole = np.zeros((SIDE, SIDE), np.float32)
-    area = whole[rows, columns]
+    area = whole[places_in(view.window)]
     alignment = verified.alignment
     if is_whole:
         area[:] = 1
@@ -218,9 +217,9 @@ def explained_area(verified: LocalMatch, window: Box, *, is_whole: bool) -> NDAr
         area[:] = cv2.resize(blocks, area.shape[::-1], interpolation=cv2.INTER_AREA)
     else:
         for region in verified.regions:
-            box, (height, width) = region.query, area.shape
-            down = slice(round(box.top * height), round(box.bottom * height))
-            area[down, round(box.left * width) : round(box.right * width)] = 0.5
+            # A tile's regions are in the tile, all others already in the whole.
+            box = region.query if view.tile is None else _within(view.window, region.query)
+            whole[places_in(box)] = 0.5
     return whole
 
 

@@ -47,11 +47,13 @@ _CONCLUSIONS = {
     Verdict.TEMPLATE: (
         (
             "The same template: among {searched} searched one is built as {subject} is. A layout, "
-            "a frame, a pattern, a typeface or a logo is the same; what it shows is not."
+            "a frame, a pattern, a typeface or a logo can be all that is the same; what it shows "
+            "was not found to agree."
         ),
         (
             "The same template: among {searched} searched {count} are built as {subject} is. A "
-            "layout, a frame, a pattern, a typeface or a logo is the same; what they show is not."
+            "layout, a frame, a pattern, a typeface or a logo can be all that is the same; what "
+            "they show was not found to agree."
         ),
     ),
     Verdict.ABOVE_CHANCE: (

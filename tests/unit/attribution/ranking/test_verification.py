@@ -9,11 +9,11 @@ import pytest
 from attribution.calibration.background import read_background
 from attribution.calibration.fusion import Fusion
 from attribution.descriptors.resnet50 import ResNet50Gem
-from attribution.matching.geometry import Box
+from attribution.matching.geometry import Box, Region
 from attribution.ranking.gallery import Gallery, load_gallery
 from attribution.ranking.method import RankingSetup
-from attribution.ranking.query import View
-from attribution.ranking.verification import verify
+from attribution.ranking.query import WHOLE, View
+from attribution.ranking.verification import LocalMatch, explained_area, verify
 from harvester.dataset import shards
 from harvester.pictures.decode import open_picture
 from harvester.schema import Candidate
@@ -158,3 +158,21 @@ def test_a_candidate_that_cannot_be_decoded_or_is_flat_is_skipped(tmp_path, netw
     assert found[whole[0].id] is None
     assert found[flat.id] is None
     assert found[whole[1].id].regions
+
+
+@pytest.mark.parametrize(
+    ("tile", "window", "box", "rows", "columns"),
+    [
+        (None, WHOLE, Box(0, 0, 0.5, 0.5), (0, 16), (0, 16)),
+        (4, Box(0.5, 0.5, 1, 1), Box(0, 0, 0.5, 1), (16, 32), (16, 24)),
+        # On a canvas regions are in the whole: they must not be moved into the window again.
+        (None, Box(0, 0.5, 1, 1), Box(0, 0.5, 1, 0.75), (16, 24), (0, 32)),
+    ],
+)
+def test_a_region_explains_the_places_that_it_has_in_the_whole(tile, window, box, rows, columns):
+    region = Region(box, Box(0, 0, 1, 1), 60, "cells", mirrored=False)
+    seen = View(tile, scene(1), {}, 0, window)
+    area = explained_area(LocalMatch({"cells": 60}, (region,)), seen, is_whole=False)
+    expected = np.zeros_like(area)
+    expected[slice(*rows), slice(*columns)] = 0.5
+    np.testing.assert_array_equal(area, expected)
